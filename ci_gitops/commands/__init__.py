@@ -1,0 +1,11 @@
+"""One verb per file: its options, then its story in a few calls on core and adapters.
+
+This table is what `--help` shows, so that the help page imports no command. A test keeps it in step.
+"""
+
+from __future__ import annotations
+
+#: command -> (module under this package, one line of help)
+COMMANDS: dict[str, tuple[str, str]] = {
+    "exit-codes": ("exit_codes", "List the exit codes and what each one means."),
+}

@@ -1,0 +1,95 @@
+"""What all commands share: the run's facts, the decorator that makes a command, options with the same meaning."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ci_gitops.core.ci import CiFacts
+from ci_gitops.output import Output
+from ci_gitops.results import Result
+
+EXIT_CODES: dict[int, str] = {
+    0: "done, or nothing to do",
+    1: "an expected failure: the message says what and why",
+    2: "usage: the command line or the configuration asks for something that cannot be",
+    3: "differences found (only with --exit-code)",
+    4: "applied, but unhealthy or not healthy in time",
+    5: "refused by a gate, a guard or a hold",
+    70: "a bug: please report it",
+    75: "temporary: trouble outside, try again",
+    130: "interrupted",
+}
+
+#: Options that have a short variable beside `CI_GITOPS_<COMMAND>_<OPTION>`.
+SHORT_VARIABLES = {
+    "repo": "CI_GITOPS_REPO",
+    "environment": "CI_GITOPS_ENVIRONMENT",
+    "environments": "CI_GITOPS_ENVIRONMENT",
+    "forge": "CI_GITOPS_FORGE",
+    "forge_url": "CI_GITOPS_FORGE_URL",
+}
+
+
+@dataclass(slots=True)
+class Run:
+    """One run of the program: where it stands, what CI says, where it prints."""
+
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    cwd: Path = field(default_factory=Path.cwd)
+    config: Path | None = None  # --config, not looked for
+    output: Output = field(default_factory=Output)
+
+    @property
+    def ci(self) -> CiFacts:
+        return CiFacts.from_environ(self.environ)
+
+
+class GitopsOption(click.Option):
+    """An option whose own variable wins over the short one that several commands share."""
+
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        value = super().resolve_envvar_value(ctx)
+        short = SHORT_VARIABLES.get(self.name or "")
+        if value is None and short:
+            return os.environ.get(short) or None
+        return value
+
+
+class GitopsCommand(click.Command):
+    """A command whose help ends with the exit codes that it uses."""
+
+    exits: Sequence[int] = (0, 1, 2)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(str(code), EXIT_CODES[code]) for code in self.exits])
+
+
+def command(name: str, *, exits: Sequence[int]) -> Callable[[Callable[..., Result]], click.Command]:
+    """Make a command of a function that returns its `Result`; `exits` are the codes that its help lists.
+
+    A function that takes `run` gets the `Run`.
+    """
+
+    def decorate(function: Callable[..., Result]) -> click.Command:
+        made = click.command(name, cls=GitopsCommand)(function)
+        assert isinstance(made, GitopsCommand)
+        made.exits = tuple(sorted({*exits, 70, 130}))
+        return made
+
+    return decorate
+
+
+def option(*declarations: str, **attributes: Any) -> Callable[[Any], Any]:
+    """`click.option` with our rule for variables; the help shows the default."""
+    attributes.setdefault("cls", GitopsOption)
+    return click.option(*declarations, **attributes)
+
+
+pass_run = click.make_pass_decorator(Run)

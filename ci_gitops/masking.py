@@ -1,0 +1,68 @@
+"""Secrets, known once for the whole process, and the one function that takes them out of text.
+
+Everything that makes text for people or machines (output, errors, logs, JSON, commit messages) passes
+through `mask`. A secret is registered where it is read; what looks like one in the environment is
+registered at the start.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import urllib.parse
+from collections.abc import Mapping
+
+MASK = "[masked]"
+_SHORTEST = 4  # anything shorter would mask half of every text
+_SECRET_NAME = re.compile(r"(?i)(token|passw|pwd|secret|private|credential|id_rsa|api_?key|access_?key|_key$|auth)")
+_NOT_SECRET = re.compile(r"(?i)(_file|_path|_url|_host|_user|_username|_sock|_docs?|_name)$")
+_URL_PASSWORD = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)[^\s/@:]*:[^\s/@]+@")
+_HEADER = re.compile(
+    r"(?i)\b(authorization|private-token|job-token|x-registry-auth)(\s*[:=]\s*)((?:basic|bearer|token)\s+)?[^\s'\"]+"
+)
+
+_secrets: set[str] = set()
+_pattern: re.Pattern[str] | None = None
+
+
+def register(secret: str | None) -> None:
+    """From now on `secret` shows in no text; its usual encodings (URL, base64, single lines) neither."""
+    global _pattern
+    if not secret or len(secret.strip()) < _SHORTEST:
+        return
+    value = secret.strip()
+    forms = {secret, value, urllib.parse.quote(value, safe=""), base64.b64encode(value.encode()).decode()}
+    lines = [line.strip() for line in value.splitlines()]
+    if len(lines) > 1:  # keys: a tool may quote one line of it
+        forms.update(line for line in lines if len(line) >= 16 and not line.startswith("-----"))
+    if not forms <= _secrets:
+        _secrets.update(form for form in forms if len(form) >= _SHORTEST)
+        _pattern = None
+
+
+def register_login(user: str, password: str) -> None:
+    """A user and password pair: the password, and the form in which HTTP sends the two."""
+    register(password)
+    register(base64.b64encode(f"{user}:{password}".encode()).decode())
+
+
+def register_environment(environ: Mapping[str, str]) -> None:
+    """Register the values of variables whose name says that they hold a secret."""
+    for name, value in environ.items():
+        if _SECRET_NAME.search(name) and not _NOT_SECRET.search(name) and not value.startswith("/"):
+            register(value)
+        elif "://" in value and "@" in value:
+            password = urllib.parse.urlsplit(value).password if value.count("://") == 1 else None
+            register(urllib.parse.unquote(password) if password else None)
+
+
+def mask(text: str) -> str:
+    """`text` with each known secret, and each password in an address or header, as `[masked]`."""
+    global _pattern
+    if _secrets:
+        if _pattern is None:
+            longest_first = sorted(_secrets, key=len, reverse=True)
+            _pattern = re.compile("|".join(re.escape(secret) for secret in longest_first))
+        text = _pattern.sub(MASK, text)
+    text = _URL_PASSWORD.sub(rf"\1{MASK}@", text)
+    return _HEADER.sub(rf"\1\2{MASK}", text)
