@@ -40,8 +40,9 @@ class Cli:
         **variables: str,
     ) -> Ran:
         done = subprocess.run(
-            [sys.executable, "-m", "ci_gitops", *map(str, arguments)], cwd=cwd, env={**self.env, **(env or {}), **variables},
-            capture_output=True, text=True, timeout=timeout, check=False, stdin=subprocess.DEVNULL,
+            [sys.executable, "-m", "ci_gitops", *map(str, arguments)],
+            cwd=cwd, env={**self.env, **(env or {}), **variables}, capture_output=True, text=True,
+            timeout=timeout, check=False, stdin=subprocess.DEVNULL,
         )  # fmt: skip
         return Ran(done.returncode, done.stdout, done.stderr)
 
