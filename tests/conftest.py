@@ -1,12 +1,36 @@
 from __future__ import annotations
 
+import datetime
 import os
+import random
 
 import pytest
 
 pytest_plugins = [
     "tests.rig.cli",
 ]
+
+#: Rigs that are dear to start: tests that use one run in one worker, so that it starts once.
+SHARED_RIGS = ("cluster", "docker_engine")
+SEED = int(os.environ.get("CI_GITOPS_TEST_SEED") or datetime.datetime.now(datetime.UTC).date().toordinal())
+
+
+def pytest_report_header() -> str:
+    return f"seed: {SEED} (the same samples again: CI_GITOPS_TEST_SEED={SEED})"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for rig in SHARED_RIGS:
+            if rig in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.xdist_group(rig))
+                break
+
+
+@pytest.fixture
+def rng() -> random.Random:
+    """Random choices that change each day and can be had again."""
+    return random.Random(SEED)
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,93 @@
+# `make demo` and `make test` do all their set-up: they need Python >= 3.11, git and make.
+#   make test ARGS="-k update"     the tests that match
+#   make test-full                 the long forms too
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PARTS := .cache/parts
+ARGS ?=
+
+# A Kubernetes kit and a collection of real repositories, where they lie beside this folder; else the tests that
+# want them say how to get them.
+KIT := $(wildcard ../shared/cluster/cluster)
+CORPUS := $(wildcard ../shared/corpus)
+ifneq ($(KIT),)
+export CI_GITOPS_TEST_CLUSTER ?= $(abspath $(KIT))
+endif
+ifneq ($(CORPUS),)
+export CI_GITOPS_TEST_CORPUS ?= $(abspath $(CORPUS))
+endif
+
+PYTEST = PATH="$(CURDIR)/$(PARTS)/bin:$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-full lint format bench lock parts clean
+
+help:
+	@echo 'make demo        the whole road on this machine, with no account'
+	@echo 'make test        the tests (about 10 minutes), with the real parts that this machine can have'
+	@echo 'make test-full   the tests in their long forms'
+	@echo 'make lint        style, types and layers'
+	@echo 'make format      put the code in form'
+	@echo 'make bench       side-by-side measurements: ratios and medians'
+	@echo 'make lock        compile the lock files again'
+	@echo 'make clean       remove what these made'
+
+demo: $(VENV)/.runtime
+	@$(BIN)/ci-gitops demo $(ARGS)
+
+test: $(VENV)/.dev parts
+	@$(PYTEST) -n 2 --dist loadgroup --durations 15 $(ARGS)
+
+test-full: $(VENV)/.dev parts
+	@CI_GITOPS_TEST_FULL=1 $(PYTEST) -n 2 --dist loadgroup --durations 30 -m '' --timeout 3600 $(ARGS)
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.dev parts
+	@PATH="$(CURDIR)/$(PARTS)/bin:$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m benchmarks $(ARGS)
+
+parts: $(VENV)/.dev
+	@$(BIN)/python tests/rig/install.py $(PARTS)
+
+lock: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  --upgrade pyproject.toml --output-file requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  --upgrade --group dev pyproject.toml --output-file requirements-dev.lock
+
+clean:
+	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "ci-gitops needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V 2>&1). Set PYTHON=…" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get -qq update && \
+	    DEBIAN_FRONTEND=noninteractive apt-get -qq install -y python3-venv </dev/null >/dev/null; } || \
+	  { echo 'Python has no venv here. On Debian: apt-get install python3-venv' >&2; exit 1; }
+	@echo 'Making $(VENV) …'
+	@$(PYTHON) -m venv $(VENV)
+	@printf '%s\n' '$(CURDIR)' > "$$($@ -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/ci_gitops.pth"
+	@printf '#!/bin/sh\nexec "$$(dirname "$$0")/python" -P -m ci_gitops "$$@"\n' > $(BIN)/ci-gitops
+	@chmod +x $(BIN)/ci-gitops
+
+# The lock files hold hashes: what is installed is what was locked.
+$(VENV)/.runtime: requirements.lock | $(VENV)/bin/python
+	@echo 'Installing what the program needs …'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
+	@echo 'Installing what the tests need …'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@

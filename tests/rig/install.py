@@ -1,0 +1,161 @@
+"""Install the real parts that tests run against, as far as this machine and this user allow.
+
+Called by `make test` with the folder for what is unpacked. Never fails for what it may not install: the tests
+that need it say how to get it. Needs nothing but the standard library.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent
+POLICY = Path("/usr/sbin/policy-rc.d")  # asked before a package starts a service
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+PROGRAM_FOLDERS = ("usr/bin", "usr/sbin", "usr/libexec/docker/cli-plugins", "usr/lib/docker/cli-plugins")
+
+
+@dataclass(frozen=True)
+class Package:
+    """One line of debian-packages.txt: `NAME`, `RELEASE:NAME`, each with `?PROGRAM` where a program will do."""
+
+    name: str
+    release: str | None
+    unless: str | None
+
+    @classmethod
+    def parse(cls, line: str) -> Package:
+        rest, _, program = line.partition("?")
+        release, _, name = rest.rpartition(":")
+        return cls(name, release or None, program or None)
+
+
+def main(folder: Path) -> int:
+    (folder / "bin").mkdir(parents=True, exist_ok=True)
+    packages = [package for package in wanted(HERE / "debian-packages.txt") if not has_program(package.unless)]
+    install([package.name for package in packages if package.release is None and not installed(package.name)])
+    for package in packages:
+        if package.release and not (folder / package.name).is_dir():
+            unpack(package, folder)
+    return 0
+
+
+def wanted(listing: Path) -> list[Package]:
+    lines = (line.split("#")[0].strip() for line in listing.read_text().splitlines())
+    return [Package.parse(line) for line in lines if line]
+
+
+def has_program(program: str | None) -> bool:
+    """Whether the cluster kit or PATH has it."""
+    if program is None:
+        return False
+    kit = os.environ.get("CI_GITOPS_TEST_CLUSTER")
+    if kit and os.access(kit, os.X_OK):
+        return (Path(output(kit, "programs").strip()) / program).exists()
+    return shutil.which(program) is not None
+
+
+def installed(name: str) -> bool:
+    done = subprocess.run(["dpkg-query", "-W", "-f", "${db:Status-Status}", name], capture_output=True, check=False)
+    return done.stdout == b"installed"
+
+
+def install(names: list[str]) -> None:
+    if not names:
+        return
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        say(f"Not installed: {', '.join(names)}. Tests that need them are skipped; "
+            f"`apt-get install {' '.join(names)}` gets them.")  # fmt: skip
+        return
+    say(f"Installing {', '.join(names)} …")
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    options = ("-qq", "-o", "Dpkg::Use-Pty=0")
+    with no_services_started():
+        for step in (["update"], ["install", "-y", "--no-install-recommends", *names]):
+            done = subprocess.run(["apt-get", *options, *step], env=environment, capture_output=True,
+                                  text=True, stdin=subprocess.DEVNULL, check=False)  # fmt: skip
+            if done.returncode:
+                say(f"`apt-get {step[0]}` failed; tests that need {', '.join(names)} may be skipped:\n{done.stderr}")
+                return
+
+
+@contextlib.contextmanager
+def no_services_started() -> Iterator[None]:
+    """The tests start their own engines and servers; a package's service must not run beside them."""
+    if POLICY.exists():
+        yield
+        return
+    POLICY.write_text("#!/bin/sh\nexit 101\n")
+    POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        POLICY.unlink()
+
+
+def unpack(package: Package, folder: Path) -> None:
+    """Take one package of another Debian release from this machine's own mirror and lay it in `folder`."""
+    if not shutil.which("apt-get"):
+        say(f"Not here: {package.name} of Debian {package.release}. Tests that need it are skipped.")
+        return
+    say(f"Unpacking {package.name} of Debian {package.release} …")
+    try:
+        with tempfile.TemporaryDirectory(prefix="ci-gitops-apt-") as temporary:
+            archive = download(package, Path(temporary))
+            target = folder / package.name
+            output("dpkg-deb", "-x", str(archive), str(target))
+    except subprocess.CalledProcessError as error:
+        say(f"That failed; tests that need it are skipped: {error.stderr.strip()}")
+        return
+    for programs in (target / name for name in PROGRAM_FOLDERS):
+        for program in programs.iterdir() if programs.is_dir() else ():
+            link = folder / "bin" / program.name
+            link.unlink(missing_ok=True)
+            link.symlink_to(program.resolve())
+
+
+def download(package: Package, temporary: Path) -> Path:
+    """The .deb, by an apt that knows that release alone; the machine's own lists are left as they are."""
+    lists, cache = temporary / "lists", temporary / "cache"
+    (lists / "partial").mkdir(parents=True)
+    (cache / "archives" / "partial").mkdir(parents=True)
+    signed = f" [signed-by={KEYRING}]" if KEYRING.exists() else ""
+    (temporary / "sources.list").write_text(f"deb{signed} {mirror()} {package.release} main\n")
+    settings = {
+        "Dir::Etc::sourcelist": temporary / "sources.list", "Dir::Etc::sourceparts": "-", "Dir::State::lists": lists,
+        "Dir::State::status": "/dev/null", "Dir::Cache": cache, "APT::Sandbox::User": "", "Acquire::Languages": "none",
+    }  # fmt: skip
+    options = [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
+    output("apt-get", "-qq", *options, "update", cwd=temporary)
+    output("apt-get", "-qq", *options, "download", package.name, cwd=temporary)
+    return next(temporary.glob("*.deb"))
+
+
+def mirror() -> str:
+    """Where this machine gets Debian from."""
+    listed = output("apt-get", "indextargets", "--format", "$(CREATED_BY) $(REPO_URI) $(RELEASE)").splitlines()
+    for line in listed:
+        kind, address, *release = line.split()
+        if kind == "Packages" and "security" not in address and "-" not in "".join(release):
+            return address
+    return "http://deb.debian.org/debian"
+
+
+def output(*command: str, cwd: Path | None = None) -> str:
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL)
+    return done.stdout
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,70 @@
+"""The repository itself: lock files, the package that people install, what `make` needs."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.rig.install import Package
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
+def test_lock_files_hold_hashes_and_no_addresses(name: str) -> None:
+    text = (ROOT / name).read_text()
+    assert "://" not in text
+    requirements = re.findall(r"(?m)^[a-z0-9].*?(?=^[a-z0-9]|\Z)", text, re.DOTALL)
+    assert len(requirements) > 10
+    assert all("--hash=sha256:" in requirement for requirement in requirements)
+
+
+def test_the_lock_files_agree_on_what_both_hold() -> None:
+    def pins(name: str) -> set[str]:
+        return set(re.findall(r"(?m)^[a-z0-9][^ ;\\]*==[^ ;\\]+", (ROOT / name).read_text()))
+
+    assert pins("requirements.lock") <= pins("requirements-dev.lock")
+
+
+def test_every_dependency_is_locked() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    locked = (ROOT / "requirements-dev.lock").read_text()
+    for wanted in [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]:
+        name = re.split(r"[><=]", wanted)[0].replace(".", "-")
+        assert re.search(rf"(?m)^{re.escape(name)}==", locked), f"{name} is not locked: run `make lock`"
+
+
+def test_the_wheel_holds_the_package_and_its_command(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    shutil.copytree(ROOT / "ci_gitops", source / "ci_gitops", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)], cwd=source,
+                   check=True, capture_output=True)  # fmt: skip
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        entry_points = archive.read(next(name for name in names if name.endswith("entry_points.txt"))).decode()
+    assert "ci-gitops = ci_gitops.cli:main" in entry_points
+    assert "ci_gitops/py.typed" in names
+    assert not [name for name in names if name.startswith("tests")]
+
+
+@pytest.mark.parametrize(
+    ("line", "package"),
+    [
+        ("docker.io", Package("docker.io", None, None)),
+        ("forky:docker-buildx", Package("docker-buildx", "forky", None)),
+        ("trixie:kustomize?kustomize", Package("kustomize", "trixie", "kustomize")),
+    ],
+)
+def test_lines_of_the_package_list(line: str, package: Package) -> None:
+    assert Package.parse(line) == package
