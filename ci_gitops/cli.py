@@ -14,11 +14,11 @@ import click
 
 from ci_gitops import __version__, masking
 from ci_gitops.commands import COMMANDS
-from ci_gitops.commands.common import Run
 from ci_gitops.core.text import did_you_mean
 from ci_gitops.errors import CiGitopsError, UsageError
 from ci_gitops.output import Output
 from ci_gitops.results import Result
+from ci_gitops.run import Run
 
 
 class LazyGroup(click.Group):

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
 
-from ci_gitops.core.ci import CiFacts
-from ci_gitops.output import Output
 from ci_gitops.results import Result
+from ci_gitops.run import Run
 
 EXIT_CODES: dict[int, str] = {
     0: "done, or nothing to do",
@@ -34,20 +31,6 @@ SHORT_VARIABLES = {
     "forge": "CI_GITOPS_FORGE",
     "forge_url": "CI_GITOPS_FORGE_URL",
 }
-
-
-@dataclass(slots=True)
-class Run:
-    """One run of the program: where it stands, what CI says, where it prints."""
-
-    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
-    cwd: Path = field(default_factory=Path.cwd)
-    config: Path | None = None  # --config, not looked for
-    output: Output = field(default_factory=Output)
-
-    @property
-    def ci(self) -> CiFacts:
-        return CiFacts.from_environ(self.environ)
 
 
 class GitopsOption(click.Option):
