@@ -1,0 +1,220 @@
+"""What every forge can do for us. GitLab, GitHub and the local forge stand behind this one Protocol.
+
+For who writes on top of it:
+
+    forge = open_forge(kind, repository, environ, ci)       # adapters.forges
+    forge.find(target="main")                               # open merge requests, lowest number first
+    forge.find(source=branch, target="main", state="merged")
+    forge.open(NewMergeRequest(source, target, title, description, labels=(...)))   # opens, or adopts the open one
+    forge.update(iid, title=..., description=..., add_labels=(...))                 # what is None stays
+    forge.comment(iid, "gates", text)                       # one comment for each key, kept current
+    forge.close(iid, superseded_by=7)                       # with a link; the branch stays
+    forge.merge(iid, MergeCall(head_sha, method=..., message=...)) -> MergeOutcome
+
+Rules that all of them keep (tests/contracts checks them):
+- The source branch must be pushed before `open`. There is at most one open merge request from a source to a target
+  branch: `open` again, from any process, gives the same one back and changes nothing of its text.
+- `head_sha` is always read from the source branch itself. What is merged is exactly `MergeCall.head_sha`.
+- Nothing that another process or a person wrote is lost: labels are added, records are changed by compare and swap.
+- Every text that goes out is cleaned (`outgoing`): secrets masked, escape sequences gone.
+- An answer of the server that is a fact about the merge request is a value (`MergeOutcome`), not an error. Errors:
+  ForgeError (1) for a merge request that is not there or an answer without sense, RefusedError (5) for what this
+  forge or this account may not do, TemporaryError (75) for trouble that may pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from ci_gitops.core.mergerequests import MergeMethod, MergeRequest, State
+from ci_gitops.output import clean
+
+CheckState = Literal["pending", "running", "success", "failed", "canceled", "skipped"]
+DeploymentState = Literal["running", "success", "failed", "canceled"]
+OutcomeState = Literal["merged", "armed", "waiting", "blocked"]
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Who acts: the token's user, or the person at this machine."""
+
+    login: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """What the forge's project says about merging; it holds where neither call nor config says otherwise."""
+
+    default_branch: str
+    merge_method: MergeMethod = "merge"
+    squash: bool = False
+    remove_source_branch: bool = True
+    auto_merge: bool = True  # a merge can be armed
+    trains: bool = False  # there are merge trains or queues
+
+
+@dataclass(frozen=True, slots=True)
+class NewMergeRequest:
+    source: str
+    target: str
+    title: str
+    description: str = ""
+    labels: tuple[str, ...] = ()
+    reviewers: tuple[str, ...] = ()
+    assignees: tuple[str, ...] = ()
+    draft: bool = False
+    squash: bool | None = None  # None: the project's setting
+    remove_source_branch: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MergeCall:
+    """How to merge. The source branch must still be at `head_sha`, else nothing is merged."""
+
+    head_sha: str
+    method: MergeMethod | None = None  # None: the project's
+    message: str = ""  # of the merge or squash commit; "": the forge's own words
+    remove_source_branch: bool | None = None  # None: the project's setting
+
+
+@dataclass(frozen=True, slots=True)
+class MergeOutcome:
+    """What is true after the call: merged, armed, waiting (may pass by itself), or blocked (somebody must act)."""
+
+    state: OutcomeState
+    request: MergeRequest
+    reason: str = ""  # one sentence: what it waits for, what blocks it
+    conflicts: tuple[str, ...] = ()  # paths
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    key: str  # "" for people's
+    author: str
+    text: str
+    at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """Somebody's consent, to one head. Where a forge keeps approvals over new commits, it says the current head."""
+
+    user: str
+    sha: str
+    at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CommitStatus:
+    """A status or check run of a commit; the newest of each name counts."""
+
+    name: str
+    state: CheckState
+    description: str = ""
+    url: str = ""
+    blocking: bool = True  # False: allowed to fail, optional
+    at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """All that ran or runs for one commit."""
+
+    sha: str
+    pipeline: CheckState | None = None  # the newest one's, as the forge counts it; None: there is none
+    statuses: tuple[CommitStatus, ...] = ()
+    has_ci: bool = False  # the project has CI at all: a configuration, or anything on its last commits
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """The forge's own record that a commit was brought to an environment."""
+
+    number: int
+    environment: str
+    sha: str
+    ref: str
+    state: DeploymentState
+    url: str = ""  # of the environment
+    created_at: int = 0
+    finished_at: int = 0  # 0 while it runs
+
+
+class Forge(Protocol):
+    kind: str
+    description_limit: int  # characters that a description may have
+
+    def whoami(self) -> Account: ...
+
+    def project(self) -> Project: ...
+
+    def find(
+        self, *, source: str | None = None, target: str | None = None, state: State = "open"
+    ) -> tuple[MergeRequest, ...]:
+        """Those that fit, lowest number first."""
+        ...
+
+    def get(self, iid: int) -> MergeRequest: ...
+
+    def open(self, new: NewMergeRequest) -> MergeRequest: ...
+
+    def update(
+        self,
+        iid: int,
+        *,
+        title: str | None = None,
+        description: str | None = None,
+        add_labels: Sequence[str] = (),
+        remove_labels: Sequence[str] = (),
+        reviewers: Sequence[str] = (),
+        assignees: Sequence[str] = (),
+        draft: bool | None = None,
+    ) -> MergeRequest:
+        """What is None stays; reviewers and assignees are added to those that are there."""
+        ...
+
+    def comment(self, iid: int, key: str, text: str) -> None:
+        """Our one comment of this key: written, or brought up to date; the same text again changes nothing."""
+        ...
+
+    def comments(self, iid: int) -> tuple[Comment, ...]: ...
+
+    def approvals(self, iid: int) -> tuple[Approval, ...]: ...
+
+    def approve(self, iid: int, head_sha: str) -> None:
+        """Approve as a person; a forge that knows its people refuses this to us."""
+        ...
+
+    def merge(self, iid: int, call: MergeCall) -> MergeOutcome: ...
+
+    def arm(self, iid: int, call: MergeCall) -> MergeOutcome:
+        """Merge when green, by the forge (the local one: by the next `merge`); new commits disarm it."""
+        ...
+
+    def join_train(self, iid: int, call: MergeCall) -> MergeOutcome: ...
+
+    def close(self, iid: int, *, superseded_by: int | None = None) -> MergeRequest: ...
+
+    def checks(self, sha: str) -> Checks: ...
+
+    def set_status(self, sha: str, status: CommitStatus, *, ref: str = "") -> None:
+        """Post a status; the same state again is no error."""
+        ...
+
+    def record_deployment(
+        self, environment: str, sha: str, ref: str, state: DeploymentState, *, number: int | None = None, url: str = ""
+    ) -> Deployment:
+        """A new deployment record, or with `number` the next state of one."""
+        ...
+
+    def deployments(self, environment: str) -> tuple[Deployment, ...]:
+        """Newest first."""
+        ...
+
+
+def outgoing(text: str) -> str:
+    """Text as it may leave for a forge."""
+    return clean(text)
