@@ -8,10 +8,11 @@ import pytest
 
 pytest_plugins = [
     "tests.rig.cli",
+    "tests.rig.cluster",
 ]
 
 #: Rigs that are dear to start: tests that use one run in one worker, so that it starts once.
-SHARED_RIGS = ("cluster", "docker_engine")
+SHARED_RIGS = ("docker_engine", "cluster")
 SEED = int(os.environ.get("CI_GITOPS_TEST_SEED") or datetime.datetime.now(datetime.UTC).date().toordinal())
 
 

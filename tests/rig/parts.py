@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -17,9 +19,19 @@ def missing(part: str, how: str) -> None:
     pytest.skip(message)
 
 
+@functools.cache
+def kit_programs() -> tuple[str, ...]:
+    """The folder with kustomize, helm and kubectl of the cluster kit, where there is one."""
+    kit = os.environ.get("CI_GITOPS_TEST_CLUSTER")
+    if not kit:
+        return ()
+    done = subprocess.run([kit, "programs"], capture_output=True, text=True, check=False)
+    return (done.stdout.strip(),) if done.returncode == 0 else ()
+
+
 def program(name: str, how: str, *folders: str) -> str:
-    """The path of a program, looked for in `folders` before PATH."""
-    for folder in folders:
+    """The path of a program, looked for in `folders` and the kit's before PATH."""
+    for folder in (*folders, *kit_programs()):
         candidate = Path(folder) / name
         if candidate.is_file() and os.access(candidate, os.X_OK):
             return str(candidate)

@@ -1,0 +1,95 @@
+"""Server-side apply on a real API server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ci_gitops.adapters.cluster.kubernetes import Access, Kubernetes
+from ci_gitops.core.manifests import parse
+from ci_gitops.errors import ClusterError, SettingsError, TemporaryError
+from tests.rig.cluster import Cluster
+
+CONFIG = """
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: settings}
+data: {mode: calm}
+"""
+
+
+def destination(cluster: Cluster, namespace: str) -> Kubernetes:
+    return Kubernetes(Access(None, str(cluster.kubeconfig)), namespace)
+
+
+def test_an_object_is_created_left_alone_and_updated(cluster: Cluster, namespace: str) -> None:
+    target = destination(cluster, namespace)
+    (first,) = parse(CONFIG, "a file")
+    (second,) = parse(CONFIG.replace("calm", "wild"), "a file")
+    operations = [target.apply(manifest, dry_run=False).operation for manifest in (first, first, second)]
+    assert operations == ["create", "unchanged", "update"]
+    live = cluster.get("configmap", "settings", namespace)
+    assert live["data"] == {"mode": "wild"}
+
+
+def test_a_dry_run_writes_nothing(cluster: Cluster, namespace: str) -> None:
+    target = destination(cluster, namespace)
+    (manifest,) = parse(CONFIG, "a file")
+    assert target.apply(manifest, dry_run=True).operation == "create"
+    assert "settings" not in cluster.kubectl("get", "configmaps", "-n", namespace, "-o", "name")
+
+
+def test_an_update_in_a_dry_run_is_seen(cluster: Cluster, namespace: str) -> None:
+    target = destination(cluster, namespace)
+    (first,) = parse(CONFIG, "a file")
+    (second,) = parse(CONFIG.replace("calm", "wild"), "a file")
+    target.apply(first, dry_run=False)
+    assert target.apply(second, dry_run=True).operation == "update"
+    assert target.apply(first, dry_run=True).operation == "unchanged"
+
+
+def test_a_kind_that_the_cluster_does_not_know(cluster: Cluster, namespace: str) -> None:
+    (manifest,) = parse("apiVersion: example.com/v1\nkind: Sprocket\nmetadata: {name: x}\n", "a file")
+    with pytest.raises(ClusterError, match=r"no kind Sprocket in example\.com/v1"):
+        destination(cluster, namespace).apply(manifest, dry_run=False)
+
+
+def test_what_the_server_refuses_is_said_in_its_words(cluster: Cluster, namespace: str) -> None:
+    (manifest,) = parse(CONFIG.replace("data: {mode: calm}", "data: [calm]"), "a file")
+    with pytest.raises(ClusterError, match=r"ConfigMap settings: .* refused: .*data"):
+        destination(cluster, namespace).apply(manifest, dry_run=False)
+
+
+def test_fields_of_another_manager_are_a_conflict(cluster: Cluster, namespace: str) -> None:
+    cluster.kubectl("create", "configmap", "settings", "-n", namespace, "--from-literal=mode=theirs")
+    (manifest,) = parse(CONFIG, "a file")
+    with pytest.raises(ClusterError, match="conflict"):
+        destination(cluster, namespace).apply(manifest, dry_run=False)
+    assert cluster.get("configmap", "settings", namespace)["data"] == {"mode": "theirs"}
+
+
+def test_a_missing_namespace_names_both_ways(cluster: Cluster) -> None:
+    (manifest,) = parse(CONFIG, "a file")
+    with pytest.raises(ClusterError, match="not found") as caught:
+        destination(cluster, "nowhere").apply(manifest, dry_run=False)
+    assert "declare it" in str(caught.value.hint)
+
+
+def test_a_server_that_is_away_is_temporary(cluster: Cluster, tmp_path: Path) -> None:
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(
+        '{"apiVersion": "v1", "kind": "Config", "current-context": "a", "users": [],'
+        '"clusters": [{"name": "a", "cluster": {"server": "http://127.0.0.1:1"}}],'
+        '"contexts": [{"name": "a", "context": {"cluster": "a", "user": ""}}]}'
+    )
+    (manifest,) = parse(CONFIG, "a file")
+    with pytest.raises(TemporaryError, match=r"does not answer"):
+        Kubernetes(Access(None, str(kubeconfig)), None).apply(manifest, dry_run=False)
+
+
+def test_a_context_that_is_not_there(tmp_path: Path) -> None:
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text('{"apiVersion": "v1", "kind": "Config", "clusters": [], "contexts": [], "users": []}')
+    with pytest.raises(SettingsError, match="staging"):
+        Kubernetes(Access("staging", str(kubeconfig)), None)

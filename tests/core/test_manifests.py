@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import pytest
+
+from ci_gitops.core.manifests import in_apply_order, parse, text
+from ci_gitops.errors import RenderError
+
+
+def config(value: str) -> str:
+    return f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: a}}\ndata: {{x: {value}}}\n"
+
+
+@pytest.mark.parametrize(
+    ("scalar", "value"),
+    [
+        ("2026-01-01", "2026-01-01"),
+        ("1:30", "1:30"),
+        ("yes", True),
+        ("off", False),
+        ("~", None),
+        ("", None),
+        ("010", 8),
+        ("0", 0),
+        ("-12", -12),
+        ("1e3", 1000.0),
+        ("1.10", 1.1),
+        ("1.2.3", "1.2.3"),
+        ("'1'", "1"),
+        ("0x1F", 31),
+        ("=", "="),
+    ],
+)
+def test_scalars_are_read_as_kubernetes_reads_them(scalar: str, value: object) -> None:
+    (manifest,) = parse(config(scalar), "a file")
+    assert manifest.document["data"]["x"] == value
+
+
+def test_items_of_a_list_are_objects() -> None:
+    first, second = parse(
+        "kind: List\napiVersion: v1\nitems:\n"
+        "- {apiVersion: v1, kind: Secret, metadata: {name: a, namespace: n}}\n"
+        "- {apiVersion: v1, kind: Service, metadata: {name: b}}\n---\n# nothing\n",
+        "a file",
+    )
+    assert str(first) == "Secret n/a"
+    assert second.identity == {"apiVersion": "v1", "kind": "Service", "namespace": None, "name": "b"}
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ("- a\n- b\n", "no Kubernetes object"),
+        ("kind: Pod\nmetadata: {name: a}\n", "f: apiVersion of a must be text, and is missing"),
+        ("apiVersion: v1\nkind: Pod\n", r"f: metadata\.name of Pod must be text, and is missing"),
+        ("apiVersion: v1\nkind: Pod\nmetadata: {name: 12}\n", "must be text, and is 12"),
+        ("a: [", "f is not YAML: .*line 2"),
+    ],
+)
+def test_what_is_no_object(document: str, message: str) -> None:
+    with pytest.raises(RenderError, match=message):
+        parse(document, "f")
+
+
+def test_what_others_need_comes_first() -> None:
+    kinds = ("Widget", "Deployment", "Service", "Namespace", "ConfigMap")
+    manifests = parse("---\n".join(f"{{apiVersion: v1, kind: {kind}, metadata: {{name: a}}}}\n" for kind in kinds), "")
+    ordered = [manifest.kind for manifest in in_apply_order(manifests)]
+    assert ordered == ["Namespace", "ConfigMap", "Service", "Deployment", "Widget"]
+
+
+def test_what_is_written_reads_back() -> None:
+    manifests = parse(config("'yes'") + "---\n" + config("[1, {a: 2026-01-01}]"), "a file")
+    assert parse(text(manifests), "a file") == manifests

@@ -1,0 +1,170 @@
+"""A real Kubernetes API: the caller's (KUBECONFIG), a kit's (CI_GITOPS_TEST_CLUSTER), or one that we start.
+
+With a kit and as root there is a node that runs pods; elsewhere the API server alone, where nothing is scheduled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import secrets
+import shutil
+import socket
+import ssl
+import subprocess
+import tempfile
+import time
+import urllib.request
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.rig.parts import missing
+
+HOW = "set KUBECONFIG, or KUBEBUILDER_ASSETS to the folder that `setup-envtest use -p path` prints"
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """`kubeconfig` is an administrator's; `registry` is HOST:PORT that pods pull from, None without a node."""
+
+    kubeconfig: Path
+    programs: Path | None
+    registry: str | None
+
+    @property
+    def runs_pods(self) -> bool:
+        return self.registry is not None
+
+    def kubectl(self, *arguments: str) -> str:
+        program = str(self.programs / "kubectl") if self.programs else "kubectl"
+        done = subprocess.run([program, "--kubeconfig", str(self.kubeconfig), *arguments],
+                              capture_output=True, text=True, check=True)  # fmt: skip
+        return done.stdout
+
+    def get(self, kind: str, name: str, namespace: str) -> Any:
+        return json.loads(self.kubectl("get", kind, name, "-n", namespace, "-o", "json"))
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    if given := os.environ.get("KUBECONFIG"):
+        yield Cluster(Path(given), None, os.environ.get("CLUSTER_REGISTRY"))
+    elif kit := os.environ.get("CI_GITOPS_TEST_CLUSTER"):
+        yield from _from_kit(kit)
+    elif assets := os.environ.get("KUBEBUILDER_ASSETS"):
+        yield from _started(Path(assets))
+    else:
+        missing("a Kubernetes API", HOW)
+
+
+@pytest.fixture
+def namespace(cluster: Cluster) -> Iterator[str]:
+    """A namespace of the test's own."""
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    cluster.kubectl("create", "namespace", name)
+    yield name
+    cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+def _from_kit(kit: str) -> Iterator[Cluster]:
+    home = tempfile.mkdtemp(prefix="ci-gitops-cluster-")
+    options = ["--home", home, *([] if os.geteuid() == 0 else ["--api-only"])]
+    try:
+        exports = subprocess.run([kit, "up", *options], capture_output=True, text=True, check=False)
+        if exports.returncode:
+            missing("the Kubernetes of the kit", exports.stderr)
+        values = dict(re.findall(r"(?m)^export (\w+)='([^']*)'$", exports.stdout))
+        yield Cluster(Path(values["KUBECONFIG"]), Path(values["KUBEBUILDER_ASSETS"]), values.get("CLUSTER_REGISTRY"))
+    finally:
+        subprocess.run([kit, "down", *options], capture_output=True, check=False)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _started(assets: Path) -> Iterator[Cluster]:
+    """etcd and kube-apiserver from a folder, with one token that may do everything."""
+    with tempfile.TemporaryDirectory(prefix="ci-gitops-api-") as folder:
+        home = Path(folder)
+        token, etcd, api = secrets.token_hex(16), _free_port(), _free_port()
+        _key(home / "accounts.key")
+        (home / "tokens.csv").write_text(f"{token},admin,admin,system:masters\n")
+        processes = [
+            _start(home, assets / "etcd", "--data-dir", home / "etcd", "--unsafe-no-fsync",
+                   "--listen-client-urls", f"http://127.0.0.1:{etcd}",
+                   "--advertise-client-urls", f"http://127.0.0.1:{etcd}",
+                   "--listen-peer-urls", "http://127.0.0.1:0"),
+            _start(home, assets / "kube-apiserver", f"--etcd-servers=http://127.0.0.1:{etcd}",
+                   f"--secure-port={api}", "--bind-address=127.0.0.1", f"--cert-dir={home}/certificates",
+                   f"--token-auth-file={home}/tokens.csv", "--authorization-mode=RBAC",
+                   f"--service-account-key-file={home}/accounts.key",
+                   f"--service-account-signing-key-file={home}/accounts.key",
+                   "--service-account-issuer=https://kubernetes.default.svc",
+                   "--disable-admission-plugins=ServiceAccount"),
+        ]  # fmt: skip
+        try:
+            _wait(f"https://127.0.0.1:{api}/readyz", token, processes[1])
+            yield Cluster(_kubeconfig(home, api, token), assets, None)
+        finally:
+            for process in reversed(processes):
+                process.terminate()
+                process.wait(10)
+
+
+def _start(home: Path, program: Path, *arguments: object) -> subprocess.Popen[bytes]:
+    with (home / f"{program.name}.log").open("wb") as log:
+        return subprocess.Popen([program, *map(str, arguments)], stdout=log, stderr=log, cwd=home)
+
+
+def _wait(address: str, token: str, process: subprocess.Popen[bytes]) -> None:
+    request = urllib.request.Request(address, headers={"Authorization": f"Bearer {token}"})
+    unverified = ssl.create_default_context()
+    unverified.check_hostname = False
+    unverified.verify_mode = ssl.CERT_NONE
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            urllib.request.urlopen(request, context=unverified, timeout=5).close()
+            return
+        except OSError:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(0.1)
+                pytest.fail("kube-apiserver ended at once", pytrace=False)
+    pytest.fail("kube-apiserver did not come up in 60 s", pytrace=False)
+
+
+def _key(path: Path) -> None:
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    path.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+        )
+    )
+
+
+def _kubeconfig(home: Path, port: int, token: str) -> Path:
+    path = home / "kubeconfig"
+    certificate = home / "certificates" / "apiserver.crt"
+    path.write_text(json.dumps({
+        "apiVersion": "v1", "kind": "Config", "current-context": "test",
+        "clusters": [{"name": "test", "cluster": {
+            "server": f"https://127.0.0.1:{port}", "certificate-authority": str(certificate)}}],
+        "users": [{"name": "admin", "user": {"token": token}}],
+        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "admin"}}],
+    }))  # fmt: skip
+    return path
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
