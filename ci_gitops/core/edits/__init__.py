@@ -1,0 +1,7 @@
+"""Edits of files as text: the bytes of the changed values move, everything else stays as it is."""
+
+from __future__ import annotations
+
+from ci_gitops.core.edits.records import Change, Edit
+
+__all__ = ["Change", "Edit"]

@@ -1,0 +1,59 @@
+"""What an edit is: old text, new text, and the changes between them, from which every message is made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One value that an edit changes: `images[0].newTag`, old -> new; None is a value that is not there."""
+
+    field: str
+    old: str | None
+    new: str | None
+    line: int  # where it stands, counted from 1, in the text that was edited
+
+    def __str__(self) -> str:
+        if self.old is None:
+            return f"{self.field}: {self.new} (added)"
+        return (
+            f"{self.field}: {self.old} -> {self.new}" if self.new is not None else f"{self.field}: {self.old} (removed)"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """The old text of one file, its new text, and what differs. `notes` are what a person should know of it."""
+
+    path: str
+    old: str
+    new: str
+    changes: tuple[Change, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def changed(self) -> bool:
+        return self.old != self.new
+
+    def diff(self, context: int = 3) -> list[str]:
+        """The lines of a unified diff, without line ends; none where nothing changed."""
+        if not self.changed:
+            return []
+        import difflib
+
+        shown = []
+        compared = difflib.unified_diff(
+            _lines(self.old), _lines(self.new), f"a/{self.path}", f"b/{self.path}", n=context
+        )
+        for line in compared:
+            shown.append(line.rstrip("\r\n"))
+            if not line.endswith("\n"):
+                shown.append("\\ No newline at end of file")
+        return shown
+
+
+def _lines(text: str) -> list[str]:
+    """Lines with their ends. (`str.splitlines` also splits at characters that are no line end for Git.)"""
+    *whole, last = text.split("\n")
+    return [line + "\n" for line in whole] + ([last] if last else [])
