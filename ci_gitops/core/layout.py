@@ -1,0 +1,141 @@
+"""What a config repository without a configuration file declares, read from its paths alone.
+
+Three layouts are known: `**/overlays/<environment>/kustomization.yaml`, `environments/<environment>/…` and
+`<chart>/values-<environment>.yaml`. Nothing is guessed beyond them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from ci_gitops.core.targets import NAME
+
+KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+_YAML = (".yaml", ".yml")
+_VALUES = re.compile(r"values-(?P<environment>[^/]+)\.(?P<ending>ya?ml)")
+#: Folders that say "configuration is here" and not whose: the app is named by the folder above them.
+_GENERIC = {
+    *("app", "apps", "cd", "chart", "charts", "ci-cd", "config", "configs", "deploy", "deployment", "deployments"),
+    *("environments", "gitops", "helm", "infra", "k8s", "kube", "kubernetes", "kustomize", "manifests", "ops"),
+}
+#: Names beside overlays that hold what the environments share.
+_SHARED = frozenset(("base", "bases", "common", "component", "components", "schema", "shared", "template", "templates"))
+#: Where an environment stands on the way to production, by any word of its name.
+_ORDER = (
+    ("local", "sandbox"),
+    ("dev", "develop", "development"),
+    ("ci", "int", "integration", "test", "testing", "qa"),
+    ("uat", "acceptance", "demo"),
+    (),  # unknown names
+    ("stage", "staging", "stg"),
+    ("preprod", "preproduction", "pre", "canary"),
+    ("prod", "production", "prd", "live"),
+)
+_UNKNOWN = 4
+_OVERLAYS = "overlays/{environment}"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Apps (name -> path template) and environments, in promotion order, that the paths show."""
+
+    apps: Mapping[str, str]
+    environments: tuple[str, ...]
+    own: bool = False  # one app that bears the repository's name: application and configuration share it
+
+    def __bool__(self) -> bool:
+        return bool(self.apps)
+
+
+def detect(paths: Iterable[str], repository: str = "app") -> Layout:
+    """The layout of a repository with these files; `repository` is its last name, for an app without a folder."""
+    files = sorted(paths)
+    found: dict[str, set[str]] = {}
+    for template, environment in (*_overlays(files), *_environments(files), *_charts(files)):
+        if NAME.fullmatch(environment) and environment.lower() not in _SHARED:
+            found.setdefault(template, set()).add(environment)
+    apps = _names(list(found), repository)
+    environments = {environment for names in found.values() for environment in names}
+    own = len(apps) == 1 and all(name.endswith(_OVERLAYS) and not _folders(name) for name in apps.values())
+    return Layout(apps, tuple(in_order(environments)), own)
+
+
+def in_order(environments: Iterable[str]) -> list[str]:
+    """The names from development to production; unknown ones stand in the middle, by name."""
+    return sorted(environments, key=lambda name: (_rank(name), name))
+
+
+def _rank(environment: str) -> int:
+    words = re.split(r"[-_.]", environment.lower())
+    ranks = [rank for rank, known in enumerate(_ORDER) if any(word.rstrip("0123456789") in known for word in words)]
+    if "pre" in words:
+        return _ORDER.index(("preprod", "preproduction", "pre", "canary"))
+    return max(ranks, default=_UNKNOWN)
+
+
+def _overlays(files: list[str]) -> Iterator[tuple[str, str]]:
+    for path in files:
+        parts = path.split("/")
+        if len(parts) >= 3 and parts[-1] in KUSTOMIZATIONS and parts[-3] == "overlays":
+            yield "/".join((*parts[:-2], "{environment}")), parts[-2]
+
+
+def _environments(files: list[str]) -> Iterator[tuple[str, str]]:
+    """`environments/<environment>/` is one app where YAML lies in it, else each folder in it is one."""
+    below = [path.split("/") for path in files if path.startswith("environments/") and path.endswith(_YAML)]
+    whole = {parts[1] for parts in below if len(parts) == 3}
+    for parts in below:
+        if len(parts) == 3:
+            yield "environments/{environment}", parts[1]
+        elif len(parts) > 3 and parts[1] not in whole and "overlays" not in parts:
+            yield f"environments/{{environment}}/{parts[2]}", parts[1]
+
+
+def _charts(files: list[str]) -> Iterator[tuple[str, str]]:
+    """`values-<environment>.yaml` beside a `Chart.yaml` of its own, not of a chart vendored in another one."""
+    charts = {path.rpartition("/")[0] for path in files if path.rpartition("/")[2] == "Chart.yaml"}
+    for path in files:
+        folder, _, name = path.rpartition("/")
+        values = _VALUES.fullmatch(name)
+        if values and folder in charts and not _vendored(folder, charts):
+            template = f"values-{{environment}}.{values['ending']}"
+            yield f"{folder}/{template}" if folder else template, values["environment"]
+
+
+def _vendored(folder: str, charts: set[str]) -> bool:
+    above, found, _ = folder.rpartition("/charts/")
+    return bool(found) and above in charts
+
+
+def _folders(template: str) -> list[str]:
+    """The folders of a template that tell apps apart, outermost first."""
+    folders = [part for part in template.split("/") if "{environment}" not in part and part != "overlays"]
+    return [part for part in folders if part.lstrip(".").lower() not in _GENERIC]
+
+
+def _names(templates: list[str], repository: str) -> dict[str, str]:
+    """Each template under the shortest name that is its own: its last folder, with those above where that clashes."""
+    names: dict[str, str] = {}
+    for template in sorted(templates):
+        folders = _folders(template)
+        candidates = ["-".join(folders[-count:]) for count in range(1, len(folders) + 1)] or [repository]
+        clashes = {tuple(_folders(other)) for other in templates if other != template}
+        name = next((name for size, name in enumerate(candidates, 1) if _own(folders, size, clashes)), candidates[-1])
+        names[_free(_fit(name), names)] = template
+    return names
+
+
+def _own(folders: list[str], size: int, others: set[tuple[str, ...]]) -> bool:
+    return not any(list(other[-size:]) == folders[-size:] for other in others)
+
+
+def _free(name: str, taken: Mapping[str, str]) -> str:
+    numbered = (name if number == 1 else f"{name}-{number}" for number in range(1, len(taken) + 2))
+    return next(candidate for candidate in numbered if candidate not in taken)
+
+
+def _fit(name: str) -> str:
+    """A folder's name as an app's: what a label takes."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name)[:63].strip("-._") or "app"

@@ -1,0 +1,30 @@
+"""A config repository's own name: the mark of what it owns in a cluster, and the last name for its one app."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+
+def source_name(repository: str) -> str:
+    """`host/path` of an address, the path of a repository on this machine; credentials, port and `.git` left out.
+
+    >>> source_name("git@git.example.com:acme/config.git")
+    'git.example.com/acme/config'
+    """
+    scp = re.fullmatch(r"(?:[^@/:]+@)?([^/:]+):(?!//)(.+)", repository)
+    if "://" in repository:
+        address = urlsplit(repository)
+        host, path = address.hostname or "", address.path
+    elif scp:
+        host, path = scp[1], scp[2]
+    else:
+        host, path = "", repository
+    path = path.rstrip("/").removesuffix("/.git").removesuffix(".git")
+    return f"{host.lower()}/{path.lstrip('/')}" if host else path
+
+
+def last_name(repository: str) -> str:
+    """The last part of its path, fit to be an app's name; 'app' where there is none."""
+    name = source_name(repository).rstrip("/").rpartition("/")[2]
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name)[:63].strip("-._") or "app"

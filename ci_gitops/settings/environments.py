@@ -1,0 +1,246 @@
+"""Settings of an environment: where it is written and deployed, under which rules and behind which gates."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, GetJsonSchemaHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
+
+from ci_gitops.settings.values import (
+    Address,
+    Branch,
+    Duration,
+    Form,
+    InnerPath,
+    Line,
+    Lines,
+    Model,
+    Name,
+    WebAddress,
+    Word,
+    holding,
+)
+
+Write = Literal["push", "merge-request"]
+Merge = Literal["manual", "when-green", "now"]
+CommitTemplate = Annotated[Line, holding("environment", "summary", "apps")]
+COMMIT_SUBJECT = "deploy({environment}): {summary}"
+_PLACES = r"(dir|simulated):.+"
+Place = Annotated[str, Form(_PLACES, "a mapping, dir:PATH, dir:PATH@BRANCH or simulated:PATH")]
+FullHash = Annotated[str, Form(r"[0-9a-f]{40}([0-9a-f]{24})?", "a full commit hash of 40 or 64 hexadecimal digits")]
+_DAY = "(Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
+_HOUR = "([01][0-9]|2[0-3]):[0-5][0-9]"
+Hours = Annotated[
+    str,
+    Form(
+        rf"({_DAY}([-,]{_DAY})* )?{_HOUR}-({_HOUR}|24:00)",
+        "days and hours such as 'Mon-Fri 09:00-16:00' or '22:00-24:00'",
+    ),
+]
+
+
+class RepositoryPlace(Model):
+    """A config repository, and what of it counts."""
+
+    url: Address | None = Field(None, description="Its address. Default: the repository that holds this file.")
+    branch: Branch | None = Field(None, description="The branch. Default: the remote's default branch.")
+    tag: Branch | None = Field(None, description="Deploy the newest tag that fits, such as v*, instead of a branch.")
+    commit: FullHash | None = Field(
+        None, description="Deploy exactly this commit, by its full hash, instead of a branch."
+    )
+
+    @model_validator(mode="after")
+    def _one_revision(self) -> RepositoryPlace:
+        given = [name for name in ("branch", "tag", "commit") if getattr(self, name)]
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)} exclude each other: keep one")
+        return self
+
+
+class Destination(Model):
+    """Where manifests are applied: a Kubernetes cluster, a folder (`dir:`) or a simulated cluster (`simulated:`)."""
+
+    to: Place | None = Field(None, description="dir:PATH, dir:PATH@BRANCH or simulated:PATH instead of a cluster.")
+    context: Word | None = Field(
+        None, description="The kubeconfig's context. Default: its current one, or the account of the pod."
+    )
+    namespace: Name | None = Field(None, description="For objects that name none. Default: the context's.")
+    prune: bool = Field(False, description="Delete what left Git.")
+    drift: Literal["report", "heal"] = Field("report", description="What a pass does about changes made by hand.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        return {"to": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Destination:
+        if self.to and self.context:
+            raise ValueError("to and context exclude each other: keep one")
+        return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        mapping = handler(schema)
+        return {"anyOf": [{"type": "string", "pattern": f"^({_PLACES})$"}, mapping]}
+
+
+class Window(Model):
+    """A time in which merging is allowed or denied."""
+
+    allow: Hours | None = Field(None, description="Days and hours, such as 'Mon-Fri 09:00-16:00'.")
+    deny: Hours | None = Field(None, description="The same; a denial wins.")
+    timezone: Line = Field("UTC", description="The IANA name of the time zone, such as Europe/Berlin.")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Window:
+        if bool(self.allow) == bool(self.deny):
+            raise ValueError("expected one of allow and deny")
+        return self
+
+
+class Gates(Model):
+    """Conditions that must hold before a merge request is merged."""
+
+    healthy: bool = Field(False, description="The source environment runs exactly this, and is healthy.")
+    soak: Duration | None = Field(None, description="How long it has been healthy there, such as 30m.")
+    approvals: int = Field(0, ge=0, le=100, description="How many people must approve.")
+    statuses: Lines = Field((), description="Commit statuses that must have passed.")
+    http: tuple[WebAddress, ...] = Field((), description="Addresses that must answer with 2xx.")
+    freeze: bool = Field(False, description="Wait while the forge has a deploy freeze.")
+    windows: tuple[Window, ...] = Field((), description="Times in which merging is allowed or denied.")
+
+
+class Rollback(Model):
+    """Rules of the way back."""
+
+    gates: Gates = Field(default_factory=Gates, description="Gates of rollbacks. Default: none.")
+
+
+class Cosign(Model):
+    """Whose signature an image must bear."""
+
+    key: Line | None = Field(None, description="The public key: a file of the repository or a KMS address.")
+    identity: Line | None = Field(None, description="For keyless signatures: who signed.")
+    issuer: WebAddress | None = Field(None, description="For keyless signatures: who vouched for the signer.")
+
+    @model_validator(mode="after")
+    def _key_or_identity(self) -> Cosign:
+        if bool(self.key) == bool(self.identity or self.issuer):
+            raise ValueError("expected either key, or identity and issuer")
+        if not self.key and not (self.identity and self.issuer):
+            raise ValueError("expected identity and issuer together")
+        return self
+
+
+class Verify(Model):
+    """What an image must prove before it is deployed."""
+
+    cosign: Cosign | None = Field(None, description="Its signature.")
+
+
+class Check(Model):
+    """A question to the application itself, asked when it is healthy."""
+
+    http: WebAddress = Field(description="The address that is asked.")
+    expect: int = Field(200, ge=100, le=599, description="The status code that it must answer with.")
+    within: Duration = Field("2m", validate_default=True, description="How long it is asked again.")
+
+
+class Allow(Model):
+    """What may be deployed; an empty list allows everything of its sort."""
+
+    kinds: Lines = Field((), description="Kinds of objects, such as Deployment; `*` stands for any text.")
+    namespaces: Lines = Field((), description="Namespaces, as patterns.")
+    repositories: Lines = Field((), description="Image repositories, as patterns.")
+    hosts: Lines = Field((), description="Hosts that bases and charts may come from, as patterns.")
+
+
+class HealthRule(Model):
+    """How a custom resource's health is read: safe expressions over the object, the first that holds counts."""
+
+    kind: Word = Field(description="The kind of the objects.")
+    group: Word | None = Field(None, description="Its API group, such as example.com. Default: any.")
+    healthy: Line | None = Field(None, description="Holds when the object is healthy.")
+    degraded: Line | None = Field(None, description="Holds when the object is degraded.")
+    progressing: Line | None = Field(None, description="Holds when the object is on its way.")
+    suspended: Line | None = Field(None, description="Holds when the object is suspended.")
+    message: Line | None = Field(None, description="What to say about it.")
+
+    @model_validator(mode="after")
+    def _says_something(self) -> HealthRule:
+        if not (self.healthy or self.degraded or self.progressing or self.suspended):
+            raise ValueError("expected at least one of healthy, degraded, progressing and suspended")
+        return self
+
+
+class Commit(Model):
+    """The text of commits."""
+
+    subject: CommitTemplate = Field(
+        COMMIT_SUBJECT, description="First line; may hold {environment}, {summary} and {apps}."
+    )
+    body: Annotated[str, holding("environment", "summary", "apps")] | None = Field(
+        None, description="Text between subject and trailers; may hold the same."
+    )
+
+
+class Environment(Model):
+    """A named stage."""
+
+    model_config = ConfigDict(title="Environment")
+
+    repository: RepositoryPlace | None = Field(
+        None, description="A repository of its own, or a branch of its own (branch alone)."
+    )
+    source_branches: tuple[Branch, ...] = Field(
+        (), description="Builds of these branches update this environment; `*` stands for any text."
+    )
+    write: Write = Field("push", description="How edits get to the branch.")
+    merge: Merge = Field("manual", description="Who merges our merge requests.")
+    supersede: Literal["latest", "queue", "manual"] = Field(
+        "latest", description="What becomes of an open merge request when something newer comes."
+    )
+    ci: Literal["auto", "required", "optional"] = Field(
+        "auto", description="Whether the merge request's pipeline must be green: auto is wherever the project has CI."
+    )
+    operator: Literal["ci-gitops", "external", "none"] = Field(
+        "ci-gitops", description="Who deploys. With external or none, Git alone says what runs."
+    )
+    sync: Literal["auto", "manual"] = Field(
+        "auto", description="With manual a pass only reports until a person names --revision or --plan."
+    )
+    from_: Name | None = Field(
+        None, alias="from", description="Where promotions come from. Default: the environment before it."
+    )
+    reviewers: Lines = Field((), description="Users and groups that review our merge requests.")
+    assignees: Lines = Field((), description="Users that our merge requests are assigned to.")
+    labels: Lines = Field((), description="Labels of our merge requests.")
+    squash: bool | None = Field(None, description="Squash when merging. Default: the project's setting.")
+    remove_source_branch: bool | None = Field(
+        None, description="Delete the branch after merging. Default: the project's setting."
+    )
+    commit: Commit = Field(default_factory=Commit, description="The text of commits.")
+    gates: Gates = Field(default_factory=Gates, description="What must hold before a merge.")
+    rollback: Rollback = Field(default_factory=Rollback, description="Rules of the way back.")
+    verify: Verify = Field(default_factory=Verify, description="What images must prove.")
+    checks: tuple[Check, ...] = Field((), description="Questions to the application after it is healthy.")
+    allow: Allow = Field(default_factory=Allow, description="What may be deployed.")
+    health: tuple[HealthRule, ...] = Field((), description="Health of custom resources.")
+    create_namespace: bool = Field(False, description="Create the destination's namespace where it is missing.")
+    destination: Destination | None = Field(
+        None, description="Where manifests are applied. Default: nowhere, somebody else deploys."
+    )
+
+
+class Previews(Model):
+    """Environments of their own for merge requests."""
+
+    template: Annotated[InnerPath, holding("app")] = Field(
+        description="The overlay that a preview is made from; may hold {app}."
+    )
+    url: Annotated[WebAddress, holding("name", "app")] | None = Field(
+        None, description="Where a preview can be seen; may hold {name} and {app}."
+    )
+    ttl: Duration = Field("7d", validate_default=True, description="How long a preview lives without a change.")

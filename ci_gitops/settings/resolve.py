@@ -1,0 +1,199 @@
+"""The settings in force: the file's, with what the repository's layout shows where the file is silent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from ci_gitops.core.layout import Layout, detect
+from ci_gitops.core.sources import last_name, source_name
+from ci_gitops.core.targets import Target, environments_of, fill, with_parents
+from ci_gitops.core.text import did_you_mean
+from ci_gitops.errors import SettingsError, UsageError
+from ci_gitops.settings.apps import App
+from ci_gitops.settings.environments import Environment, Previews
+from ci_gitops.settings.schema import FILE_NAME, Config
+
+#: Which branches update which environment where application and configuration share a repository and no file
+#: says it: what the usual pipelines of GitLab, Kustomize and Argo CD do, and no more.
+_USUAL_BRANCHES = {"staging": ("staging",), "production": ("main", "master")}
+
+
+class AppSettings(App):
+    """An app with its name; `path` is always given."""
+
+    name: str = ""
+    path: str = ""
+
+
+class EnvironmentSettings(Environment):
+    """An environment with its name and what the file or its neighbours imply."""
+
+    name: str = ""
+
+    @property
+    def url(self) -> str | None:
+        """The address of a repository of its own."""
+        return self.repository.url if self.repository else None
+
+    @property
+    def branch(self) -> str | None:
+        return self.repository.branch if self.repository else None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings of a config repository, with defaults applied."""
+
+    name: str | None  # who owns what in a cluster; None where no repository is known
+    apps: Mapping[str, AppSettings]
+    environments: Mapping[str, EnvironmentSettings]  # in promotion order
+    config: Config
+    layout: Layout
+    paths: frozenset[str] | None  # files and folders of the repository; None: not looked at
+
+    @property
+    def previews(self) -> Previews | None:
+        return self.config.previews
+
+    @property
+    def branch(self) -> str | None:
+        """The branch of the repository that the file names for all environments."""
+        return self.config.repository.branch if self.config.repository else None
+
+    def app(self, name: str) -> AppSettings:
+        """The app of that name; UsageError offers near matches."""
+        if name not in self.apps:
+            raise UsageError(
+                f"There is no app {name!r} in the {self._where('apps')}.", hint=did_you_mean(name, self.apps, "Apps")
+            )
+        return self.apps[name]
+
+    def environment(self, name: str) -> EnvironmentSettings:
+        """The environment of that name; UsageError offers near matches."""
+        if name not in self.environments:
+            raise UsageError(
+                f"There is no environment {name!r} in the {self._where('environments')}.",
+                hint=did_you_mean(name, self.environments, "Environments"),
+            )
+        return self.environments[name]
+
+    def environments_for_branch(self, branch: str) -> tuple[str, ...]:
+        """The environments whose `sourceBranches` hold `branch`, in promotion order."""
+        return tuple(
+            name
+            for name, environment in self.environments.items()
+            if any(fnmatchcase(branch, pattern) for pattern in environment.source_branches)
+        )
+
+    def targets(
+        self, environments: Sequence[str] = (), apps: Sequence[str] = (), *, paths: Iterable[str] | None = None
+    ) -> tuple[Target, ...]:
+        """The targets of these environments and apps (default: all), in their order.
+
+        A target is there where its path is in the repository. `paths` are the files of an environment's own
+        repository or branch, which `resolve` did not see; without them everything is taken to be there.
+        UsageError where a name is unknown or nothing is left.
+        """
+        wanted = [self.environment(name) for name in dict.fromkeys(environments)] or [*self.environments.values()]
+        chosen = [self.app(name) for name in dict.fromkeys(apps)] or [*self.apps.values()]
+        given = with_parents(paths) if paths is not None else None
+        found = tuple(
+            Target(app.name, environment.name, path)
+            for environment in wanted
+            for app in chosen
+            if self._is_there(path := fill(app.path, environment.name), environment, given)
+        )
+        if not found:
+            raise self._no_targets(chosen, wanted)
+        return found
+
+    def _is_there(self, path: str, environment: EnvironmentSettings, given: frozenset[str] | None) -> bool:
+        if given is None and not environment.repository:
+            given = self.paths
+        return given is None or path in given
+
+    def _where(self, section: str) -> str:
+        if self.config.file and (self.config.apps if section == "apps" else self.config.environments):
+            return f"file {self.config.file}"
+        return "config repository"
+
+    def _no_targets(self, apps: list[AppSettings], environments: list[EnvironmentSettings]) -> UsageError:
+        if not self.apps or not self.environments:
+            return UsageError(
+                "The config repository has no target: none of the usual layouts is there.",
+                hint=f"`ci-gitops init` writes a {FILE_NAME} that says where apps and environments are.",
+            )
+        looked = [fill(app.path, environment.name) for environment in environments for app in apps]
+        return UsageError(
+            f"The config repository has none of {', '.join(looked[:5])}{' …' if len(looked) > 5 else ''}.",
+            hint=f"Add the folder, or correct `path` of the app in {self.config.file or FILE_NAME}.",
+        )
+
+
+def resolve(
+    config: Config | None, paths: Iterable[str] | None, *, repository: str | None = None, app_name: str | None = None
+) -> Settings:
+    """The settings in force for a config repository with these files (None: not known).
+
+    `repository` is its address or absolute path; `app_name` names an app that has no folder of its own to be
+    named after (default: the repository's last name).
+    """
+    config = config or Config()
+    files = None if paths is None else tuple(paths)
+    layout = detect(files or (), app_name or last_name(repository or "app"))
+    apps = _apps(config, layout)
+    environments = _environments(config, layout, apps, files or ())
+    return Settings(
+        name=config.name or (source_name(repository) if repository else None),
+        apps=apps,
+        environments=environments,
+        config=config,
+        layout=layout,
+        paths=None if files is None else with_parents(files),
+    )
+
+
+def _apps(config: Config, layout: Layout) -> dict[str, AppSettings]:
+    declared = config.apps or {name: App() for name in layout.apps}
+    apps = {}
+    for name, app in declared.items():
+        path = app.path or layout.apps.get(name)
+        if path is None:
+            place = config.place("apps", name) or config.file
+            raise SettingsError(
+                f"{place}: apps.{name}.path: the repository's layout does not show where {name!r} is.",
+                hint=did_you_mean(name, layout.apps, "The layout shows") or "Give its path.",
+            )
+        apps[name] = AppSettings.model_construct(**{**dict(app), "name": name, "path": path})
+    return apps
+
+
+def _environments(
+    config: Config, layout: Layout, apps: Mapping[str, AppSettings], files: Sequence[str]
+) -> dict[str, EnvironmentSettings]:
+    declared = config.environments or {name: Environment() for name in _detected(config, layout, apps, files)}
+    usual = _USUAL_BRANCHES if layout.own and not config.environments else {}
+    environments: dict[str, EnvironmentSettings] = {}
+    before: str | None = None
+    for name, environment in declared.items():
+        implied = {"name": name, "from_": environment.from_ or before}
+        branches = environment.source_branches or usual.get(name, ())
+        environments[name] = EnvironmentSettings.model_construct(
+            **{**dict(environment), **implied, "source_branches": branches}
+        )
+        before = name
+    return environments
+
+
+def _detected(config: Config, layout: Layout, apps: Mapping[str, AppSettings], files: Sequence[str]) -> Iterable[str]:
+    """Environments that the paths show: by the declared apps' templates, else by the usual layouts."""
+    from ci_gitops.core.layout import in_order
+
+    if not config.apps:
+        names: Iterable[str] = layout.environments
+    else:
+        names = in_order({name for app in apps.values() for name in environments_of(app.path, files)})
+    template = config.previews.template if config.previews else ""
+    return [name for name in names if not template.endswith(f"/{name}")]
