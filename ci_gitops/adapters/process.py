@@ -73,7 +73,6 @@ def run(
     killed. `on_line` gets each line of both streams as it comes (without its end), for progress.
     Raises TemporaryError at the deadline, CiGitopsError where the program is missing or writes too much.
     """
-    started = time.monotonic()
     try:
         process = subprocess.Popen(
             list(argv), cwd=cwd, env=dict(env), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -85,6 +84,23 @@ def run(
         ) from error
     except OSError as error:
         raise CiGitopsError(f"The program {argv[0]!r} cannot be started: {error.strerror}.") from error
+    return supervise(process, argv, stdin=stdin, timeout=timeout, output_limit=output_limit, on_line=on_line)
+
+
+def supervise(
+    process: subprocess.Popen[bytes],
+    argv: Sequence[str],
+    *,
+    stdin: bytes = b"",
+    timeout: float,
+    output_limit: int = 256 * 1024 * 1024,
+    on_line: Callable[[str], None] | None = None,
+) -> Completed:
+    """Feed a started process that leads a group of its own, collect what it writes and wait; bounds as in `run`.
+
+    All three streams must be pipes. `argv` is what messages and the answer name.
+    """
+    started = time.monotonic()
     try:
         stdout, stderr = _pump(process, stdin, started + timeout, output_limit, on_line)
         code = process.wait(max(0.1, started + timeout - time.monotonic()))

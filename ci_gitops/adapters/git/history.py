@@ -1,0 +1,53 @@
+"""History as far as it is here: a shallow root ends it, and nothing is concluded from such an end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ci_gitops.adapters.git.private import PrivateFolder
+from ci_gitops.adapters.git.records import CommitInfo
+from ci_gitops.adapters.git.runner import Runner
+
+_FORMAT = "%H%x00%P%x00%an%x00%ae%x00%ct%x00%B"
+
+
+def shallow_roots(folder: PrivateFolder) -> frozenset[str]:
+    """The commits whose parents exist but are not here."""
+    try:
+        return frozenset((folder.repository / "shallow").read_text().split())
+    except FileNotFoundError:
+        return frozenset()
+
+
+def log(
+    runner: Runner, folder: PrivateFolder, revision: str, limit: int, paths: Sequence[str] | None
+) -> list[CommitInfo]:
+    """The newest commits of `revision`, newest first."""
+    words = ["log", "-z", f"--format=tformat:{_FORMAT}", f"--max-count={limit}", "--encoding=UTF-8", "--end-of-options"]
+    pathspecs = [f":(top,literal){path}" for path in paths or ()]
+    fields = runner.local(*words, revision, "--", *pathspecs).stdout.decode("utf-8", "replace").split("\0")
+    roots = shallow_roots(folder)
+    return [_commit(fields[at : at + 6], roots) for at in range(0, len(fields) - 5, 6)]
+
+
+def _commit(fields: Sequence[str], roots: frozenset[str]) -> CommitInfo:
+    sha, parents, author, email, when, message = fields
+    message = message.rstrip("\n")
+    subject = message.split("\n", 1)[0]
+    return CommitInfo(sha, tuple(parents.split()), author, email, int(when), subject, message, sha in roots)
+
+
+def is_ancestor(runner: Runner, folder: PrivateFolder, old: str, new: str) -> bool | None:
+    """Whether the history of `new` holds `old`; None where it ends at a shallow root before that is known."""
+    if old == new:
+        return True
+    known = runner.local("cat-file", "--batch-check", stdin=f"{old}\n{new}\n".encode()).text
+    if "missing" in known:
+        return None if shallow_roots(folder) or f"{new} missing" in known else False
+    if runner.local("merge-base", "--is-ancestor", old, new, ok=(0, 1)).code == 0:
+        return True
+    roots = shallow_roots(folder)
+    if not roots:
+        return False
+    reached = runner.local("rev-list", "--end-of-options", new).text.split()
+    return None if roots & set(reached) else False

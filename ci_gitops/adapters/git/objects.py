@@ -1,0 +1,115 @@
+"""Trees, files and commits, read and made as objects: there is no work tree for anything to act on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+
+from ci_gitops.adapters.git.records import EXECUTABLE, REGULAR, SYMLINK, Entry, Person
+from ci_gitops.adapters.git.runner import Runner
+from ci_gitops.core.git_paths import check_path
+from ci_gitops.errors import EditError, GitError
+
+
+def list_tree(runner: Runner, revision: str) -> dict[str, Entry]:
+    """Each file of the revision's tree."""
+    listed = runner.local("ls-tree", "-r", "-z", "--full-tree", revision).stdout
+    entries = {}
+    for line in listed.decode("utf-8", "surrogateescape").split("\0"):
+        if line:
+            about, path = line.split("\t", 1)
+            mode, _, oid = about.split(" ")
+            entries[path] = Entry(mode, oid)
+    return entries
+
+
+def read_blobs(runner: Runner, oids: Sequence[str]) -> tuple[dict[str, bytes], list[str]]:
+    """The contents that are here, and the object ids that are not."""
+    if not oids:
+        return {}, []
+    answer = runner.local("cat-file", "--batch", "--buffer", stdin="".join(f"{oid}\n" for oid in oids).encode()).stdout
+    found: dict[str, bytes] = {}
+    missing = []
+    at = 0
+    while at < len(answer):
+        end = answer.index(b"\n", at)
+        oid, *about = answer[at:end].decode().split(" ")
+        at = end + 1
+        if about == ["missing"]:
+            missing.append(oid)
+            continue
+        size = int(about[1])
+        found[oid] = answer[at : at + size]
+        at += size + 1
+    return found, missing
+
+
+def make_commit(
+    runner: Runner,
+    tree: Mapping[str, Entry],
+    base: str | None,
+    parents: Sequence[str],
+    files: Mapping[str, bytes | None],
+    message: str,
+    *,
+    author: Person,
+    committer: Person,
+) -> tuple[str, str]:
+    """One commit on `parents` with the tree of `base`, `files` put in or (None) taken out; its id and its tree's.
+
+    One process: fast-import writes the contents, the trees and the commit.
+    """
+    when = int(time.time())
+    stream = [
+        b"feature done\ncommit refs/work/commit\nmark :1\n",
+        _person("author", author, when),
+        _person("committer", committer, when),
+        _data(message.encode("utf-8", "replace")),
+    ]
+    stream += [
+        f"{word} {parent}\n".encode()
+        for word, parent in zip(("from", *["merge"] * len(parents)), parents, strict=False)
+    ]
+    if base and base not in parents[:1]:
+        stream.append(f'M 040000 {tree_id(runner, base)} ""\n'.encode())
+    stream += [_file(path, contents, tree.get(path)) for path, contents in sorted(files.items())]
+    stream.append(b'ls ""\n\nget-mark :1\ndone\n')
+    answer = runner.local("fast-import", "--quiet", "--force", "--done", stdin=b"".join(stream)).text.split("\n")
+    return answer[1], answer[0].split(" ")[2].split("\t")[0]
+
+
+def tree_id(runner: Runner, revision: str) -> str:
+    return runner.local("rev-parse", "--verify", "--end-of-options", f"{revision}^{{tree}}").text.strip()
+
+
+def _file(path: str, contents: bytes | None, old: Entry | None) -> bytes:
+    name = _quoted(check_path(path))
+    if contents is None:
+        return b"D " + name + b"\n"
+    if old and old.mode not in (REGULAR, EXECUTABLE):
+        what = "a symbolic link" if old.mode == SYMLINK else "a submodule"
+        raise EditError(f"{path} is {what}: it is not written through.", hint="Name the file that it leads to.")
+    mode = old.mode if old else REGULAR
+    return f"M {mode} inline ".encode() + name + b"\n" + _data(contents)
+
+
+def _data(contents: bytes) -> bytes:
+    return f"data {len(contents)}\n".encode() + contents + b"\n"
+
+
+def _person(role: str, person: Person, when: int) -> bytes:
+    name, email = (" ".join(_plain(text).split()) for text in (person.name, person.email))
+    if not name or not email:
+        raise GitError(f"The {role} of the commit needs a name and an address; there is only {str(person)!r}.")
+    return f"{role} {name} <{email}> {when} +0000\n".encode("utf-8", "replace")
+
+
+def _plain(text: str) -> str:
+    # What would end the name or the address inside the commit.
+    return "".join(" " if letter in "<>\n\r\0" else letter for letter in text)
+
+
+def _quoted(path: str) -> bytes:
+    escaped = path.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return b'"' + escaped.encode("utf-8", "surrogateescape") + b'"'
+

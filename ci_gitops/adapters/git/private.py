@@ -1,0 +1,178 @@
+"""The private folder of one run: a bare repository, Git's whole configuration, keys, and nothing of the user's.
+
+Nobody but us can read it (mode 0700) and it goes away with the run. Secrets that a program must read
+from a file (SSH and signing keys) lie here; passwords never do: they go by environment to `askpass`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import ssl
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ci_gitops.adapters.git.records import GitAccess
+from ci_gitops.core.git_urls import GitUrl
+from ci_gitops.errors import CiGitopsError, UsageError
+
+REMOTE = "origin"
+_QUIET = 20  # seconds without a byte after which a transfer is given up
+
+# Answers only for the host that the password is for: after a redirect Git would ask for another one.
+_ASKPASS = """#!/bin/sh
+case "$1" in
+"Username for '$CI_GITOPS_ASKPASS_SCHEME://$CI_GITOPS_ASKPASS_HOST': ") printf '%s\\n' "$CI_GITOPS_ASKPASS_USER" ;;
+"Password for '$CI_GITOPS_ASKPASS_SCHEME://"*"@$CI_GITOPS_ASKPASS_HOST': ") printf '%s\\n' "$CI_GITOPS_ASKPASS_PASSWORD" ;;
+*) exit 1 ;;
+esac
+"""
+
+Settings = Sequence[tuple[str, str]]
+
+
+class PrivateFolder:
+    """Paths of the folder; `close` removes it."""
+
+    def __init__(self, url: GitUrl, access: GitAccess) -> None:
+        try:
+            self.path = Path(tempfile.mkdtemp(prefix="ci-gitops-"))
+        except OSError as error:
+            raise CiGitopsError(
+                f"No temporary folder can be made: {error.strerror}.", hint="Set TMPDIR to a folder with free space."
+            ) from error
+        self.repository = self.path / "repository.git"
+        self.local_config = self.path / "local.gitconfig"
+        self.remote_config = self.path / "remote.gitconfig"
+        self.askpass = self.path / "askpass"
+        try:
+            self._fill(url, access)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def write(self, name: str, text: str, mode: int = 0o600) -> Path:
+        """A file that only we can read, from the moment it exists."""
+        path = self.path / name
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w") as file:
+            file.write(text)
+        return path
+
+    def _fill(self, url: GitUrl, access: GitAccess) -> None:
+        self._make_repository("sha1")
+        self.write("local.gitconfig", config_text(_local_settings(self)))
+        ca_file = self._certificates(access.ca_file) if url.scheme == "https" and access.ca_file else None
+        self.write("remote.gitconfig", config_text(_remote_settings(self, url, access, ca_file)))
+        self.write("askpass", _ASKPASS, 0o700)
+
+    def _make_repository(self, hashes: str) -> None:
+        """What `git init --bare` without templates writes; a process less."""
+        for folder in ("objects", "refs"):
+            (self.repository / folder).mkdir(parents=True)
+        (self.repository / "HEAD").write_text("ref: refs/heads/none\n")
+        # No hooks; no fsync, since nothing here outlives the run; version 1 allows promised objects.
+        settings = [
+            ("core.repositoryFormatVersion", "1"), ("core.bare", "true"), ("core.hooksPath", os.devnull),
+            ("core.fsync", "none"), ("core.logAllRefUpdates", "false"), ("transfer.unpackLimit", "1"),
+            ("fastimport.unpackLimit", "1"),
+        ]  # fmt: skip
+        if hashes != "sha1":
+            settings.append(("extensions.objectFormat", hashes))
+        (self.repository / "config").write_text(config_text(settings))
+
+    def use_sha256(self) -> None:
+        """Begin again for a remote repository with SHA-256 object names."""
+        shutil.rmtree(self.repository)
+        self._make_repository("sha256")
+
+    def _certificates(self, own: Path) -> Path:
+        """The given certificates beside the system's: another host may be signed by a public authority."""
+        try:
+            text = own.read_text(encoding="ascii", errors="replace")
+        except OSError as error:
+            raise UsageError(f"The certificate file {own} cannot be read: {error.strerror}.") from error
+        if "-----BEGIN" not in text:
+            raise UsageError(f"{own} holds no certificate in PEM format.", hint="It must have '-----BEGIN CERTIFICATE'.")
+        system = ssl.get_default_verify_paths().openssl_cafile
+        with contextlib.suppress(OSError):
+            text += "\n" + Path(_debian_bundle(system)).read_text(encoding="ascii", errors="replace")
+        return self.write("certificates.pem", text)
+
+
+def _debian_bundle(default: str) -> str:
+    # OpenSSL's own default is a name that Debian does not fill.
+    bundle = "/etc/ssl/certs/ca-certificates.crt"
+    return bundle if Path(bundle).exists() else default
+
+
+def _local_settings(folder: PrivateFolder) -> Settings:
+    return [
+        ("safe.directory", str(folder.repository)),
+        ("gc.auto", "0"),
+        ("maintenance.auto", "false"),
+        ("protocol.allow", "never"),
+    ]
+
+
+def _remote_settings(folder: PrivateFolder, url: GitUrl, access: GitAccess, ca_file: Path | None) -> Settings:
+    settings = [
+        *_local_settings(folder),
+        (f"protocol.{url.scheme}.allow", "always"),
+        ("protocol.version", "2"),
+        ("credential.helper", ""),
+        (f"remote.{REMOTE}.url", os.path.abspath(url.path) if not url.remote else url.clean),  # noqa: PTH100 - not resolved
+        # Told here, a filtered fetch does not write it into the repository: local commands then say that
+        # an object is missing, in place of fetching each one by itself.
+        (f"remote.{REMOTE}.promisor", "true"),
+        (f"remote.{REMOTE}.partialCloneFilter", "blob:none"),
+    ]
+    if url.scheme in ("https", "http"):
+        settings += [
+            ("http.followRedirects", "initial"),
+            ("http.lowSpeedLimit", "1"),
+            ("http.lowSpeedTime", str(_QUIET)),
+        ]
+        if access.user:
+            settings.append(("credential.username", access.user))
+    if ca_file:
+        settings.append(("http.sslCAInfo", str(ca_file)))
+    if not url.remote:
+        # The other side runs here, under this configuration.
+        path = Path(url.path).absolute()
+        settings += [("safe.directory", str(folder)) for folder in (path, path / ".git", path.resolve())]
+        settings += [("uploadpack.allowFilter", "true"), ("uploadpack.allowAnySHA1InWant", "true")]
+    return settings
+
+
+def config_text(settings: Settings) -> str:
+    """A Git configuration file; each name is `section.key` or `section.subsection.key`."""
+    lines = []
+    for name, value in settings:
+        section, _, key = name.rpartition(".")
+        section, _, subsection = section.partition(".")
+        lines.append(f"[{section} {_quoted(subsection)}]" if subsection else f"[{section}]")
+        lines.append(f"\t{key} = {_quoted(value)}")
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(value: str) -> str:
+    if "\n" in value or "\0" in value:
+        raise UsageError(f"{value!r} holds a line break.")
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def askpass_variables(url: GitUrl, access: GitAccess) -> Mapping[str, str]:
+    """What `askpass` answers with; nothing where there is no password."""
+    if not access.token or url.scheme not in ("https", "http"):
+        return {}
+    return {
+        "CI_GITOPS_ASKPASS_SCHEME": url.scheme,
+        "CI_GITOPS_ASKPASS_HOST": url.authority,
+        "CI_GITOPS_ASKPASS_USER": access.user or "",
+        "CI_GITOPS_ASKPASS_PASSWORD": access.token,
+    }

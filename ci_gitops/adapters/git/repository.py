@@ -1,0 +1,238 @@
+"""A remote repository, read and written as objects through a private bare repository."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+from ci_gitops.adapters.git import objects
+from ci_gitops.adapters.git.failures import Failures
+from ci_gitops.adapters.git.private import PrivateFolder
+from ci_gitops.adapters.git.records import (
+    SYMLINK,
+    CommitInfo,
+    Entry,
+    GitAccess,
+    Person,
+    PushOutcome,
+    RefUpdate,
+)
+from ci_gitops.adapters.git.runner import Runner
+from ci_gitops.adapters.git.transfer import Transfer, ref_of
+from ci_gitops.core.git_paths import link_target
+from ci_gitops.core.git_refs import full_ref, is_object_id, shared_ref
+from ci_gitops.core.git_urls import GitUrl, parse_git_url
+from ci_gitops.core.text import did_you_mean
+from ci_gitops.errors import GitError, RefusedError
+
+_LINKS = 16  # how many links in a row are followed
+
+
+class Repository:
+    """Use as a context manager: at its end nothing is left on this machine."""
+
+    def __init__(
+        self,
+        url: GitUrl,
+        access: GitAccess,
+        *,
+        progress: Callable[[str], None] | None = None,
+        trace: Callable[[str], None] | None = None,
+        timeout: float = 100.0,
+        wait: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.url = url
+        self._progress = progress or (lambda line: None)
+        self._folder = PrivateFolder(url, access)
+        self._runner = Runner(self._folder, url, access, timeout=timeout, trace=trace)
+        self._transfer = Transfer(self._runner, self._folder, Failures(url, access), wait)
+        self._trees: dict[str, dict[str, Entry]] = {}
+        self._made: dict[str, tuple[str, ...]] = {}  # commits made here, with their parents
+
+    @classmethod
+    def open(
+        cls,
+        url: str,
+        access: GitAccess,
+        *,
+        progress: Callable[[str], None] | None = None,
+        trace: Callable[[str], None] | None = None,
+        timeout: float = 100.0,
+    ) -> Self:
+        """A repository by its address; nothing is asked of the server yet.
+
+        `timeout` (seconds) bounds each conversation. `progress` gets lines for people, `trace` each command.
+        """
+        return cls(parse_git_url(url), access, progress=progress, trace=trace, timeout=timeout)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._folder.close()
+
+    # What the server has
+
+    def default_branch(self) -> str:
+        """The name of the branch that HEAD stands for."""
+        refs, head = self._transfer.refs("HEAD", symbolic=True)
+        if head is None or not head.startswith("refs/heads/"):
+            state = "its HEAD names no branch" if refs else "it is empty"
+            raise GitError(f"{self.url.clean} has no default branch: {state}.", hint="Give one with --branch.")
+        return head.removeprefix("refs/heads/")
+
+    def remote_refs(self, *patterns: str) -> dict[str, str]:
+        """Ref names and their commits as they are on the server now; patterns as `git ls-remote` takes them."""
+        return self._transfer.refs(*patterns)[0]
+
+    def fetch(self, branch_or_ref: str) -> str:
+        """The head of a branch (or a full ref, HEAD, or a commit's id), brought here without its history."""
+        ref = ref_of(branch_or_ref)
+        self._progress(f"Fetching {branch_or_ref} of {self.url.clean}")
+        sha = self._transfer.fetch(ref)
+        if sha is None:
+            raise self._unknown(branch_or_ref, ref)
+        return sha
+
+    def _unknown(self, name: str, ref: str) -> GitError:
+        if is_object_id(ref):
+            return GitError(f"{self.url.clean} has no commit {ref}, or does not hand it out.")
+        known = self.remote_refs("refs/heads/*")
+        if not known:
+            return GitError(f"{self.url.clean} is empty.", hint="Push a first commit to it.")
+        what = "branch" if ref.startswith("refs/heads/") else "ref"
+        names = [branch.removeprefix("refs/heads/") for branch in known]
+        return GitError(f"{self.url.clean} has no {what} {name!r}.", hint=did_you_mean(name, names, "Branches"))
+
+    # Reading
+
+    def paths(self, revision: str) -> tuple[str, ...]:
+        """Each path of the revision's tree, sorted as Git sorts."""
+        return tuple(self._tree(revision))
+
+    def entry(self, revision: str, path: str) -> Entry | None:
+        """Mode and object id of one file, not following links."""
+        return self._tree(revision).get(path)
+
+    def read(self, revision: str, paths: Sequence[str]) -> dict[str, bytes]:
+        """The contents of files, fetched in one conversation.
+
+        What is not there, is a folder or leads out of the tree is left out. Symbolic links are followed
+        inside the tree only.
+        """
+        resolved = {path: self.resolve(revision, path) for path in paths}
+        tree = self._tree(revision)
+        oids = {path: tree[target].oid for path, target in resolved.items() if target}
+        contents = self._contents(list(dict.fromkeys(oids.values())))
+        return {path: contents[oid] for path, oid in oids.items()}
+
+    def resolve(self, revision: str, path: str) -> str | None:
+        """The path of the file that `path` stands for after symbolic links, or None: that is the one to write."""
+        tree = self._tree(revision)
+        for _ in range(_LINKS):
+            entry = tree.get(path)
+            if entry and entry.mode.startswith("100"):
+                return path
+            link = path if entry else self._link_above(tree, path)
+            if link is None or tree[link].mode != SYMLINK:
+                return None
+            text = self._contents([tree[link].oid])[tree[link].oid].decode("utf-8", "surrogateescape")
+            target = link_target(link, text)
+            if target is None:
+                return None
+            path = target + path[len(link) :] if target != "." else path[len(link) + 1 :]
+        return None
+
+    @staticmethod
+    def _link_above(tree: Mapping[str, Entry], path: str) -> str | None:
+        parts = path.split("/")
+        above = ("/".join(parts[:count]) for count in range(1, len(parts)))
+        return next((folder for folder in above if folder in tree), None)
+
+    def _tree(self, revision: str) -> dict[str, Entry]:
+        if revision not in self._trees:
+            self._trees[revision] = objects.list_tree(self._runner, self._checked(revision))
+        return self._trees[revision]
+
+    def _contents(self, oids: Sequence[str]) -> dict[str, bytes]:
+        found, missing = objects.read_blobs(self._runner, oids)
+        if missing:
+            self._transfer.fetch_objects(missing)
+            more, still = objects.read_blobs(self._runner, missing)
+            if still:
+                raise GitError(f"{self.url.clean} does not hand out the object {still[0]}.")
+            found |= more
+        return found
+
+    @staticmethod
+    def _checked(revision: str) -> str:
+        if not is_object_id(revision):
+            raise GitError(f"{revision!r} is not the id of a commit.")
+        return revision
+
+    # Writing
+
+    def commit(
+        self,
+        parents: Sequence[str],
+        files: Mapping[str, bytes | None],
+        message: str,
+        *,
+        author: Person,
+        committer: Person,
+        base: str | None = None,
+    ) -> str:
+        """A new commit here (not yet on the server): the tree of `base` (default: the first parent) with
+        `files` replaced or, where None, taken out. A file keeps its mode; a symbolic link is not written through.
+        """
+        base = base or (parents[0] if parents else None)
+        tree = self._tree(base) if base else {}
+        sha, _ = objects.make_commit(
+            self._runner, tree, base, [self._checked(parent) for parent in parents], files, message,
+            author=author, committer=committer,
+        )  # fmt: skip
+        self._made[sha] = tuple(parents)
+        return sha
+
+    def push(self, updates: Sequence[RefUpdate], *, options: Sequence[str] = ()) -> PushOutcome:
+        """Move refs on the server, all or none.
+
+        Raises RefusedError in the server's words where a hook or protection says no, TemporaryError
+        where the server is away. A push that lost a race is an outcome, not an error.
+        """
+        for update in updates:
+            full_ref(update.ref)
+            self._guard(update)
+        self._progress(f"Pushing to {self.url.clean}")
+        return self._transfer.push(updates, options)
+
+    def _guard(self, update: RefUpdate) -> None:
+        """A lease lets Git rewrite a branch; a shared one is only ever moved forward."""
+        if not update.expected or not shared_ref(update.ref):
+            return
+        if not update.new or self.is_ancestor(update.expected, update.new) is not True:
+            raise RefusedError(
+                f"{update.ref} is shared: it is not rewritten or deleted.",
+                hint="This would lose the commits of others; only branches below ci-gitops/ are rewritten.",
+            )
+
+    # History
+
+    def log(self, revision: str, limit: int, paths: Sequence[str] | None = None) -> list[CommitInfo]:
+        """The newest `limit` commits of the history that is here; `shallow` marks where it ends although more exists."""
+        from ci_gitops.adapters.git import history
+
+        return history.log(self._runner, self._folder, self._checked(revision), limit, paths)
+
+    def is_ancestor(self, old: str, new: str) -> bool | None:
+        """Whether `new` holds `old`; None where the history that is here does not tell."""
+        from ci_gitops.adapters.git import history
+
+        return history.is_ancestor(self._runner, self._folder, self._checked(old), self._checked(new))

@@ -1,0 +1,140 @@
+"""The conversations with the server: what it has, fetching commits and contents, pushing refs."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+
+from ci_gitops.adapters.git.failures import Failures
+from ci_gitops.adapters.git.private import REMOTE, PrivateFolder
+from ci_gitops.adapters.git.records import PushOutcome, RefUpdate
+from ci_gitops.adapters.git.runner import Runner
+from ci_gitops.adapters.process import Completed
+from ci_gitops.core.git_messages import Rejection, rejections, server_lines, trouble, unavailable
+from ci_gitops.core.git_refs import full_ref, is_object_id
+from ci_gitops.errors import GitError, RefusedError, TemporaryError
+
+_TRIES = 3
+_FETCH = (
+    "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--no-recurse-submodules",
+    "--refmap=",
+)  # fmt: skip
+
+
+class Transfer:
+    """One server, spoken to in few and bounded conversations."""
+
+    def __init__(
+        self, runner: Runner, folder: PrivateFolder, failures: Failures, wait: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._runner = runner
+        self._folder = folder
+        self._failures = failures
+        self._wait = wait
+
+    def refs(self, *patterns: str, symbolic: bool = False) -> tuple[dict[str, str], str | None]:
+        """The refs that match, and with `symbolic` the one that HEAD stands for."""
+        words = ["ls-remote", "--quiet", *(["--symref"] if symbolic else []), "--end-of-options", REMOTE, *patterns]
+        done = self._repeated(*words)
+        if done.code != 0:
+            raise self._failures.error(done)
+        refs: dict[str, str] = {}
+        head = None
+        for line in done.text.splitlines():
+            value, _, name = line.partition("\t")
+            if value.startswith("ref: "):
+                head = value.removeprefix("ref: ")
+            elif not name.endswith("^{}"):
+                refs[name] = value
+        return refs, head
+
+    def fetch(self, source: str, *, depth: str = "--depth=1", objects: str = "blob:none") -> str | None:
+        """Bring the commit of a ref (or an object id) here; None where the server has no such ref."""
+        where = f"refs/{REMOTE}/" + (f"ids/{source}" if is_object_id(source) else source.removeprefix("refs/"))
+        words = [*_FETCH, depth, f"--filter={objects}", "--end-of-options", REMOTE, f"+{source}:{where}"]
+        done = self._repeated(*words)
+        if done.code != 0 and trouble(done.errors) == "hashes":
+            self._folder.use_sha256()
+            done = self._repeated(*words)
+        if done.code != 0:
+            if trouble(done.errors) == "ref-missing":
+                return None
+            raise self._failures.error(done)
+        # Read from the file: `git rev-parse` would be a process more.
+        return (self._folder.repository / where).read_text().strip()
+
+    def fetch_objects(self, oids: Sequence[str]) -> None:
+        """Bring these contents here, all in one conversation (Git by itself would ask for each one)."""
+        words = ["-c", "fetch.negotiationAlgorithm=noop", *_FETCH, "--filter=blob:none", "--stdin", REMOTE]
+        done = self._repeated(*words, stdin="".join(f"{oid}\n" for oid in oids).encode())
+        if done.code != 0:
+            raise self._failures.error(done)
+
+    def push(self, updates: Sequence[RefUpdate], options: Sequence[str]) -> PushOutcome:
+        """Move refs, all or none. A lost answer is looked up: what counts is what the server has now."""
+        words = ["push", "--porcelain", "--no-verify", "--no-progress"]
+        words += ["--atomic"] if len(updates) > 1 else []
+        words += [f"--push-option={option}" for option in options]
+        words += [f"--force-with-lease={update.ref}:{update.expected}" for update in updates if update.expected is not None]
+        words += ["--end-of-options", REMOTE, *(f"{update.new}:{update.ref}" for update in updates)]
+        for last in _attempts():
+            done = self._runner.remote(*words)
+            if done.code == 0:
+                return PushOutcome(True, messages=server_lines(done.errors))
+            rejected = rejections(done.text)
+            if rejected:
+                return self._rejected(rejected, done)
+            if trouble(done.errors) != "temporary":
+                raise self._failures.error(done)
+            if self._arrived(updates):
+                return PushOutcome(True, messages=server_lines(done.errors))
+            if last:
+                raise self._failures.error(done)
+            self._wait(_pause())
+        raise AssertionError("the last attempt returns or raises")
+
+    def _rejected(self, rejected: Sequence[Rejection], done: Completed) -> PushOutcome:
+        causes = [rejection for rejection in rejected if not rejection.follows] or list(rejected)
+        lines = server_lines(done.errors)
+        if all(rejection.raced for rejection in causes):
+            return PushOutcome(False, "; ".join(rejection.reason for rejection in causes), lines)
+        cause = next(rejection for rejection in causes if not rejection.raced)
+        words = " ".join(lines)
+        said = f"{cause.reason}: {words}" if words else cause.reason
+        if unavailable(words):
+            raise TemporaryError(f"The push to {cause.ref} did not go through: {said}.", hint="Try again.")
+        if "exists; cannot create" in cause.reason:
+            raise GitError(
+                f"{cause.ref} cannot be made: {said}.", hint="A branch cannot lie below the name of another branch."
+            )
+        raise RefusedError(
+            f"{self._failures.url.clean} refused the push to {cause.ref}: {said}.",
+            hint="This is a rule of the server (protection, hook or rights); trying again does not help.",
+        )
+
+    def _arrived(self, updates: Sequence[RefUpdate]) -> bool:
+        refs, _ = self.refs(*(update.ref for update in updates))
+        return all(refs.get(update.ref, "") == update.new for update in updates)
+
+    def _repeated(self, *words: str, stdin: bytes = b"") -> Completed:
+        """A reading command: tried again where the trouble may pass."""
+        for last in _attempts():
+            done = self._runner.remote(*words, stdin=stdin)
+            if done.code == 0 or last or trouble(done.errors) != "temporary":
+                return done
+            self._wait(_pause())
+        raise AssertionError("the last attempt returns")
+
+
+def _attempts() -> list[bool]:
+    return [number == _TRIES for number in range(1, _TRIES + 1)]
+
+
+def _pause() -> float:
+    return random.uniform(0.5, 2.0)  # noqa: S311 - jitter
+
+
+def ref_of(name: str) -> str:
+    """The full ref for a branch's name, a ref or an object id."""
+    return name if is_object_id(name) else full_ref(name)

@@ -1,0 +1,133 @@
+"""What Git and its servers say, sorted into the few things that a caller can act on.
+
+The wordings are those of Git with `LC_ALL=C`, of GitLab and of GitHub; a refused push is read from
+`git push --porcelain`, whose lines are `<flag>\\t<from>:<to>\\t<summary>`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from ci_gitops.core.text import plain
+
+Trouble = Literal[
+    "credentials-missing",
+    "credentials-wrong",
+    "forbidden",
+    "not-found",
+    "ref-missing",
+    "certificate",
+    "host-key-unknown",
+    "host-key-changed",
+    "redirected",
+    "hashes",
+    "temporary",
+    "other",
+]
+
+# First match counts; the more special wording comes first.
+_TROUBLES: tuple[tuple[Trouble, str], ...] = (
+    ("host-key-changed", r"REMOTE HOST IDENTIFICATION HAS CHANGED|host key for .* has changed"),
+    ("host-key-unknown", r"Host key verification failed|No \S+ host key is known"),
+    ("hashes", r"mismatched algorithms|unsupported object format|unknown object format"),
+    ("ref-missing", r"couldn't find remote ref|not our ref|Server does not allow request for unadvertised object"),
+    ("redirected", r"unable to update url base from redirection"),
+    (
+        "certificate",
+        r"certificate verification failed|SSL certificate problem|certificate verify failed|"
+        r"certificate has expired|does not match target host|no alternative certificate subject name|"
+        r"The certificate .*(?:NOT trusted|expired|owner)|error setting certificate",
+    ),
+    ("credentials-missing", r"could not read (?:Username|Password)|unable to read askpass"),
+    ("credentials-wrong", r"Authentication failed|HTTP Basic: Access denied|Permission denied \(|returned error: 401"),
+    ("temporary", r"returned error: (?:429|5\d\d)|HTTP (?:429|5\d\d)"),
+    (
+        "forbidden",
+        r"returned error: 403|not allowed to (?:push|upload|download)|Permission to .* denied|"
+        r"deploy key does not|Write access to repository not granted|insufficient permission for",
+    ),
+    (
+        "not-found",
+        r"repository '.*' not found|Repository not found|does not appear to be a git repository|"
+        r"returned error: 404|could not be found|not found or you don't have permission",
+    ),
+    (
+        "temporary",
+        r"Could not resolve (?:host|proxy)|Failed to connect|Couldn't connect|Connection (?:refused|reset|timed out|"
+        r"closed)|Operation (?:timed out|too slow)|timed out|Empty reply|early EOF|hung up unexpectedly|"
+        r"RPC failed|No route to host|Network is unreachable|Recv failure|Send failure|gnutls_handshake|"
+        r"TLS connection was non-properly terminated|transfer closed|unexpected disconnect|kex_exchange|"
+        r"Name or service not known|Temporary failure in name resolution|unexpectedly said|"
+        r"expected flush after|the remote end hung up|API is not accessible|Internal API",
+    ),
+)
+
+# Another push was first: https://github.com/git/git/blob/master/refs/files-backend.c for `cannot lock ref`,
+# Gitaly for `incorrect old value provided`.
+_RACED = re.compile(
+    r"fetch first|non-fast-forward|stale info|cannot lock ref|incorrect old value provided|failed to update ref|"
+    r"reference already exists|failed to lock|fetch updates|remote ref updated since checkout|is at [0-9a-f]+ but expected"
+)
+_NEVER_FREE = re.compile(r"exists; cannot create|there is a non-empty directory")  # a/b beside a: waiting does not help
+_ATOMIC = re.compile(r"atomic (?:push|transaction)")
+_UNAVAILABLE = re.compile(r"(?i)API is not accessible|internal api (?:unreachable|error)|service unavailable")
+_SERVER_LINE = re.compile(r"^remote: ?(.*?)\s*$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """One ref that a push did not move, and the reason that the server (or Git before it) gave."""
+
+    ref: str
+    reason: str
+
+    @property
+    def raced(self) -> bool:
+        return bool(_RACED.search(self.reason)) and not _NEVER_FREE.search(self.reason)
+
+    @property
+    def follows(self) -> bool:
+        """Rejected only since another ref of the same atomic push was."""
+        return bool(_ATOMIC.search(self.reason))
+
+
+def trouble(stderr: str) -> Trouble:
+    """What kind of trouble a failed fetch, ls-remote or push is in."""
+    for kind, wording in _TROUBLES:
+        if re.search(wording, stderr):
+            return kind
+    return "other"
+
+
+def rejections(porcelain: str) -> list[Rejection]:
+    """The rejected refs of `git push --porcelain`."""
+    rejected = []
+    for line in porcelain.splitlines():
+        flag, _, rest = line.partition("\t")
+        names, _, summary = rest.partition("\t")
+        if flag == "!" and summary:
+            rejected.append(Rejection(names.rpartition(":")[2], plain(summary)))
+    return rejected
+
+
+def server_lines(stderr: str) -> tuple[str, ...]:
+    """What the server itself said (`remote: …`), without escape sequences and empty lines."""
+    lines = (plain(line).strip() for line in _SERVER_LINE.findall(stderr.replace("\r", "\n")))
+    return tuple(line for line in lines if line)
+
+
+def unavailable(words: str) -> bool:
+    """Whether a refusal only says that a part of the server was away for the moment."""
+    return bool(_UNAVAILABLE.search(words))
+
+
+def reason(stderr: str) -> str:
+    """The one line of Git's answer that tells most, without its prefix."""
+    lines = [plain(line).strip() for line in stderr.splitlines() if line.strip()]
+    for mark in ("fatal: ", "error: ", "ssh: "):
+        for line in lines:
+            if line.startswith(mark):
+                return line.removeprefix(mark)
+    return lines[-1] if lines else "no reason given"
