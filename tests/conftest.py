@@ -9,6 +9,7 @@ import pytest
 pytest_plugins = [
     "tests.rig.cli",
     "tests.rig.cluster",
+    "tests.rig.git_server",
 ]
 
 #: Rigs that are dear to start: tests that use one run in one worker, so that it starts once.

@@ -28,49 +28,44 @@ Trouble = Literal[
 ]
 
 # First match counts; the more special wording comes first.
-_TROUBLES: tuple[tuple[Trouble, str], ...] = (
-    ("host-key-changed", r"REMOTE HOST IDENTIFICATION HAS CHANGED|host key for .* has changed"),
-    ("host-key-unknown", r"Host key verification failed|No \S+ host key is known"),
-    ("hashes", r"mismatched algorithms|unsupported object format|unknown object format"),
-    ("ref-missing", r"couldn't find remote ref|not our ref|Server does not allow request for unadvertised object"),
-    ("redirected", r"unable to update url base from redirection"),
-    (
-        "certificate",
+_WORDINGS: dict[Trouble, str] = {
+    "host-key-changed": r"REMOTE HOST IDENTIFICATION HAS CHANGED",
+    "host-key-unknown": r"Host key verification failed|No \S+ host key is known",
+    "hashes": r"mismatched algorithms|unsupported object format|unknown object format",
+    "ref-missing": r"couldn't find remote ref|not our ref|Server does not allow request for unadvertised object",
+    "redirected": r"unable to update url base from redirection",
+    "certificate": (
         r"certificate verification failed|SSL certificate problem|certificate verify failed|"
         r"certificate has expired|does not match target host|no alternative certificate subject name|"
-        r"The certificate .*(?:NOT trusted|expired|owner)|error setting certificate",
+        r"error setting certificate"
     ),
-    ("credentials-missing", r"could not read (?:Username|Password)|unable to read askpass"),
-    ("credentials-wrong", r"Authentication failed|HTTP Basic: Access denied|Permission denied \(|returned error: 401"),
-    ("temporary", r"returned error: (?:429|5\d\d)|HTTP (?:429|5\d\d)"),
-    (
-        "forbidden",
+    "credentials-missing": r"could not read (?:Username|Password)|unable to read askpass",
+    "credentials-wrong": (r"Authentication failed|HTTP Basic: Access denied|Permission denied \(|returned error: 401"),
+    "forbidden": (
         r"returned error: 403|not allowed to (?:push|upload|download)|Permission to .* denied|"
-        r"deploy key does not|Write access to repository not granted|insufficient permission for",
+        r"Write access to repository not granted|insufficient permission for"
     ),
-    (
-        "not-found",
+    "not-found": (
         r"repository '.*' not found|Repository not found|does not appear to be a git repository|"
-        r"returned error: 404|could not be found|not found or you don't have permission",
+        r"returned error: 404|could not be found|not found or you don't have permission"
     ),
-    (
-        "temporary",
-        r"Could not resolve (?:host|proxy)|Failed to connect|Couldn't connect|Connection (?:refused|reset|timed out|"
-        r"closed)|Operation (?:timed out|too slow)|timed out|Empty reply|early EOF|hung up unexpectedly|"
-        r"RPC failed|No route to host|Network is unreachable|Recv failure|Send failure|gnutls_handshake|"
-        r"TLS connection was non-properly terminated|transfer closed|unexpected disconnect|kex_exchange|"
-        r"Name or service not known|Temporary failure in name resolution|unexpectedly said|"
-        r"expected flush after|the remote end hung up|API is not accessible|Internal API",
+    "temporary": (
+        r"returned error: (?:429|5\d\d)|HTTP (?:429|5\d\d)|Could not resolve (?:host|proxy)|Failed to connect|"
+        r"Couldn't connect|Connection (?:refused|reset|timed out|closed)|Operation (?:timed out|too slow)|timed out|"
+        r"Empty reply|early EOF|hung up unexpectedly|RPC failed|No route to host|Network is unreachable|"
+        r"Recv failure|Send failure|gnutls_handshake|TLS connection was non-properly terminated|transfer closed|"
+        r"unexpected disconnect|kex_exchange|Name or service not known|Temporary failure in name resolution|"
+        r"unexpectedly said|expected flush after|API is not accessible|Internal API"
     ),
-)
+}
 
-# Another push was first: https://github.com/git/git/blob/master/refs/files-backend.c for `cannot lock ref`,
-# Gitaly for `incorrect old value provided`.
+# Another push was first. `cannot lock ref` is worded by Git's own server (and GitHub's), `incorrect old
+# value provided` by GitLab's.
 _RACED = re.compile(
     r"fetch first|non-fast-forward|stale info|cannot lock ref|incorrect old value provided|failed to update ref|"
-    r"reference already exists|failed to lock|fetch updates|remote ref updated since checkout|is at [0-9a-f]+ but expected"
+    r"reference already exists|failed to lock|fetch updates|is at [0-9a-f]+ but expected"
 )
-_NEVER_FREE = re.compile(r"exists; cannot create|there is a non-empty directory")  # a/b beside a: waiting does not help
+_NEVER_FREE = re.compile(r"exists; cannot create|there is a non-empty directory")  # a/b beside a: no wait helps
 _ATOMIC = re.compile(r"atomic (?:push|transaction)")
 _UNAVAILABLE = re.compile(r"(?i)API is not accessible|internal api (?:unreachable|error)|service unavailable")
 _SERVER_LINE = re.compile(r"^remote: ?(.*?)\s*$", re.MULTILINE)
@@ -95,7 +90,7 @@ class Rejection:
 
 def trouble(stderr: str) -> Trouble:
     """What kind of trouble a failed fetch, ls-remote or push is in."""
-    for kind, wording in _TROUBLES:
+    for kind, wording in _WORDINGS.items():
         if re.search(wording, stderr):
             return kind
     return "other"

@@ -1,9 +1,9 @@
 """A real Git server over HTTP: `git http-backend` behind a threaded server, with a password and with faults on demand.
 
-    url = git_server.create("config", {"apps/web/kustomization.yaml": b"..."})
-    git_server.commit("config", {"README.md": b"..."})      # somebody else's push
-    git_server.read("config", "README.md")                  # what the server has now
-    git_server.reject("config", "GitLab: You are not allowed to push code to protected branches")
+url = git_server.create("config", {"apps/web/kustomization.yaml": b"..."})
+git_server.commit("config", {"README.md": b"..."})      # somebody else's push
+git_server.read("config", "README.md")                  # what the server has now
+git_server.reject("config", "GitLab: You are not allowed to push code to protected branches")
 """
 
 from __future__ import annotations

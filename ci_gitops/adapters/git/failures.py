@@ -64,7 +64,9 @@ class Failures:
             )
         if self.url.scheme == "ssh":
             return "The key needs write access: a deploy key with write permission, or a user who may push."
-        return "The token needs the right write_repository (GitLab) or contents: write (GitHub), and its owner may push."
+        return (
+            "The token needs the right write_repository (GitLab) or contents: write (GitHub), and its owner may push."
+        )
 
     def _unseen(self) -> str:
         if not self.url.remote:

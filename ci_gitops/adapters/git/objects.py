@@ -112,4 +112,3 @@ def _plain(text: str) -> str:
 def _quoted(path: str) -> bytes:
     escaped = path.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return b'"' + escaped.encode("utf-8", "surrogateescape") + b'"'
-

@@ -22,10 +22,12 @@ REMOTE = "origin"
 _QUIET = 20  # seconds without a byte after which a transfer is given up
 
 # Answers only for the host that the password is for: after a redirect Git would ask for another one.
-_ASKPASS = """#!/bin/sh
+_ASKPASS = """\
+#!/bin/sh
+place="$CI_GITOPS_ASKPASS_HOST': "
 case "$1" in
-"Username for '$CI_GITOPS_ASKPASS_SCHEME://$CI_GITOPS_ASKPASS_HOST': ") printf '%s\\n' "$CI_GITOPS_ASKPASS_USER" ;;
-"Password for '$CI_GITOPS_ASKPASS_SCHEME://"*"@$CI_GITOPS_ASKPASS_HOST': ") printf '%s\\n' "$CI_GITOPS_ASKPASS_PASSWORD" ;;
+"Username for '$CI_GITOPS_ASKPASS_SCHEME://$place") printf '%s\\n' "$CI_GITOPS_ASKPASS_USER" ;;
+"Password for '$CI_GITOPS_ASKPASS_SCHEME://"*"@$place") printf '%s\\n' "$CI_GITOPS_ASKPASS_PASSWORD" ;;
 *) exit 1 ;;
 esac
 """
@@ -97,7 +99,9 @@ class PrivateFolder:
         except OSError as error:
             raise UsageError(f"The certificate file {own} cannot be read: {error.strerror}.") from error
         if "-----BEGIN" not in text:
-            raise UsageError(f"{own} holds no certificate in PEM format.", hint="It must have '-----BEGIN CERTIFICATE'.")
+            raise UsageError(
+                f"{own} holds no certificate in PEM format.", hint="It must have '-----BEGIN CERTIFICATE'."
+            )
         system = ssl.get_default_verify_paths().openssl_cafile
         with contextlib.suppress(OSError):
             text += "\n" + Path(_debian_bundle(system)).read_text(encoding="ascii", errors="replace")

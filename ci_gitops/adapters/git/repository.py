@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
-from ci_gitops.adapters.git import objects
+from ci_gitops.adapters.git import history, objects
 from ci_gitops.adapters.git.failures import Failures
 from ci_gitops.adapters.git.private import PrivateFolder
 from ci_gitops.adapters.git.records import (
@@ -226,13 +226,9 @@ class Repository:
     # History
 
     def log(self, revision: str, limit: int, paths: Sequence[str] | None = None) -> list[CommitInfo]:
-        """The newest `limit` commits of the history that is here; `shallow` marks where it ends although more exists."""
-        from ci_gitops.adapters.git import history
-
+        """The newest `limit` commits of the history that is here; `shallow` marks where it ends too early."""
         return history.log(self._runner, self._folder, self._checked(revision), limit, paths)
 
     def is_ancestor(self, old: str, new: str) -> bool | None:
         """Whether `new` holds `old`; None where the history that is here does not tell."""
-        from ci_gitops.adapters.git import history
-
         return history.is_ancestor(self._runner, self._folder, self._checked(old), self._checked(new))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from ci_gitops.adapters.git.private import PrivateFolder, askpass_variables
 from ci_gitops.adapters.git.records import GitAccess
+from ci_gitops.adapters.git.ssh import ssh_variables
 from ci_gitops.adapters.process import PROXY_VARIABLES, Completed, supervise
 from ci_gitops.core.git_urls import GitUrl
 from ci_gitops.errors import CiGitopsError, GitError
@@ -16,13 +17,13 @@ from ci_gitops.errors import CiGitopsError, GitError
 if TYPE_CHECKING:
     from git.cmd import Git
 
-_KEPT = ("PATH", "HOME", "TMPDIR")
+_KEPT = ("PATH", "HOME", "TMPDIR", "SSH_AUTH_SOCK")
 _NOT_FOUND = 127  # how `env` ends when there is no such program
 
 
 def kept_variables(environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables that git and ssh get: where programs and the home are, and the proxies."""
-    return {name: environ[name] for name in (*_KEPT, *PROXY_VARIABLES) if name in environ}
+    """The variables that git and ssh get: where programs, home and agent are, and the proxies."""
+    return {name: environ[name] for name in (*_KEPT, *PROXY_VARIABLES) if environ.get(name)}
 
 
 def git_program(folder: str) -> Git:
@@ -64,6 +65,7 @@ class Runner:
             "GIT_CONFIG_GLOBAL": str(folder.remote_config),
             "GIT_ALLOW_PROTOCOL": url.scheme,
             **askpass_variables(url, access),
+            **(ssh_variables(folder, access) if url.scheme == "ssh" else {}),
         }
 
     def local(
@@ -75,9 +77,7 @@ class Runner:
             raise GitError(f"git {arguments[0]} failed: {done.errors or f'exit code {done.code}'}")
         return done
 
-    def remote(
-        self, *arguments: str, stdin: bytes = b"", on_line: Callable[[str], None] | None = None
-    ) -> Completed:
+    def remote(self, *arguments: str, stdin: bytes = b"", on_line: Callable[[str], None] | None = None) -> Completed:
         """A command that talks to the server; what its failure means is the caller's to say."""
         return self._run(arguments, stdin, self.remote_environment, on_line)
 
@@ -105,7 +105,7 @@ class Runner:
         try:
             return self._git.execute(
                 ["env", *unset, "git", *arguments],
-                istream=subprocess.PIPE,  # type: ignore[arg-type]  # typed as a file, handed to Popen as it is
+                istream=subprocess.PIPE,
                 as_process=True,
                 env=dict(environment),
                 start_new_session=True,

@@ -76,7 +76,9 @@ class Transfer:
         words = ["push", "--porcelain", "--no-verify", "--no-progress"]
         words += ["--atomic"] if len(updates) > 1 else []
         words += [f"--push-option={option}" for option in options]
-        words += [f"--force-with-lease={update.ref}:{update.expected}" for update in updates if update.expected is not None]
+        words += [
+            f"--force-with-lease={update.ref}:{update.expected}" for update in updates if update.expected is not None
+        ]
         words += ["--end-of-options", REMOTE, *(f"{update.new}:{update.ref}" for update in updates)]
         for last in _attempts():
             done = self._runner.remote(*words)

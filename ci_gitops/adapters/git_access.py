@@ -1,0 +1,126 @@
+"""Which credentials, certificates and host keys open a repository: found in the environment, named by their source."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from ci_gitops import masking
+from ci_gitops.adapters.git.records import GitAccess
+from ci_gitops.adapters.git.runner import kept_variables
+from ci_gitops.adapters.git.ssh import known_hosts_text, mended_key
+from ci_gitops.core.git_urls import GitUrl, parse_git_url
+from ci_gitops.errors import UsageError
+
+#: Where a certificate authority is named, most special first.
+CA_VARIABLES = ("CI_SERVER_TLS_CA_FILE", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "GIT_SSL_CAINFO")
+_KEY_VARIABLE = "GITLAB_ID_RSA"
+
+
+def access_for(
+    url: str,
+    environ: Mapping[str, str],
+    *,
+    ca_file: Path | None = None,
+    token_file: Path | None = None,
+    environment: str | None = None,
+) -> GitAccess:
+    """What opens the repository at `url`, and (for messages) where it came from.
+
+    The token is the first of: `token_file`, CI_GITOPS_TOKEN_<ENVIRONMENT>, the password inside `url`,
+    CI_GITOPS_TOKEN, and for repositories on the same GitLab CI_JOB_TOKEN. Each secret is masked from here on.
+    """
+    address = parse_git_url(url)
+    masking.register(address.password)
+    kept = kept_variables(environ)
+    if address.scheme == "ssh":
+        return _ssh_access(environ, kept)
+    if not address.remote:
+        return GitAccess(environment=kept)
+    token, source = _token(address, environ, token_file, environment)
+    user = _user(address, source, environ) if token else None
+    if token and user:
+        masking.register_login(user, token)
+    return GitAccess(
+        user=user, token=token, source=source, ca_file=ca_file or certificate_file(environ), environment=kept
+    )
+
+
+def certificate_file(environ: Mapping[str, str]) -> Path | None:
+    """The certificate authorities that the environment names for everything: git, forge and registry."""
+    return next((Path(environ[name]) for name in CA_VARIABLES if environ.get(name)), None)
+
+
+def environment_variable(environment: str) -> str:
+    """`CI_GITOPS_TOKEN_EU_WEST` for `eu-west`."""
+    return f"CI_GITOPS_TOKEN_{re.sub(r'[^A-Za-z0-9]', '_', environment).upper()}"
+
+
+def _token(
+    url: GitUrl, environ: Mapping[str, str], token_file: Path | None, environment: str | None
+) -> tuple[str | None, str | None]:
+    if token_file:
+        return _from_file(token_file), f"the file {token_file}"
+    own = environment_variable(environment) if environment else None
+    if own and environ.get(own):
+        return environ[own].strip(), own
+    if url.password:
+        return url.password, "the address of the repository"
+    if environ.get("CI_GITOPS_TOKEN"):
+        return environ["CI_GITOPS_TOKEN"].strip(), "CI_GITOPS_TOKEN"
+    if environ.get("CI_JOB_TOKEN") and url.host == environ.get("CI_SERVER_HOST", "").lower():
+        return environ["CI_JOB_TOKEN"], "CI_JOB_TOKEN"
+    return None, None
+
+
+def _user(url: GitUrl, source: str | None, environ: Mapping[str, str]) -> str:
+    if source == "CI_JOB_TOKEN":
+        return "gitlab-ci-token"
+    if url.user:
+        return url.user
+    on_github = url.host == "github.com" or environ.get("CI_GITOPS_FORGE") == "github"
+    return "x-access-token" if on_github else "oauth2"
+
+
+def _from_file(path: Path) -> str:
+    try:
+        text = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise UsageError(f"The token file {path} cannot be read: {reason}.") from error
+    if not text or "\n" in text:
+        raise UsageError(f"The token file {path} must hold one line: the token.")
+    return text
+
+
+def _ssh_access(environ: Mapping[str, str], kept: Mapping[str, str]) -> GitAccess:
+    key = environ.get(_KEY_VARIABLE)
+    text = mended_key(_text_or_file(key, _KEY_VARIABLE), _KEY_VARIABLE) if key else None
+    masking.register(text)
+    hosts = environ.get("SSH_KNOWN_HOSTS", "")
+    policy = environ.get("CI_GITOPS_SSH_HOST_KEYS", "")
+    if policy not in ("", "strict", "accept-new"):
+        raise UsageError(f"CI_GITOPS_SSH_HOST_KEYS is {policy!r}; it can be 'accept-new' or 'strict' (the default).")
+    home = environ.get("HOME")
+    return GitAccess(
+        source=_KEY_VARIABLE if text else None,
+        ssh_key=text,
+        known_hosts=known_hosts_text(_text_or_file(hosts, "SSH_KNOWN_HOSTS") if hosts else ""),
+        known_hosts_files=(Path(home) / ".ssh" / "known_hosts",) if home else (),
+        accept_new=policy == "accept-new",
+        environment=kept,
+    )
+
+
+def _text_or_file(value: str, name: str) -> str:
+    """The value itself, or the contents of the file that it names, as GitLab's file variables do."""
+    if "\n" in value.strip() or "\r" in value.strip() or " " in value.strip() or value.startswith("-----"):
+        return value
+    try:
+        return Path(value.strip()).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"{name} is neither a text of several lines nor a file that can be read.",
+            hint=f"Give the text itself, or make {name} a variable of type File.",
+        ) from error
