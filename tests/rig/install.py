@@ -7,6 +7,7 @@ that need it say how to get it. Needs nothing but the standard library.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import subprocess
@@ -44,6 +45,7 @@ def main(folder: Path) -> int:
     for package in packages:
         if package.release and not (folder / package.name).is_dir():
             unpack(package, folder)
+    npm(folder)
     return 0
 
 
@@ -57,9 +59,8 @@ def has_program(program: str | None) -> bool:
     if program is None:
         return False
     kit = os.environ.get("CI_GITOPS_TEST_CLUSTER")
-    if kit and os.access(kit, os.X_OK):
-        return (Path(output(kit, "programs").strip()) / program).exists()
-    return shutil.which(program) is not None
+    folder = output(kit, "programs").strip() if kit and os.access(kit, os.X_OK) else "."
+    return shutil.which(program, path=f"{folder}:{os.environ.get('PATH', os.defpath)}") is not None
 
 
 def installed(name: str) -> bool:
@@ -75,15 +76,22 @@ def install(names: list[str]) -> None:
             f"`apt-get install {' '.join(names)}` gets them.")  # fmt: skip
         return
     say(f"Installing {', '.join(names)} …")
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    options = ("-qq", "-o", "Dpkg::Use-Pty=0")
     with no_services_started():
-        for step in (["update"], ["install", "-y", "--no-install-recommends", *names]):
-            done = subprocess.run(["apt-get", *options, *step], env=environment, capture_output=True,
-                                  text=True, stdin=subprocess.DEVNULL, check=False)  # fmt: skip
-            if done.returncode:
-                say(f"`apt-get {step[0]}` failed; tests that need {', '.join(names)} may be skipped:\n{done.stderr}")
-                return
+        apt_get("update")
+        if not apt_get("install", "-y", "--no-install-recommends", *names):
+            for name in names:  # one that cannot be had must not keep the others away
+                apt_get("install", "-y", "--no-install-recommends", name)
+
+
+def apt_get(*arguments: str) -> bool:
+    done = subprocess.run(
+        ["apt-get", "-qq", "-o", "Dpkg::Use-Pty=0", "-o", "DPkg::Lock::Timeout=300", *arguments],
+        env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+        capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        say(f"`apt-get {' '.join(arguments)}` failed: {done.stderr.strip()}")
+    return done.returncode == 0
 
 
 @contextlib.contextmanager
@@ -116,9 +124,13 @@ def unpack(package: Package, folder: Path) -> None:
         return
     for programs in (target / name for name in PROGRAM_FOLDERS):
         for program in programs.iterdir() if programs.is_dir() else ():
-            link = folder / "bin" / program.name
-            link.unlink(missing_ok=True)
-            link.symlink_to(program.resolve())
+            link_program(program, folder)
+
+
+def link_program(program: Path, folder: Path) -> None:
+    link = folder / "bin" / program.name
+    link.unlink(missing_ok=True)
+    link.symlink_to(program.resolve())
 
 
 def download(package: Package, temporary: Path) -> Path:
@@ -146,6 +158,28 @@ def mirror() -> str:
         if kind == "Packages" and "security" not in address and "-" not in "".join(release):
             return address
     return "http://deb.debian.org/debian"
+
+
+def npm(folder: Path) -> None:
+    """What tests/rig/npm/package-lock.json names, again when it changes."""
+    home, lock = folder / "npm", HERE / "npm" / "package-lock.json"
+    if (home / "installed.json").exists() and (home / "installed.json").read_bytes() == lock.read_bytes():
+        return
+    if not shutil.which("npm"):
+        say("Not here: npm. Tests of the CI templates in a local runner are skipped.")
+        return
+    say("Installing programs from the npm registry …")
+    home.mkdir(exist_ok=True)
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(HERE / "npm" / name, home)
+    try:
+        output("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", cwd=home)
+    except subprocess.CalledProcessError as error:
+        say(f"That failed; tests that need them are skipped: {error.stderr.strip()}")
+        return
+    for name in json.loads((home / "package.json").read_text())["dependencies"]:
+        link_program((home / "node_modules" / ".bin" / name), folder)
+    shutil.copy(lock, home / "installed.json")
 
 
 def output(*command: str, cwd: Path | None = None) -> str:
