@@ -1,0 +1,87 @@
+"""`--chart NAME=VERSION`: the version of a chart, by the name that people call it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from ci_gitops.core.edits.chart_uses import ChartUse, chart_uses
+from ci_gitops.core.edits.draft import Draft
+from ci_gitops.core.edits.records import Edit
+from ci_gitops.core.edits.scalars import set_places
+from ci_gitops.core.text import did_you_mean
+from ci_gitops.core.yamltext import path_text
+from ci_gitops.errors import EditError, UsageError
+
+#: Versions and ranges as Helm, Flux and Argo CD take them: `1.2.3`, `^1.2`, `>=1.2 <2 || 3.x`, also a branch.
+_VERSION = re.compile(r"[\w.*^~<>=!|, +/-]*[\w*][\w.*^~<>=!|, +/-]*", re.ASCII)
+
+
+def parse_chart(text: str) -> tuple[str, str]:
+    """`NAME=VERSION` as name and version."""
+    name, equals, version = text.partition("=")
+    if not (name and equals and _VERSION.fullmatch(version)) or version != version.strip():
+        raise UsageError(f"{text!r} is not NAME=VERSION.", hint="Write it like redis=19.1.0.")
+    return name, version
+
+
+def set_charts(text: str, charts: Sequence[tuple[str, str]], *, path: str) -> Edit:
+    """Set the versions of charts. NAME is a chart as written or its last part, else an alias, release or object.
+
+    Every use of that chart in the file is set. Raises EditError where a name is not found or means two charts.
+    """
+    wanted = dict(charts)
+    for name, version in charts:
+        if wanted[name] != version:
+            raise UsageError(f"The chart {name!r} is given twice: {version} and {wanted[name]}.", hint="Give it once.")
+    draft = Draft(text, path)
+    uses = chart_uses(draft.documents)
+    values = {_settable(draft, use).place: version for name, version in charts for use in _named(uses, name, path)}
+    return set_places(draft, values.items())
+
+
+def _named(uses: Sequence[ChartUse], name: str, path: str) -> list[ChartUse]:
+    """The uses of the chart that people call `name`: what it is first, then what it is called in its place."""
+    readings: tuple[Callable[[ChartUse], bool], ...] = (
+        lambda use: name in (use.chart, use.chart.removeprefix("oci://")),
+        lambda use: use.short == name,
+        lambda use: use.name == name,
+    )
+    for means in readings:
+        found = [use for use in uses if means(use)]
+        charts = sorted({use.chart for use in found})
+        if len(charts) > 1:
+            raise EditError(
+                f"{path}: {name!r} means {len(charts)} charts.",
+                hint=f"Name one of them: {', '.join(map(repr, charts))}.",
+            )
+        if found:
+            return found
+    raise _not_found(uses, name, path)
+
+
+def _not_found(uses: Sequence[ChartUse], name: str, path: str) -> EditError:
+    known = {word for use in uses for word in (use.chart, use.short, use.name) if word}
+    if known:
+        return EditError(f"{path}: there is no chart {name!r}.", hint=did_you_mean(name, known, "Charts there"))
+    return EditError(
+        f"{path}: it names no chart.",
+        hint="Charts are found in Chart.yaml, helmfile releases, Flux HelmRelease and OCIRepository, Argo CD "
+        "Application and ApplicationSet, and helmCharts of a kustomization; for anything else use KEY=VALUE.",
+    )
+
+
+def _settable(draft: Draft, use: ChartUse) -> ChartUse:
+    """Refuse what has no version to set, or one that would not count."""
+    node = draft.find(use.place.document, use.place.path)
+    if use.place.path[-1] == "digest":
+        raise EditError(
+            f"{draft.path}: the chart {use.chart!r} is pinned by {path_text(use.place.path)}, which counts first.",
+            hint="Remove the digest first, or set it by KEY=VALUE.",
+        )
+    if node is None:
+        raise EditError(
+            f"{draft.path}: the chart {use.chart!r} is there, with no version ({path_text(use.place.path)}).",
+            hint="Add the version to the file once; from then on it can be set.",
+        )
+    return use
