@@ -155,3 +155,9 @@ def test_the_jobs_stand_in_their_stages_and_run_on_a_push(tmp_path: Path) -> Non
         "update-production": "update",
         "deploy": "deploy",
     }
+
+
+def test_the_projects_own_pipeline_is_valid(tmp_path: Path) -> None:
+    pipeline = (FOLDER.parent / ".gitlab-ci.yml").read_text()
+    shown = yaml.safe_load(local_runner(tmp_path, pipeline, "--preview"))
+    assert {"test", "build-image"} <= set(shown)
