@@ -9,7 +9,9 @@ import pytest
 pytest_plugins = [
     "tests.rig.cli",
     "tests.rig.cluster",
+    "tests.rig.engine",
     "tests.rig.git_server",
+    "tests.rig.registry",
 ]
 
 #: Rigs that are dear to start: tests that use one run in one worker, so that it starts once.

@@ -1,0 +1,124 @@
+"""The Docker daemon through the docker package: is it there, log in, push, inspect."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ci_gitops.adapters.builders.base import BuildRequest, Built
+from ci_gitops.adapters.builders.trouble import registry_trouble
+from ci_gitops.adapters.builders.workshop import RegistryAccess, Workshop
+from ci_gitops.adapters.registry_http import is_loopback
+from ci_gitops.errors import BuildError, CiGitopsError, RegistryError
+
+if TYPE_CHECKING:
+    import docker
+
+_SECONDS = 60  # for one answer; a push says something more often than that
+
+
+@dataclass(frozen=True, slots=True)
+class Daemon:
+    """A daemon that answers."""
+
+    client: docker.DockerClient
+    address: str
+    info: Mapping[str, Any]
+
+    @property
+    def version(self) -> str:
+        return str(self.info.get("ServerVersion", "unknown"))
+
+    @property
+    def containerd_store(self) -> bool:
+        """Whether images live in containerd: then several platforms and timestamps are possible."""
+        return any("io.containerd.snapshotter" in str(entry) for entry in self.info.get("DriverStatus") or [])
+
+    def takes_insecure(self, host: str) -> bool:
+        """Whether the daemon's own configuration allows plain HTTP or any certificate at `host`."""
+        settings = self.info.get("RegistryConfig") or {}
+        index = (settings.get("IndexConfigs") or {}).get(host) or {}
+        if index.get("Secure") is False or is_loopback(host):
+            return True
+        try:
+            address = ipaddress.ip_address(host.rsplit(":", 1)[0].strip("[]"))
+        except ValueError:
+            return False
+        networks = map(ipaddress.ip_network, settings.get("InsecureRegistryCIDRs") or [])
+        return any(address.version == network.version and address in network for network in networks)
+
+    def push(self, reference: str, registry: RegistryAccess, request: BuildRequest, workshop: Workshop) -> None:
+        """Push one reference with the login of this run; the daemon keeps no password."""
+        name, tag = reference.rsplit(":", 1)
+        with docker_errors(f"pushing {reference}", registry):
+            for line in self.client.api.push(name, tag=tag, stream=True, decode=True, auth_config=_auth(registry)):
+                if "error" in line:
+                    raise _push_error(reference, str(line["error"]), registry)
+                if line.get("status"):
+                    part = f"{line['id']}: " if line.get("id") else ""
+                    workshop.tell(f"{part}{line['status']} {line.get('progress', '')}".rstrip())
+
+    def inspect(self, reference: str) -> Built:
+        """Id, size and platform of an image that was built."""
+        with docker_errors(f"inspecting {reference}", None):
+            image = self.client.images.get(reference)
+        facts = image.attrs
+        platform = "/".join(str(facts[key]) for key in ("Os", "Architecture", "Variant") if facts.get(key))
+        return Built(f"{image.short_id.removeprefix('sha256:')}, {_megabytes(facts.get('Size', 0))}, {platform}")
+
+
+def connect(workshop: Workshop) -> Daemon | str:
+    """The daemon that DOCKER_HOST names (or the local socket), or why there is none."""
+    import docker
+    from docker.errors import DockerException
+
+    environ = {name: value for name, value in workshop.environ.items() if name.startswith("DOCKER_")}
+    address = environ.get("DOCKER_HOST") or "the local socket"
+    try:
+        client = docker.from_env(environment=environ, timeout=_SECONDS)
+        return Daemon(client, address, client.info())
+    except (DockerException, OSError, ValueError) as error:
+        return f"no Docker daemon answers at {address} ({_short(error)})"
+
+
+class docker_errors:  # noqa: N801 - reads as a statement
+    """Turns the docker package's exceptions into ours."""
+
+    def __init__(self, doing: str, registry: RegistryAccess | None) -> None:
+        self.doing, self.registry = doing, registry
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        import requests
+        from docker.errors import DockerException
+
+        if isinstance(error, DockerException | requests.RequestException):
+            said = _short(error)
+            trouble = registry_trouble(said, self.registry) if self.registry else None
+            raise trouble or BuildError(f"The Docker daemon failed while {self.doing}: {said}.") from error
+
+
+def _auth(registry: RegistryAccess) -> dict[str, str]:
+    login = registry.login
+    if login is None:
+        return {}  # not None: the package would look into the user's configuration by itself
+    if login.identity_token:
+        return {"identitytoken": login.identity_token, "serveraddress": registry.host}
+    return {"username": login.user, "password": login.password, "serveraddress": registry.host}
+
+
+def _push_error(reference: str, said: str, registry: RegistryAccess) -> CiGitopsError:
+    return registry_trouble(said, registry) or RegistryError(f"{reference} was not pushed: {said}")
+
+
+def _short(error: BaseException) -> str:
+    explanation = getattr(error, "explanation", None)
+    return str(explanation or error).strip().splitlines()[0][:300] if str(error) else type(error).__name__
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.1f} MB"

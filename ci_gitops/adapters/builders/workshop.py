@@ -1,0 +1,131 @@
+"""Where one build happens: a private folder with a Docker configuration, secrets and certificates, gone afterwards.
+
+The user's own `~/.docker/config.json` is read and never written: a password that `docker login` leaves there
+outlives the job.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ci_gitops import masking
+from ci_gitops.adapters import process
+from ci_gitops.adapters.builders.base import BuildRequest, BuildSecret
+from ci_gitops.adapters.registry_login import Login, config_key, docker_configs, docker_folder, same_host
+from ci_gitops.errors import UsageError
+
+_ENGINE_VARIABLES = (
+    "DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "DOCKER_API_VERSION", "BUILDKIT_HOST",
+    "CONTAINERS_STORAGE_CONF", "CONTAINERS_CONF", "STORAGE_DRIVER", "BUILDAH_ISOLATION",
+    "SSL_CERT_FILE", "SSL_CERT_DIR",
+)  # fmt: skip
+_SHARED_FOLDERS = ("contexts", "cli-plugins")  # of the user's Docker configuration; neither holds passwords
+_LARGEST_SECRET = 500 * 1024  # BuildKit's own bound
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryAccess:
+    """How the registry that is pushed to is reached."""
+
+    host: str
+    login: Login | None = None
+    ca_file: Path | None = None
+    insecure: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    environ: Mapping[str, str]
+    folder: Path
+    registry: RegistryAccess
+    tell: Callable[[str], None]
+
+    def environment(self, request: BuildRequest | None = None) -> dict[str, str]:
+        """What an engine's program gets of our environment."""
+        names = [name for name, value in request.build_args if value is None] if request else []
+        kept = process.clean_environment(self.environ, *_ENGINE_VARIABLES, *names, proxies=True)
+        user_folder = docker_folder(self.environ)
+        return {**kept, "DOCKER_CONFIG": str(self.folder), "BUILDX_CONFIG": str(user_folder / "buildx")}
+
+    def secret_file(self, secret: BuildSecret) -> Path:
+        """A file that holds the secret; what came in a variable is laid in the private folder."""
+        if secret.file:
+            return secret.file
+        value = self.environ.get(secret.variable or "")
+        if value is None:
+            raise UsageError(f"The variable {secret.variable} of --secret id={secret.id} is not set.")
+        path = self.folder / f"secret-{secret.id}"
+        path.touch(mode=0o600)
+        path.write_text(value)
+        return path
+
+    def build_arguments(self, request: BuildRequest) -> list[str]:
+        """The `--build-arg` words: a value that comes from a variable stays out of the command line."""
+        words = []
+        for name, value in request.build_args:
+            if value is None and name not in self.environ:
+                raise UsageError(f"--build-arg {name} has no value, and the variable {name} is not set.")
+            words += ["--build-arg", name if value is None else f"{name}={value}"]
+        return words
+
+
+@contextmanager
+def workshop(environ: Mapping[str, str], registry: RegistryAccess, tell: Callable[[str], None]) -> Iterator[Workshop]:
+    """A workshop for one build, removed at the end whatever happens."""
+    with tempfile.TemporaryDirectory(prefix="ci-gitops-build-") as name:
+        folder = Path(name)
+        for shared in _SHARED_FOLDERS:
+            source = docker_folder(environ) / shared
+            if source.is_dir():
+                (folder / shared).symlink_to(source.absolute())
+        _write_private(folder / "config.json", json.dumps(client_config(environ, registry)))
+        yield Workshop(environ, folder, registry, tell)
+
+
+def client_config(environ: Mapping[str, str], registry: RegistryAccess) -> dict[str, Any]:
+    """The user's Docker configuration with our login for the one registry in it.
+
+    An empty helper for that registry keeps the client from asking a helper of its own choice.
+    """
+    merged: dict[str, Any] = {}
+    auths: dict[str, Any] = {}
+    helpers: dict[str, Any] = {}
+    for config in docker_configs(environ):
+        merged = {**config.content, **merged}
+        auths = {**(config.content.get("auths") or {}), **auths}
+        helpers = {**(config.content.get("credHelpers") or {}), **helpers}
+    key, login = config_key(registry.host), registry.login
+    auths = {name: entry for name, entry in auths.items() if not same_host(name, registry.host)}
+    helpers = {name: helper for name, helper in helpers.items() if not same_host(name, registry.host)}
+    if login:
+        auths[key] = {"identitytoken": login.identity_token} if login.identity_token else {"auth": login.basic}
+    return {**merged, "auths": auths, "credHelpers": {**helpers, key: ""}}
+
+
+def read_secret(secret: BuildSecret, environ: Mapping[str, str]) -> None:
+    """See that a secret can be had, and let it show nowhere."""
+    if secret.variable:
+        masking.register(environ.get(secret.variable))
+        return
+    assert secret.file
+    try:
+        if secret.file.stat().st_size > _LARGEST_SECRET:
+            raise UsageError(f"{secret.file} is larger than a build secret may be ({_LARGEST_SECRET // 1024} KiB).")
+        masking.register(secret.file.read_text(errors="replace"))
+    except OSError as error:
+        raise UsageError(
+            f"The file of --secret id={secret.id} cannot be read: {secret.file}: {error.strerror}."
+        ) from error
+
+
+def _write_private(path: Path, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)

@@ -1,0 +1,47 @@
+"""Trying again, with a bound: three tries, a little longer between each, and never past what a server asks for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from ci_gitops.errors import TemporaryError
+
+TRIES = 3
+LONGEST_WAIT = 60.0  # seconds that a server's Retry-After may ask for
+_FIRST_WAIT = 1.0
+_GROWTH = 4.0
+
+Answer = TypeVar("Answer")
+
+
+class AwayError(TemporaryError):
+    """Trouble that may pass; `retry_after` is what the server asked for, in seconds."""
+
+    def __init__(self, message: str, *, hint: str | None = None, retry_after: float | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
+
+
+def persist(
+    call: Callable[[], Answer],
+    *,
+    tell: Callable[[str], None],
+    wait: Callable[[float], None] = time.sleep,
+    tries: int = TRIES,
+) -> Answer:
+    """`call()`, again after an AwayError; the last one, or one that asks for too long a wait, is raised."""
+    pause = _FIRST_WAIT
+    for attempt in range(1, tries + 1):
+        try:
+            return call()
+        except AwayError as error:
+            asked = error.retry_after or 0.0
+            if attempt == tries or asked > LONGEST_WAIT:
+                raise
+            pause = max(pause, asked)
+            tell(f"{error.message} Try {attempt} of {tries}; again in {pause:.0f} s.")
+            wait(pause)
+            pause *= _GROWTH
+    raise AssertionError("tries must be at least 1")

@@ -1,0 +1,183 @@
+"""A real container registry: Debian's docker-registry on a free port, plain, with a password, with TLS or tokens.
+
+registry.image("web")                     # 127.0.0.1:40123/web
+registry.manifest("web", "1.2")           # what the registry itself says
+with running_registry(folder, users=True, tls=pair) as guarded: …
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import ssl
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.rig.parts import program
+
+HOW = "install Debian's docker-registry"
+USER, PASSWORD = "alice", "rabbit-hole-7"
+_HTPASSWD = f"{USER}:$2b$04$abcdefghijklmnopqrstuuNgKjGxHhAv8md3nP8Zofd.FGPohplOy\n"
+_ACCEPT = ", ".join((
+    "application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json",
+    "application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json",
+))  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RegistryServer:
+    """A running registry."""
+
+    host: str  # with its port
+    folder: Path
+    tls: bool = False
+    guarded: bool = False  # wants USER and PASSWORD
+
+    def image(self, name: str) -> str:
+        return f"{self.host}/{name}"
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+    def manifest(self, repository: str, reference: str) -> tuple[str, dict[str, Any]]:
+        """Digest and content of a manifest, read without our own client."""
+        status, headers, body = self.request("GET", f"/v2/{repository}/manifests/{reference}", {"Accept": _ACCEPT})
+        assert status == 200, (status, body)
+        return headers["Docker-Content-Digest"], json.loads(body)
+
+    def config(self, repository: str, reference: str) -> dict[str, Any]:
+        """The image's configuration: environment, labels, history."""
+        digest = self.manifest(repository, reference)[1]["config"]["digest"]
+        return json.loads(self.blob(repository, digest))
+
+    def blob(self, repository: str, digest: str) -> bytes:
+        status, _, body = self.request("GET", f"/v2/{repository}/blobs/{digest}")
+        assert status == 200, (status, body)
+        return body
+
+    def tags(self, repository: str) -> list[str]:
+        status, _, body = self.request("GET", f"/v2/{repository}/tags/list")
+        return sorted(json.loads(body)["tags"]) if status == 200 else []
+
+    def push(self, repository: str, tag: str, labels: Mapping[str, str] | None = None) -> str:
+        """Push an image without layers and give its digest."""
+        config = json.dumps({"os": "linux", "architecture": "amd64", "config": {"Labels": dict(labels or {})},
+                             "rootfs": {"type": "layers", "diff_ids": []}}).encode()  # fmt: skip
+        digest = f"sha256:{hashlib.sha256(config).hexdigest()}"
+        _, headers, _ = self.request("POST", f"/v2/{repository}/blobs/uploads/")
+        place = headers["Location"].partition(self.host)[2] or headers["Location"]
+        status, _, body = self.request("PUT", f"{place}&digest={digest}", data=config)
+        assert status == 201, (status, body)
+        media = "application/vnd.oci.image.manifest.v1+json"
+        described = {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": digest, "size": len(config)}
+        manifest = {"schemaVersion": 2, "mediaType": media, "config": described, "layers": []}
+        status, headers, body = self.request(
+            "PUT", f"/v2/{repository}/manifests/{tag}", {"Content-Type": media}, json.dumps(manifest).encode()
+        )
+        assert status == 201, (status, body)
+        return headers["Docker-Content-Digest"]
+
+    def request(
+        self, method: str, path: str, headers: Mapping[str, str] | None = None, data: bytes | None = None
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        scheme = "https" if self.tls else "http"
+        request = urllib.request.Request(f"{scheme}://{self.host}{path}", data, dict(headers or {}), method=method)
+        if self.guarded:
+            password = urllib.request.HTTPPasswordMgrWithDefaultRealm()
+            password.add_password(None, f"{scheme}://{self.host}", USER, PASSWORD)
+            handlers: list[Any] = [urllib.request.HTTPBasicAuthHandler(password)]
+        else:
+            handlers = []
+        context = ssl._create_unverified_context() if self.tls else None
+        opener = urllib.request.build_opener(
+            *handlers, *([urllib.request.HTTPSHandler(context=context)] if context else [])
+        )
+        try:
+            with opener.open(request, timeout=20) as answer:
+                return answer.status, answer.headers, answer.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.headers, error.read()
+
+
+@contextlib.contextmanager
+def running_registry(
+    folder: Path,
+    *,
+    address: str = "127.0.0.1",
+    port: int = 0,
+    users: bool = False,
+    tls: tuple[Path, Path] | None = None,
+    auth: Mapping[str, Any] | None = None,
+) -> Iterator[RegistryServer]:
+    """A registry that keeps its images in `folder`; `tls` is certificate and key, `auth` a section of its settings."""
+    binary = program("docker-registry", HOW)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "users").write_text(_HTPASSWD)
+    http: dict[str, Any] = {"addr": f"{address}:{port}"}
+    if tls:
+        http["tls"] = {"certificate": str(tls[0]), "key": str(tls[1])}
+    settings: dict[str, Any] = {
+        "version": 0.1, "log": {"level": "info"}, "http": http,
+        "storage": {"filesystem": {"rootdirectory": str(folder / "images")}, "delete": {"enabled": True}},
+    }  # fmt: skip
+    if users:
+        settings["auth"] = {"htpasswd": {"realm": "registry", "path": str(folder / "users")}}
+    if auth:
+        settings["auth"] = auth
+    (folder / "config.yml").write_text(json.dumps(settings))
+    log = (folder / "log").open("wb")
+    process = subprocess.Popen([binary, "serve", str(folder / "config.yml")], stdout=log, stderr=log,
+                               env={"PATH": os.environ["PATH"], "HOME": str(folder)})  # fmt: skip
+    try:
+        host = _listening(process, folder / "log")
+        yield RegistryServer(host, folder, tls=tls is not None, guarded=users)
+    finally:
+        process.terminate()
+        process.wait(10)
+        log.close()
+
+
+def _listening(process: subprocess.Popen[bytes], log: Path) -> str:
+    """The address in its log: port 0 lets the kernel choose."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        found = re.search(r"listening on ([0-9.]+:[0-9]+)", log.read_text())
+        if found:
+            return found[1]
+        if process.poll() is not None:
+            break
+        time.sleep(0.02)
+    raise AssertionError(f"docker-registry did not start: {log.read_text()}")
+
+
+@pytest.fixture(scope="session")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RegistryServer]:
+    """A plain registry on the loopback, shared: use repository names of your own."""
+    with running_registry(tmp_path_factory.mktemp("registry")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def guarded_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RegistryServer]:
+    """A registry on the loopback that wants USER and PASSWORD."""
+    with running_registry(tmp_path_factory.mktemp("guarded"), users=True) as server:
+        yield server
+
+
+@pytest.fixture
+def repository(request: pytest.FixtureRequest) -> str:
+    """A repository name of this test's own."""
+    return "test/" + re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")
