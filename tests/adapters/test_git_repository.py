@@ -6,7 +6,7 @@ import pytest
 
 from ci_gitops.adapters.git import GitAccess, Person, RefUpdate, Repository
 from ci_gitops.errors import GitError, RefusedError
-from tests.rig.git_server import GitServer
+from tests.rig.git_server import GitServer, run_git
 
 ME = Person("Ann Author", "ann@example.com")
 FILES = {"apps/web/kustomization.yaml": b"images: []\n", "README.md": b"# Config\n", "bin/run": b"#!/bin/sh\n"}
@@ -83,3 +83,112 @@ def test_an_unknown_branch_offers_near_ones(git_server: GitServer) -> None:
     with opened(git_server) as repository, pytest.raises(GitError, match="no branch 'prodution'") as caught:
         repository.fetch("prodution")
     assert caught.value.hint == "Did you mean 'production'?"
+
+
+def _history(server: GitServer, count: int, name: str = "config") -> list[str]:
+    """So many commits on top; their ids, oldest first."""
+    return [server.commit(name, {"counter": str(number).encode()}, f"Change {number}") for number in range(count)]
+
+
+@pytest.mark.parametrize("allow_filter", [True, False])
+def test_history_is_deepened_in_steps(git_server: GitServer, allow_filter: bool) -> None:
+    git_server.create("config", FILES, allow_filter=allow_filter)
+    commits = _history(git_server, 8)
+    with opened(git_server) as repository:
+        head = repository.fetch("main")
+        (only,) = repository.log(head, 100)
+        assert (only.sha, only.shallow, only.parents) == (commits[-1], True, ())
+        git_server.commit("config", {"counter": b"moved"})
+        assert repository.deepen("main", 3)
+        known = repository.log(head, 100)
+        assert [commit.subject for commit in known] == ["Change 7", "Change 6", "Change 5", "Change 4"]
+        assert [commit.shallow for commit in known] == [False, False, False, True]
+        assert repository.deepen("main", 100)
+        assert not repository.deepen("main", 100)
+        assert [commit.shallow for commit in repository.log(head, 100)] == [False] * 9
+        git_server.requests.clear()
+        fresh = repository.fetch("main")
+        new = repository.commit([fresh], {"README.md": b"# New\n"}, "Bump", author=ME, committer=ME)
+        assert repository.push([RefUpdate("refs/heads/main", new)]).landed
+    posts = [request.path for request in git_server.requests if request.method == "POST"]
+    assert [path.rsplit("/", 1)[1] for path in posts] == ["git-upload-pack"] * 2 + ["git-receive-pack"]
+
+
+def test_a_commit_that_came_with_history_only_can_be_written_upon(git_server: GitServer) -> None:
+    git_server.create("config", FILES)
+    commits = _history(git_server, 4)
+    with opened(git_server) as repository:
+        repository.fetch("main")
+        assert repository.deepen("main", 10)
+        run_git("--git-dir", git_server.bare("config"), "update-ref", "refs/heads/old", commits[1])
+        old = repository.fetch("old")
+        assert old == commits[1]
+        assert repository.read(old, ["counter", "README.md"]) == {"counter": b"1", "README.md": b"# Config\n"}
+        new = repository.commit([old], {"README.md": b"# New\n"}, "Bump", author=ME, committer=ME)
+        assert repository.push([RefUpdate("refs/heads/old", new)]).landed
+    assert git_server.read("config", "README.md", "old") == b"# New\n"
+    assert git_server.read("config", "counter", "old") == b"1"
+
+
+def test_ancestors_are_looked_for_beyond_a_shallow_root(git_server: GitServer) -> None:
+    git_server.create("config", FILES)
+    first = git_server.head("config")
+    assert first
+    run_git("--git-dir", git_server.bare("config"), "update-ref", "refs/heads/side", first)
+    side = git_server.commit("config", {"side": b"x"}, branch="side")
+    _history(git_server, 5)
+    with opened(git_server) as repository:
+        head = repository.fetch("main")
+        assert repository.is_ancestor(first, head) is True
+        assert repository.is_ancestor(head, first) is False
+        assert repository.is_ancestor(side, head) is False
+        assert repository.is_ancestor(head, head) is True
+
+
+def test_a_real_merge_beyond_shallow_roots(git_server: GitServer) -> None:
+    git_server.create("config", {**FILES, "list": b"a\nb\nc\nd\ne\nf\ng\n"})
+    run_git("--git-dir", git_server.bare("config"), "branch", "side", "main")
+    git_server.commit("config", {"list": b"a\nb\nc\nd\ne\nf\nG\n"}, branch="side")
+    git_server.commit("config", {"list": b"A\nb\nc\nd\ne\nf\ng\n"})
+    _history(git_server, 60)
+    with opened(git_server) as repository:
+        ours, theirs = repository.fetch("main"), repository.fetch("side")
+        merged = repository.merge(ours, theirs, "Merge side", author=ME, committer=ME)
+        assert merged.sha
+        assert repository.read(merged.sha, ["list"]) == {"list": b"A\nb\nc\nd\ne\nf\nG\n"}
+        assert repository.log(merged.sha, 1)[0].parents == (ours, theirs)
+        squashed = repository.merge(ours, theirs, "Squash side", author=ME, committer=ME, squash=True)
+        assert squashed.sha
+        assert repository.log(squashed.sha, 1)[0].parents == (ours,)
+        assert repository.merge(merged.sha, theirs, "Again", author=ME, committer=ME).sha == merged.sha
+        assert repository.push([RefUpdate("refs/heads/main", merged.sha)]).landed
+    assert git_server.read("config", "counter") == b"59"
+
+
+def test_a_merge_names_the_paths_that_conflict(git_server: GitServer) -> None:
+    git_server.create("config", FILES)
+    run_git("--git-dir", git_server.bare("config"), "branch", "side", "main")
+    git_server.commit("config", {"README.md": b"one\n"}, branch="side")
+    git_server.commit("config", {"README.md": b"two\n"})
+    with opened(git_server) as repository:
+        merged = repository.merge(repository.fetch("main"), repository.fetch("side"), "Merge", author=ME, committer=ME)
+    assert merged.sha is None
+    assert merged.conflicts == ("README.md",)
+
+
+def test_many_refs_are_read_in_one_conversation(git_server: GitServer) -> None:
+    git_server.create("config", FILES)
+    with opened(git_server) as repository:
+        made = {}
+        for number in range(5):
+            sha = repository.commit([], {"record": str(number).encode()}, "Record", author=ME, committer=ME)
+            made[f"refs/ci-gitops/records/{number}"] = sha
+        outcome = repository.push([RefUpdate(ref, sha, "") for ref, sha in made.items()])
+        assert outcome.landed
+        assert not repository.push([RefUpdate(ref, sha, "") for ref, sha in made.items()]).raced
+    with opened(git_server) as repository:
+        git_server.requests.clear()
+        read = repository.read_refs(list(made), "record")
+        assert read == {ref: (sha, ref[-1:].encode()) for ref, sha in made.items()}
+        assert sum(request.method == "POST" for request in git_server.requests) == 2
+        assert repository.read_refs(list(made)[:1], "other") == {next(iter(made)): (next(iter(made.values())), None)}

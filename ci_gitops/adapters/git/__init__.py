@@ -1,5 +1,6 @@
 """Git: a remote repository read and written as objects, without a work tree."""
 
+from ci_gitops.adapters.git.checkout import Checkout, checkout_origin, configured_person, find_checkout, uncommitted
 from ci_gitops.adapters.git.records import (
     CommitInfo,
     Entry,
@@ -13,6 +14,7 @@ from ci_gitops.adapters.git.records import (
 from ci_gitops.adapters.git.repository import Repository
 
 __all__ = [
+    "Checkout",
     "CommitInfo",
     "Entry",
     "GitAccess",
@@ -22,4 +24,8 @@ __all__ = [
     "RefUpdate",
     "Repository",
     "SigningKey",
+    "checkout_origin",
+    "configured_person",
+    "find_checkout",
+    "uncommitted",
 ]

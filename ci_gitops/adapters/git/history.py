@@ -37,17 +37,19 @@ def _commit(fields: Sequence[str], roots: frozenset[str]) -> CommitInfo:
     return CommitInfo(sha, tuple(parents.split()), author, email, int(when), subject, message, sha in roots)
 
 
+def is_here(runner: Runner, commit: str) -> bool:
+    return " missing" not in runner.local("cat-file", "--batch-check", stdin=f"{commit}\n".encode()).text
+
+
+def merge_base(runner: Runner, ours: str, theirs: str) -> str | None:
+    """Where two histories meet, as far as they are here."""
+    return runner.local("merge-base", ours, theirs, ok=(0, 1)).text.strip() or None
+
+
 def is_ancestor(runner: Runner, folder: PrivateFolder, old: str, new: str) -> bool | None:
     """Whether the history of `new` holds `old`; None where it ends at a shallow root before that is known."""
-    if old == new:
-        return True
-    known = runner.local("cat-file", "--batch-check", stdin=f"{old}\n{new}\n".encode()).text
-    if "missing" in known:
-        return None if shallow_roots(folder) or f"{new} missing" in known else False
     if runner.local("merge-base", "--is-ancestor", old, new, ok=(0, 1)).code == 0:
         return True
     roots = shallow_roots(folder)
-    if not roots:
-        return False
-    reached = runner.local("rev-list", "--end-of-options", new).text.split()
+    reached = runner.local("rev-list", "--end-of-options", new).text.split() if roots else []
     return None if roots & set(reached) else False

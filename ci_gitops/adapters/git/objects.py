@@ -13,9 +13,12 @@ from ci_gitops.errors import EditError, GitError
 
 def list_tree(runner: Runner, revision: str) -> dict[str, Entry]:
     """Each file of the revision's tree."""
-    listed = runner.local("ls-tree", "-r", "-z", "--full-tree", revision).stdout
+    words = ("ls-tree", "-r", "-z", "--full-tree", revision)
+    listed = runner.local(*words, ok=(0, 128))
+    if listed.code != 0:  # its trees are not here: it came with history only
+        listed = runner.fetching(*words)
     entries = {}
-    for line in listed.decode("utf-8", "surrogateescape").split("\0"):
+    for line in listed.stdout.decode("utf-8", "surrogateescape").split("\0"):
         if line:
             about, path = line.split("\t", 1)
             mode, _, oid = about.split(" ")
@@ -25,29 +28,43 @@ def list_tree(runner: Runner, revision: str) -> dict[str, Entry]:
 
 def read_blobs(runner: Runner, oids: Sequence[str]) -> tuple[dict[str, bytes], list[str]]:
     """The contents that are here, and the object ids that are not."""
-    if not oids:
-        return {}, []
-    answer = runner.local("cat-file", "--batch", "--buffer", stdin="".join(f"{oid}\n" for oid in oids).encode()).stdout
-    found: dict[str, bytes] = {}
-    missing = []
+    contents = dict(zip(oids, read_named(runner, oids), strict=True))
+    missing = [oid for oid, content in contents.items() if content is None]
+    return {oid: content for oid, content in contents.items() if content is not None}, missing
+
+
+def read_named(runner: Runner, names: Sequence[str]) -> list[bytes | None]:
+    """The contents of `<commit>:<path>` names in their order; None for what is not there."""
+    if not names:
+        return []
+    asked = "".join(f"{name}\n" for name in names).encode("utf-8", "surrogateescape")
+    answer = runner.local("cat-file", "--batch", "--buffer", stdin=asked).stdout
+    contents: list[bytes | None] = []
     at = 0
     while at < len(answer):
         end = answer.index(b"\n", at)
-        oid, *about = answer[at:end].decode().split(" ")
+        header = answer[at:end]
         at = end + 1
-        if about == ["missing"]:
-            missing.append(oid)
+        if header.endswith((b" missing", b" ambiguous")):
+            contents.append(None)
             continue
-        size = int(about[1])
-        found[oid] = answer[at : at + size]
+        size = int(header.rsplit(b" ", 1)[1])
+        contents.append(answer[at : at + size])
         at += size + 1
-    return found, missing
+    return contents
+
+
+def merge_trees(runner: Runner, ours: str, theirs: str) -> tuple[str, tuple[str, ...]]:
+    """The tree of Git's own merge of two commits, and the paths that conflict in it."""
+    words = ("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", "--end-of-options", ours, theirs)
+    tree, *paths = runner.fetching(*words, ok=(0, 1)).stdout.decode("utf-8", "surrogateescape").split("\0")
+    return tree.strip(), tuple(dict.fromkeys(path for path in paths if path))
 
 
 def make_commit(
     runner: Runner,
     tree: Mapping[str, Entry],
-    base: str | None,
+    base: str | None,  # a commit or a tree
     parents: Sequence[str],
     files: Mapping[str, bytes | None],
     message: str,

@@ -31,7 +31,7 @@ class Entry:
 @dataclass(frozen=True, slots=True)
 class CommitInfo:
     sha: str
-    parents: tuple[str, ...]  # as the commit says, also where the parents are not here
+    parents: tuple[str, ...]  # none where `shallow`
     author: str
     email: str
     time: int  # committer's time, seconds since 1970
@@ -91,5 +91,4 @@ class GitAccess:
     known_hosts_files: tuple[Path, ...] = ()
     accept_new: bool = False  # an unknown SSH host is trusted
     ca_file: Path | None = None
-    signing: SigningKey | None = None
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)  # PATH, HOME, proxies; else the process's

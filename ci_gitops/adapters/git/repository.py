@@ -15,6 +15,7 @@ from ci_gitops.adapters.git.records import (
     CommitInfo,
     Entry,
     GitAccess,
+    Merged,
     Person,
     PushOutcome,
     RefUpdate,
@@ -27,6 +28,7 @@ from ci_gitops.core.git_urls import GitUrl, parse_git_url
 from ci_gitops.core.text import did_you_mean
 from ci_gitops.errors import GitError, RefusedError
 
+_STEPS = (50, 450, 4_500)  # how many commits more are fetched to find where two histories meet
 _LINKS = 16  # how many links in a row are followed
 
 
@@ -49,7 +51,7 @@ class Repository:
         self._runner = Runner(self._folder, url, access, timeout=timeout, trace=trace)
         self._transfer = Transfer(self._runner, self._folder, Failures(url, access), wait)
         self._trees: dict[str, dict[str, Entry]] = {}
-        self._made: dict[str, tuple[str, ...]] = {}  # commits made here, with their parents
+        self._heads: dict[str, str] = {}  # what was fetched last, by ref
 
     @classmethod
     def open(
@@ -99,7 +101,14 @@ class Repository:
         sha = self._transfer.fetch(ref)
         if sha is None:
             raise self._unknown(branch_or_ref, ref)
+        self._heads[ref] = sha
         return sha
+
+    def read_refs(self, refs: Sequence[str], path: str) -> dict[str, tuple[str, bytes | None]]:
+        """For each ref its commit and the contents of one file there, all in one conversation."""
+        shas = self._transfer.fetch_whole([full_ref(ref) for ref in refs]) if refs else {}
+        contents = objects.read_named(self._runner, [f"{sha}:{path}" for sha in shas.values()])
+        return {ref: (sha, content) for (ref, sha), content in zip(shas.items(), contents, strict=True)}
 
     def _unknown(self, name: str, ref: str) -> GitError:
         if is_object_id(ref):
@@ -198,7 +207,6 @@ class Repository:
             self._runner, tree, base, [self._checked(parent) for parent in parents], files, message,
             author=author, committer=committer,
         )  # fmt: skip
-        self._made[sha] = tuple(parents)
         return sha
 
     def push(self, updates: Sequence[RefUpdate], *, options: Sequence[str] = ()) -> PushOutcome:
@@ -223,12 +231,61 @@ class Repository:
                 hint="This would lose the commits of others; only branches below ci-gitops/ are rewritten.",
             )
 
+    def merge(
+        self,
+        ours: str,
+        theirs: str,
+        message: str,
+        *,
+        author: Person,
+        committer: Person,
+        squash: bool = False,
+    ) -> Merged:
+        """Git's merge of two commits as a new commit on `ours` (with `squash`: with that parent alone).
+
+        Conflicts are an outcome. Where `ours` holds `theirs` already, it is `ours` itself.
+        """
+        if self.is_ancestor(theirs, ours):
+            return Merged(ours)
+        self._with_merge_base(ours, theirs)
+        tree, conflicts = objects.merge_trees(self._runner, ours, theirs)
+        if conflicts:
+            return Merged(None, conflicts)
+        parents = [ours] if squash else [ours, theirs]
+        return Merged(self.commit(parents, {}, message, author=author, committer=committer, base=tree))
+
+    def _with_merge_base(self, ours: str, theirs: str) -> None:
+        for count in _STEPS:
+            if history.merge_base(self._runner, ours, theirs) or not history.shallow_roots(self._folder):
+                return
+            self._transfer.deepen((ours, theirs), count, "blob:none")
+        if not history.merge_base(self._runner, ours, theirs):
+            raise GitError(f"{ours[:12]} and {theirs[:12]} have no common history in their newest commits.")
+
     # History
 
     def log(self, revision: str, limit: int, paths: Sequence[str] | None = None) -> list[CommitInfo]:
         """The newest `limit` commits of the history that is here; `shallow` marks where it ends too early."""
         return history.log(self._runner, self._folder, self._checked(revision), limit, paths)
 
+    def deepen(self, branch: str, count: int) -> bool:
+        """Bring up to `count` older commits of a fetched branch here, without their files; False where none came."""
+        roots = history.shallow_roots(self._folder)
+        head = self._heads.get(ref_of(branch)) or self.fetch(branch)
+        if not roots:
+            return False
+        self._transfer.deepen((head,), count, "tree:0")
+        return history.shallow_roots(self._folder) != roots
+
     def is_ancestor(self, old: str, new: str) -> bool | None:
-        """Whether `new` holds `old`; None where the history that is here does not tell."""
-        return history.is_ancestor(self._runner, self._folder, self._checked(old), self._checked(new))
+        """Whether `new` holds `old`. Older history is fetched as far as that takes; None where it is not found."""
+        for commit in (self._checked(old), self._checked(new)):
+            if not history.is_here(self._runner, commit):
+                self.fetch(commit)
+        for count in (0, *_STEPS):
+            if count:
+                self._transfer.deepen((new,), count, "tree:0")
+            answer = history.is_ancestor(self._runner, self._folder, old, new)
+            if answer is not None:
+                return answer
+        return None

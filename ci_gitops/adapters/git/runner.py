@@ -77,6 +77,13 @@ class Runner:
             raise GitError(f"git {arguments[0]} failed: {done.errors or f'exit code {done.code}'}")
         return done
 
+    def fetching(self, *arguments: str, ok: tuple[int, ...] = (0,)) -> Completed:
+        """A command on the private repository that may fetch what it lacks, object by object."""
+        done = self._run(arguments, b"", self.remote_environment, None)
+        if done.code not in ok:
+            raise GitError(f"git {arguments[0]} failed: {done.errors or f'exit code {done.code}'}")
+        return done
+
     def remote(self, *arguments: str, stdin: bytes = b"", on_line: Callable[[str], None] | None = None) -> Completed:
         """A command that talks to the server; what its failure means is the caller's to say."""
         return self._run(arguments, stdin, self.remote_environment, on_line)

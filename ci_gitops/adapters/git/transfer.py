@@ -64,6 +64,22 @@ class Transfer:
         # Read from the file: `git rev-parse` would be a process more.
         return (self._folder.repository / where).read_text().strip()
 
+    def fetch_whole(self, refs: Sequence[str]) -> dict[str, str]:
+        """Bring the newest commit of each of these refs here with all that it holds, in one conversation."""
+        places = {ref: f"refs/{REMOTE}/{ref.removeprefix('refs/')}" for ref in refs}
+        wanted = "".join(f"+{ref}:{place}\n" for ref, place in places.items()).encode()
+        done = self._repeated(*_FETCH, "--depth=1", "--no-filter", "--stdin", REMOTE, stdin=wanted)
+        if done.code != 0:
+            raise self._failures.error(done)
+        return {ref: (self._folder.repository / place).read_text().strip() for ref, place in places.items()}
+
+    def deepen(self, commits: Sequence[str], count: int, objects: str) -> None:
+        """Bring `count` commits more of the histories of these commits here."""
+        words = [*_FETCH, f"--deepen={count}", f"--filter={objects}", "--end-of-options", REMOTE, *commits]
+        done = self._repeated(*words)
+        if done.code != 0:
+            raise self._failures.error(done)
+
     def fetch_objects(self, oids: Sequence[str]) -> None:
         """Bring these contents here, all in one conversation (Git by itself would ask for each one)."""
         words = ["-c", "fetch.negotiationAlgorithm=noop", *_FETCH, "--filter=blob:none", "--stdin", REMOTE]

@@ -1,0 +1,63 @@
+"""The checkout that the command was called in: its root, its origin, its head; and who the user is for Git.
+
+Here the user's own configuration counts, since these are questions about the user's own repository.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ci_gitops.adapters.git.records import Person
+from ci_gitops.adapters.process import clean_environment, run
+from ci_gitops.errors import CiGitopsError
+
+_TIMEOUT = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    root: Path
+    head: str  # the commit that is checked out
+    branch: str | None  # None: detached, as CI systems check out
+    origin: str | None
+
+
+def checkout_origin(cwd: Path, environ: Mapping[str, str]) -> str | None:
+    """The address of the remote `origin`, or None outside a checkout or without that remote."""
+    return _ask(cwd, environ, "config", "--get", "remote.origin.url")
+
+
+def find_checkout(cwd: Path, environ: Mapping[str, str]) -> Checkout | None:
+    """The checkout that `cwd` lies in; None where there is none or it has no commit."""
+    found = _ask(cwd, environ, "rev-parse", "--show-toplevel", "HEAD")
+    if not found:
+        return None
+    root, head = found.splitlines()
+    branch = _ask(cwd, environ, "symbolic-ref", "--quiet", "--short", "HEAD")
+    return Checkout(Path(root), head, branch, checkout_origin(cwd, environ))
+
+
+def uncommitted(checkout: Checkout, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The paths that are changed or new in the work tree and in no commit."""
+    listed = _ask(checkout.root, environ, "status", "--porcelain", "-z", "--no-renames") or ""
+    return tuple(line[3:] for line in listed.split("\0") if line)
+
+
+def configured_person(cwd: Path, environ: Mapping[str, str]) -> Person | None:
+    """Name and address of the user's own Git configuration, where both are set."""
+    listed = _ask(cwd, environ, "config", "-z", "--get-regexp", r"^user\.(name|email)$") or ""
+    values = dict(line.split("\n", 1) for line in listed.split("\0") if "\n" in line)
+    name, email = values.get("user.name", "").strip(), values.get("user.email", "").strip()
+    return Person(name, email) if name and email else None
+
+
+def _ask(cwd: Path, environ: Mapping[str, str], *arguments: str) -> str | None:
+    # Without locks and file system monitors: asking changes nothing and starts nothing.
+    env = {**clean_environment(environ), "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+    try:
+        done = run(["git", "-c", "core.fsmonitor=false", *arguments], env=env, cwd=cwd, timeout=_TIMEOUT)
+    except CiGitopsError:
+        return None  # without git there is no checkout to ask
+    return done.text.rstrip("\n") if done.code == 0 and done.stdout else None
