@@ -1,0 +1,35 @@
+"""The files of one revision, laid in a folder of their own for programs that read folders."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from ci_gitops.adapters.git import Repository
+from ci_gitops.errors import GitError
+
+
+@contextmanager
+def laid_out(repository: Repository, revision: str, changed: Mapping[str, bytes] | None = None) -> Iterator[Path]:
+    """A folder with every file of `revision`, those of `changed` in its place; gone at the end.
+
+    Symbolic links are written as the file that they lead to inside the tree; links out of it, and submodules,
+    are left out. The folder is no repository.
+    """
+    with tempfile.TemporaryDirectory(prefix="ci-gitops-tree-") as name:
+        folder = Path(name).resolve()
+        contents = repository.read(revision, repository.paths(revision))
+        for path, content in {**contents, **(changed or {})}.items():
+            file = folder / _inside(path)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+        yield folder
+
+
+def _inside(path: str) -> str:
+    """Git refuses to make such trees, but a server may hand out anything."""
+    if path.startswith("/") or any(part in ("", ".", "..") for part in path.split("/")):
+        raise GitError(f"The repository holds a file named {path!r}, which leads out of it.")
+    return path
