@@ -8,5 +8,6 @@ from __future__ import annotations
 #: command -> (module under this package, one line of help)
 COMMANDS: dict[str, tuple[str, str]] = {
     "build": ("build", "Build an image and push it."),
+    "set-image": ("set_image", "Set images in kustomizations, Helm values and manifests."),
     "exit-codes": ("exit_codes", "List the exit codes and what each one means."),
 }

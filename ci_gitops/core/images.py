@@ -12,11 +12,11 @@ KEEP: Final = "*"  # an argument's part that leaves what the file says
 
 # The grammar of references: https://pkg.go.dev/github.com/distribution/reference
 _LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
-_HOST = re.compile(rf"^(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:]+\])(?::[0-9]{{1,5}})?$")
-_COMPONENT = re.compile(r"^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$")
-_TAG = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$")
-_DIGEST = re.compile(r"^(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$")
-_PLACEHOLDER = re.compile(r"^[A-Za-z0-9_$][^\s@'\"\\`]*$")
+_HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:]+\])(?::[0-9]{{1,5}})?")
+_COMPONENT = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*")
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_DIGEST = re.compile(r"(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})")
+_PLACEHOLDER = re.compile(r"[A-Za-z0-9_$][^\s@'\"\\`]*")
 _LONGEST_NAME = 255
 
 
@@ -73,11 +73,11 @@ def check_name(name: str, whole: str) -> None:
         problem = "it has no name"
     elif len(name) > _LONGEST_NAME:
         problem = f"its name is longer than {_LONGEST_NAME} characters"
-    elif has_host and not _HOST.match(first):
+    elif has_host and not _HOST.fullmatch(first):
         problem = f"{first!r} is not a registry's host"
     else:
         for part in (rest if has_host else name).split("/"):
-            if not _COMPONENT.match(part):
+            if not _COMPONENT.fullmatch(part):
                 problem = f"{part!r} may hold lower-case letters and digits, with single . _ - between them"
                 break
     if problem:
@@ -85,14 +85,14 @@ def check_name(name: str, whole: str) -> None:
 
 
 def check_tag(tag: str, whole: str) -> None:
-    if not _TAG.match(tag):
+    if not _TAG.fullmatch(tag):
         raise UsageError(
             f"{whole!r}: {tag!r} is not a tag; letters, digits and _ . - are, at most 128 of them.", hint=_FORM
         )
 
 
 def check_digest(digest: str, whole: str) -> None:
-    if not _DIGEST.match(digest):
+    if not _DIGEST.fullmatch(digest):
         raise UsageError(
             f"{whole!r}: {digest!r} is not a digest; sha256: and 64 hexadecimal digits are, or sha512: and 128.",
             hint=_FORM,
@@ -138,7 +138,9 @@ class ImageArgument:
         return str(ImageRef(str(name), _given(self.tag), _given(self.digest)))
 
     def _check(self, text: str, has_equals: bool) -> None:
-        if has_equals and not _PLACEHOLDER.match(self.name):
+        if text.startswith("="):
+            raise UsageError(f"{text!r} has no name before the =.", hint=_ARGUMENT_FORM)
+        if has_equals and not _PLACEHOLDER.fullmatch(self.name):
             raise UsageError(f"{text!r}: {self.name!r} is not a name of an image.", hint=_ARGUMENT_FORM)
         if not has_equals:
             check_name(self.name, text)

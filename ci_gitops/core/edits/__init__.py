@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from ci_gitops.core.edits.records import Change, Edit
+from ci_gitops.core.edits.images import image_uses, set_images
+from ci_gitops.core.edits.records import Change, Edit, ImageUse
 
-__all__ = ["Change", "Edit"]
+__all__ = ["Change", "Edit", "ImageUse", "image_uses", "set_images"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +58,21 @@ def _lines(text: str) -> list[str]:
     """Lines with their ends. (`str.splitlines` also splits at characters that are no line end for Git.)"""
     *whole, last = text.split("\n")
     return [line + "\n" for line in whole] + ([last] if last else [])
+
+
+@dataclass(frozen=True, slots=True)
+class ImageUse:
+    """One place of a file that declares an image: a kustomization's entry, a container, a map of Helm values."""
+
+    name: str
+    tag: str | None
+    digest: str | None
+    field: str  # `images[0]`, `spec.template.spec.containers[0].image`, `web.image`
+    line: int
+    kind: Literal["kustomization", "values", "manifest"]
+    new_name: str | None = None  # what a kustomization makes of the name
+
+    @property
+    def effective(self) -> str:
+        """The name that is pulled, as far as this place says."""
+        return self.new_name or self.name

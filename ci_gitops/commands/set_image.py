@@ -1,0 +1,194 @@
+"""`ci-gitops set-image`: images in files on this machine, by byte-exact edits and without Git."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ci_gitops.adapters import files
+from ci_gitops.commands.common import command, option, pass_run
+from ci_gitops.core.edits.images import (
+    also_matched,
+    also_matched_text,
+    edit_images,
+    image_uses,
+    local_resources,
+    named_in,
+    not_used,
+    read_arguments,
+)
+from ci_gitops.core.edits.kustomization import FILE_NAMES
+from ci_gitops.core.edits.records import Edit
+from ci_gitops.core.images import ImageArgument
+from ci_gitops.core.text import counted
+from ci_gitops.errors import CiGitopsError, EditError, UsageError
+from ci_gitops.output import diff_text
+from ci_gitops.results import Result
+from ci_gitops.run import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One file to look at: named by the user, or found below a folder that was."""
+
+    path: Path
+    tree: Path
+    named: bool
+
+
+@command("set-image", exits=(0, 1, 2))
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@option(
+    "--path",
+    "paths",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="A file, or a folder with a kustomization; may be repeated.  [default: the current folder]",
+)
+@option("--recursive", is_flag=True, help="Edit every file below the folders that declares the image already.")
+@option("--key", metavar="A.B.C", help="Where the image stands in Helm values or a custom resource: image, a[1].b.")
+@option("--compat", type=click.Choice(["kustomize"]), help="Leave the values that `kustomize edit set image` leaves.")
+@option("--dry-run", is_flag=True, help="Show the unified diff and write nothing.")
+@pass_run
+def cli(
+    run: Run,
+    images: tuple[str, ...],
+    paths: tuple[Path, ...],
+    recursive: bool,
+    key: str | None,
+    compat: str | None,
+    dry_run: bool,
+) -> Result:
+    """Set images in kustomizations, Helm values and manifests.
+
+    IMAGE is NAME:TAG, NAME@DIGEST, NAME=NEW-NAME or NAME=NEW-NAME:TAG@DIGEST, where * keeps what is there.
+    Only the changed values move: comments, quotes, order and line ends stay. All files are written, or none.
+    """
+    arguments = read_arguments(images, compat)
+    found = list(_files(paths or (Path(),), recursive))
+    edits = _edits(run, found, arguments, key, compat)
+    changed = [edit for edit in edits if edit.changed]
+    for edit in edits:
+        for note in (*edit.notes, *_matched_in_resources(edit, arguments)):
+            run.output.note(f"{edit.path}: {note}")
+    if not dry_run:
+        files.write_all((Path(edit.path), edit.new) for edit in changed)
+    return result_of(changed, len(found), dry_run)
+
+
+def result_of(edits: Sequence[Edit], looked_at: int, dry_run: bool) -> Result:
+    """What was edited, for people and as `EditResult`."""
+    listed: list[dict[str, Any]] = []
+    lines: list[str] = []
+    for edit in edits:
+        changes = [{"field": each.field, "old": each.old, "new": each.new} for each in edit.changes]
+        item: dict[str, Any] = {"path": edit.path, "changes": changes, "notes": list(edit.notes)}
+        if dry_run:
+            item["diff"] = "\n".join(edit.diff())
+            lines.append(diff_text(edit.diff()))
+        else:
+            lines += [edit.path, *(f"  {change}" for change in edit.changes)]
+        listed.append(item)
+    if not edits:
+        lines.append(f"Nothing to do: {counted(looked_at, 'file')} {'says' if looked_at == 1 else 'say'} so already.")
+    elif dry_run:
+        lines.append(f"{counted(len(edits), 'file')} would change; nothing was written.")
+    else:
+        lines.append(f"{counted(len(edits), 'file')} changed.")
+    return Result("EditResult", {"files": listed, "dryRun": dry_run}, "\n".join(lines))
+
+
+def _edits(
+    run: Run, found: Sequence[Found], images: Sequence[ImageArgument], key: str | None, compat: str | None
+) -> list[Edit]:
+    """The edits of all files, made before the first is written."""
+    edits: list[Edit] = []
+    missing = {image.name: image for image in images}
+    for file in found:
+        text = files.read_text(file.path, file.tree)
+        if not file.named and not _may_name(text, images):
+            continue
+        try:
+            edit, names = edit_images(text, images, path=_shown(file.path), key=key, compat=compat, add=file.named)
+        except UsageError:
+            raise
+        except CiGitopsError as error:
+            if file.named:
+                raise
+            run.output.warn(f"Left alone: {error.message}")
+            continue
+        for name in names:
+            missing.pop(name, None)
+        if file.named and not names and len(found) > 1:
+            run.output.warn(f"{edit.path} uses none of these images.")
+        edits.append(edit)
+    for image in missing.values():
+        uses = [use for edit in edits for use in image_uses(edit.old, path=edit.path)]
+        raise not_used(image, [_shown(file.path) for file in found], uses)
+    return edits
+
+
+def _may_name(text: str, images: Sequence[ImageArgument]) -> bool:
+    """A quick look before a file is parsed: the last part of a name stands in it, or an escape could hide it."""
+    return "\\" in text or any(image.name.rsplit("/", 1)[-1] in text for image in images)
+
+
+def _files(paths: Sequence[Path], recursive: bool) -> Iterator[Found]:
+    seen: set[str] = set()
+    for path in paths:
+        for file in _below(path, recursive):
+            real = os.path.realpath(file.path)
+            if real not in seen:
+                seen.add(real)
+                yield file
+
+
+def _below(path: Path, recursive: bool) -> Iterator[Found]:
+    tree = files.tree_of(path)
+    if not path.is_dir():
+        yield Found(path, tree, named=True)
+    elif recursive:
+        for file in files.yaml_files(path, FILE_NAMES):
+            yield Found(file, tree, named=False)
+    else:
+        yield Found(_kustomization_in(path), tree, named=True)
+
+
+def _kustomization_in(folder: Path) -> Path:
+    there = [folder / name for name in FILE_NAMES if (folder / name).exists()]
+    if len(there) == 1:
+        return there[0]
+    if there:
+        names = " and ".join(path.name for path in there)
+        raise EditError(
+            f"{_shown(folder)} has two kustomizations, {names}; kustomize builds neither.",
+            hint="Remove one of them, then try again.",
+        )
+    raise EditError(
+        f"{_shown(folder)} has no kustomization ({', '.join(FILE_NAMES)}).",
+        hint="Name a file by --path FILE, or every file below a folder by --path FOLDER --recursive.",
+    )
+
+
+def _shown(path: Path) -> str:
+    return str(path)
+
+
+def _matched_in_resources(edit: Edit, images: Sequence[ImageArgument]) -> list[str]:
+    """Images of the kustomization's own resources that a name would match as a regular expression."""
+    dotted = [image.name for image in images if "." in image.name]
+    path = Path(edit.path)
+    if not dotted or path.name not in FILE_NAMES or not edit.changed:
+        return []
+    names: set[str] = set()
+    for resource in local_resources(edit.new):
+        file = path.parent / resource
+        if file.is_file() and file.stat().st_size < files.MAX_BYTES:
+            names |= named_in(file.read_text(encoding="utf-8", errors="replace"))
+    return [also_matched_text(name, other) for name in dotted for other in also_matched(name, names)]

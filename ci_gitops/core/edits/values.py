@@ -1,0 +1,145 @@
+"""Images in Helm values: maps of `repository`, `registry`, `tag` and `digest`, or one string."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ci_gitops.core.edits.draft import Draft
+from ci_gitops.core.edits.kustomization import put
+from ci_gitops.core.edits.manifests import check_name_at, read, set_string
+from ci_gitops.core.edits.records import ImageUse
+from ci_gitops.core.images import KEEP, ImageArgument, ImageRef
+from ci_gitops.core.yamltext import Mapping, Node, Path, Scalar, path_text, walk
+from ci_gitops.errors import EditError
+
+_NAME_KEYS = ("repository", "image", "name")
+_VERSION_KEYS = ("tag", "digest")
+#: Where other manifests carry Helm values: Flux's HelmRelease, Argo CD's Application, kustomize's helmCharts.
+_VALUE_KEYS = ("values", "valuesObject", "valuesInline")
+
+
+@dataclass(frozen=True, slots=True)
+class ValuesImage:
+    """What a map of values says of its image."""
+
+    name: str
+    tag: str | None
+    digest: str | None
+    name_key: str | None
+    registry: str | None = None  # where it stands in a key of its own
+    joined: bool = False  # the tag holds the digest as well: `1.2@sha256:…`
+
+
+def values_image(node: Mapping) -> ValuesImage:
+    name_key = next((key for key in _NAME_KEYS if node.text(key) is not None), None)
+    registry = node.text("registry") or None
+    name = (node.text(name_key) or "") if name_key else ""
+    tag, at, digest = (node.text("tag") or "").partition("@")
+    joined = bool(at)
+    full = f"{registry}/{name}" if registry and name else name
+    return ValuesImage(
+        full, tag or None, (digest if joined else node.text("digest")) or None, name_key, registry, joined
+    )
+
+
+def is_values(root: Node | None) -> bool:
+    """A map that is neither a manifest nor a chart."""
+    return isinstance(root, Mapping) and root.text("apiVersion") is None and root.text("kind") is None
+
+
+def places(root: Node | None, *, within_manifest: bool = False) -> Iterator[tuple[Path, Node, ImageRef]]:
+    """Each place that declares an image; in a manifest only under the keys that hold Helm values."""
+    for path, node in walk(root):
+        if within_manifest and not any(part in _VALUE_KEYS for part in path):
+            continue
+        if isinstance(node, Mapping) and _declares(path, node):
+            image = values_image(node)
+            yield path, node, ImageRef(image.name, image.tag, image.digest)
+        elif isinstance(node, Scalar) and path and str(path[-1]).lower().endswith("image"):
+            reference = read(node.value)
+            if reference:
+                yield path, node, reference
+
+
+def _declares(path: Path, node: Mapping) -> bool:
+    """A map with a repository and something that makes it an image's; `name` alone says too little."""
+    if not any(isinstance(node.get(key), Scalar) and node.text(key) for key in ("repository", "image")):
+        return False
+    is_image = bool(path) and str(path[-1]).lower().endswith("image")
+    return is_image or any(isinstance(node.get(key), Scalar) for key in _VERSION_KEYS)
+
+
+def set_matching(draft: Draft, document: int, image: ImageArgument, *, within_manifest: bool = False) -> bool:
+    """Change each place that declares the image by its exact name; whether there is one."""
+    found = places(draft.documents[document], within_manifest=within_manifest)
+    matching = [path for path, _, reference in found if reference.name == image.name]
+    for path in matching:
+        set_at(draft, document, path, image)
+    return bool(matching)
+
+
+def set_at(draft: Draft, document: int, path: Path, image: ImageArgument) -> None:
+    """Change the image at a path: a map, or one string."""
+    node = draft.find(document, path)
+    if not isinstance(node, Mapping):
+        set_string(draft, document, path, image)
+        return
+    current = values_image(node)
+    where = f"{draft.path}:{node.line}:{node.column}"
+    keys = node.keys()
+    if current.name_key is None and not any(key in _VERSION_KEYS for key in keys):
+        raise EditError(
+            f"{where}: {path_text(path)} has neither repository nor tag nor digest.",
+            hint=f"Its keys: {', '.join(keys)}.",
+        )
+    if current.name:
+        check_name_at(draft, where, path, current.name, image)
+    if image.new_name not in (None, KEEP):
+        _set_name(draft, document, path, current, str(image.new_name))
+    if current.joined:
+        _set_joined(draft, document, path, current, image)
+    else:
+        _set_version(draft, document, path, current, image)
+
+
+def _set_name(draft: Draft, document: int, path: Path, current: ValuesImage, name: str) -> None:
+    if name == current.name:
+        return
+    reference = ImageRef(name)
+    repository = name
+    if current.registry:
+        has_host = name.startswith(reference.registry + "/")
+        repository = name.removeprefix(reference.registry + "/")
+        draft.set(document, (*path, "registry"), reference.registry if has_host else "docker.io")
+    put(draft, document, (*path, current.name_key or "repository"), repository, after="registry")
+
+
+def _set_joined(draft: Draft, document: int, path: Path, current: ValuesImage, image: ImageArgument) -> None:
+    tag = current.tag if image.tag in (None, KEEP) else image.tag
+    digest = current.digest if image.digest in (None, KEEP) else image.digest
+    if image.tag not in (None, KEEP) and image.digest is None:
+        draft.note(f"{image.name}: the digest {current.digest} was of the image before and is dropped.")
+        digest = None
+    draft.set(document, (*path, "tag"), (tag or "") + (f"@{digest}" if digest else ""))
+
+
+def _set_version(draft: Draft, document: int, path: Path, current: ValuesImage, image: ImageArgument) -> None:
+    if image.tag not in (None, KEEP):
+        put(draft, document, (*path, "tag"), str(image.tag), after=current.name_key or "repository")
+        if image.digest is None and current.digest:
+            # An empty digest, not a missing one: the chart's own default may hold another.
+            draft.note(f"{image.name}: the digest {current.digest} was of the image before and is emptied.")
+            draft.set(document, (*path, "digest"), "")
+    if image.digest not in (None, KEEP):
+        if draft.find(document, (*path, "digest")) is None:
+            draft.note(f"{path_text((*path, 'digest'))} is new: the chart must read it, or only the tag counts.")
+        put(draft, document, (*path, "digest"), str(image.digest), after="tag")
+        if image.tag is None and current.tag:
+            draft.note(f"{image.name}: the tag {current.tag} stays beside the new digest; charts let the digest win.")
+
+
+def uses(root: Node | None, *, within_manifest: bool = False) -> Iterator[ImageUse]:
+    """The images that values declare."""
+    for path, node, image in places(root, within_manifest=within_manifest):
+        yield ImageUse(image.name, image.tag, image.digest, path_text(path), node.line, "values")
