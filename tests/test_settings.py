@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import re
 from datetime import timedelta
 
+import jsonschema
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ci_gitops.core.targets import Target
 from ci_gitops.errors import SettingsError, UsageError
 from ci_gitops.settings import parse_config, resolve
+from tests.rig import settings_docs
 
 FILE = ".ci-gitops.yaml"
 WHOLE = """\
@@ -291,3 +296,29 @@ def test_an_environment_elsewhere_is_not_looked_for_here() -> None:
     with pytest.raises(UsageError):
         settings.targets(["b"], paths=["README.md"])
     assert settings.environment("b").branch == "b"
+
+
+def test_the_published_schema_is_the_one_of_the_models() -> None:
+    assert settings_docs.SCHEMA.read_text() == settings_docs.schema_text(), "run python -m tests.rig.settings_docs"
+
+
+def test_the_page_lists_every_setting() -> None:
+    page = settings_docs.PAGE.read_text()
+    assert page == settings_docs.page_text(page), "run python -m tests.rig.settings_docs"
+    assert [key for key in settings_docs.key_paths() if f"| `{key}` |" not in page] == []
+
+
+def test_the_examples_of_the_page_are_valid() -> None:
+    examples = re.findall(r"```yaml\n(.*?)```", settings_docs.PAGE.read_text(), re.DOTALL)
+    assert examples
+    for example in examples:
+        parse_config(example, "docs/configuration.md")
+
+
+def test_the_schema_agrees_with_the_program() -> None:
+    schema = json.loads(settings_docs.SCHEMA.read_text())
+    validator = jsonschema.Draft202012Validator(schema)
+    assert list(validator.iter_errors(yaml.safe_load(WHOLE.replace("sandbox: off", "sandbox: 'off'")))) == []
+    assert list(validator.iter_errors(yaml.safe_load("environments: {staging: }"))) == []
+    for wrong in ("environments: {a: {mege: now}}", "environments: {a: {merge: nwo}}", "apps: {a: {path: 1}}"):
+        assert list(validator.iter_errors(yaml.safe_load(wrong)))

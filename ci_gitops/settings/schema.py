@@ -56,5 +56,18 @@ class Config(Model):
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of the file, as published."""
-    schema = Config.model_json_schema(by_alias=True)
+    schema = _tidy(Config.model_json_schema(by_alias=True))
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "ci-gitops configuration", **schema}
+
+
+def _tidy(node: Any) -> Any:
+    """Without the titles that pydantic makes of names, which editors would show instead of the descriptions."""
+    if isinstance(node, list):
+        return [_tidy(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    tidied = {key: _tidy(item) for key, item in node.items() if not (key == "title" and isinstance(item, str))}
+    entry = tidied.get("additionalProperties")
+    if isinstance(entry, dict) and "$ref" in entry:  # `staging:` without a value is an entry with all defaults
+        tidied["additionalProperties"] = {"anyOf": [entry, {"type": "null"}]}
+    return tidied
