@@ -57,6 +57,20 @@ def test_a_lost_race_is_an_outcome(git_server: GitServer) -> None:
     assert git_server.read("config", "other") == b"x"
 
 
+def test_a_lost_race_of_several_refs_is_an_outcome(git_server: GitServer) -> None:
+    git_server.create("config", FILES)
+    with opened(git_server) as repository:
+        head = repository.fetch("main")
+
+        def first() -> None:
+            run_git("--git-dir", git_server.bare("config"), "update-ref", "refs/ci-gitops/one", head)
+
+        git_server.before_push = first
+        updates = [RefUpdate(f"refs/ci-gitops/{name}", head, "") for name in ("one", "two")]
+        assert repository.push(updates).raced
+    assert "refs/ci-gitops/two" not in git_server.refs("config")
+
+
 def test_a_hook_refuses_in_its_own_words(git_server: GitServer) -> None:
     git_server.create("config", FILES)
     git_server.reject("config", "GitLab: You are not allowed to push code to protected branches on this project.")
@@ -106,13 +120,12 @@ def test_history_is_deepened_in_steps(git_server: GitServer, allow_filter: bool)
         assert repository.deepen("main", 100)
         assert not repository.deepen("main", 100)
         assert [commit.shallow for commit in repository.log(head, 100)] == [False] * 9
-        fresh = repository.fetch("main")
-        assert repository.read(fresh, ["README.md"])
         git_server.requests.clear()
+        fresh = repository.fetch("main")
         new = repository.commit([fresh], {"README.md": b"# New\n"}, "Bump", author=ME, committer=ME)
         assert repository.push([RefUpdate("refs/heads/main", new)]).landed
     posts = [request.path for request in git_server.requests if request.method == "POST"]
-    assert posts == ["/config.git/git-receive-pack"]
+    assert [path.rsplit("/", 1)[1] for path in posts] == ["git-upload-pack"] * 2 + ["git-receive-pack"]
 
 
 def test_a_commit_that_came_with_history_only_can_be_written_upon(git_server: GitServer) -> None:

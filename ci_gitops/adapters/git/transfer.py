@@ -113,13 +113,15 @@ class Transfer:
         raise AssertionError("the last attempt returns or raises")
 
     def _rejected(self, rejected: Sequence[Rejection], done: Completed) -> PushOutcome:
-        causes = [rejection for rejection in rejected if not rejection.follows] or list(rejected)
         lines = server_lines(done.errors)
+        causes = [rejection for rejection in rejected if not rejection.follows]
+        if not causes:  # the server refused the transaction as a whole: only its messages say why
+            causes = [Rejection(one.ref, f"{one.reason}: {' '.join(lines)}") for one in rejected]
         if all(rejection.raced for rejection in causes):
             return PushOutcome(False, "; ".join(rejection.reason for rejection in causes), lines)
         cause = next(rejection for rejection in causes if not rejection.raced)
         words = " ".join(lines)
-        said = f"{cause.reason}: {words}" if words else cause.reason
+        said = f"{cause.reason}: {words}" if words and words not in cause.reason else cause.reason
         if unavailable(words):
             raise TemporaryError(f"The push to {cause.ref} did not go through: {said}.", hint="Try again.")
         if "exists; cannot create" in cause.reason:
