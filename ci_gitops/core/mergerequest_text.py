@@ -145,6 +145,19 @@ def title_for(environment: str, moves: Sequence[Move]) -> str:
     return clipped(f"Update {what} in {environment}{to}")
 
 
+def merge_message(
+    title: str, source: str, target: str, reference: str, block: Block | None, notes: Sequence[str]
+) -> str:
+    """The message of the merge or squash commit: the trailers of our commits go on with it.
+
+    `notes` are further trailer lines (an overridden gate). Each commit's trailers stay a paragraph of their own, so
+    that each image keeps the build that it came from.
+    """
+    lines = [clipped(title), f"Merge branch {source!r} into {target!r}, {reference}"]
+    paragraphs = [format_trailers(commit) for commit in (block.commits if block else ())]
+    return "\n\n".join([*lines, *(["\n".join(notes)] if notes else []), *paragraphs]) + "\n"
+
+
 def clipped(title: str, limit: int = TITLE_LIMIT) -> str:
     """`title` on one line, not longer than a forge takes."""
     flat = " ".join(plain(title).split())

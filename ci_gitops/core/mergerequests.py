@@ -59,6 +59,12 @@ class MergeRequest:
         block = self.block
         return block.targets if block else frozenset()
 
+    @property
+    def environments(self) -> frozenset[str]:
+        """The environments that it writes to: those of its targets, and the one that its branch is named after."""
+        named = self.source.split("/")[1:2] if self.source.startswith(BRANCH_PREFIX) else []
+        return frozenset([*named, *(target.split("/", 1)[0] for target in self.targets)])
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:

@@ -28,10 +28,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from ci_gitops.core.gates import Approval, Checks, CheckState, CommitStatus
 from ci_gitops.core.mergerequests import MergeMethod, MergeRequest, State
 from ci_gitops.output import clean
 
-CheckState = Literal["pending", "running", "success", "failed", "canceled", "skipped"]
 DeploymentState = Literal["running", "success", "failed", "canceled"]
 OutcomeState = Literal["merged", "armed", "waiting", "blocked"]
 
@@ -99,37 +99,6 @@ class Comment:
 
 
 @dataclass(frozen=True, slots=True)
-class Approval:
-    """Somebody's consent, to one head. Where a forge keeps approvals over new commits, it says the current head."""
-
-    user: str
-    sha: str
-    at: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class CommitStatus:
-    """A status or check run of a commit; the newest of each name counts."""
-
-    name: str
-    state: CheckState
-    description: str = ""
-    url: str = ""
-    blocking: bool = True  # False: allowed to fail, optional
-    at: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Checks:
-    """All that ran or runs for one commit."""
-
-    sha: str
-    pipeline: CheckState | None = None  # the newest one's, as the forge counts it; None: there is none
-    statuses: tuple[CommitStatus, ...] = ()
-    has_ci: bool = False  # the project has CI at all: a configuration, or anything on its last commits
-
-
-@dataclass(frozen=True, slots=True)
 class Deployment:
     """The forge's own record that a commit was brought to an environment."""
 
@@ -141,6 +110,12 @@ class Deployment:
     url: str = ""  # of the environment
     created_at: int = 0
     finished_at: int = 0  # 0 while it runs
+
+
+__all__ = [
+    "Account", "Approval", "CheckState", "Checks", "Comment", "CommitStatus", "Deployment", "DeploymentState",
+    "Forge", "MergeCall", "MergeOutcome", "NewMergeRequest", "OutcomeState", "Project", "outgoing",
+]  # fmt: skip
 
 
 class Forge(Protocol):

@@ -1,0 +1,89 @@
+"""One rig for each forge that passes the contract suite: a project with a config repository, and people in it.
+
+A new forge joins by a class here and its name in `FORGE_RIGS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from typing import Protocol, Self
+
+from ci_gitops.adapters.forges import open_forge
+from ci_gitops.adapters.forges.base import Forge
+from ci_gitops.adapters.git import GitAccess, Person, Repository
+from tests.rig.git_server import GitServer, run_git
+
+FILES = {"apps/shop/kustomization.yaml": b"images: []\nreplicas: 1\n", "README.md": b"# Config\n"}
+
+
+class ForgeRig(Protocol):
+    server: GitServer
+
+    def forge(self, person: str = "robot") -> Forge:
+        """The forge as this person sees it, with nothing remembered."""
+        ...
+
+    def settings(self, **settings: object) -> None:
+        """Set `mergeMethod`, `squash` or `removeSourceBranch` of the project."""
+        ...
+
+    def branch(self, name: str, files: Mapping[str, bytes], message: str = "Change") -> str:
+        """Push a commit to the branch, which begins at main where it is new; its id."""
+        ...
+
+
+class _GitRig:
+    """What the rigs share: the repository itself, as its server has it."""
+
+    name = "config"
+
+    def __init__(self, server: GitServer) -> None:
+        self.server = server
+        self._stack = ExitStack()
+        server.create(self.name, FILES)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def branch(self, name: str, files: Mapping[str, bytes], message: str = "Change") -> str:
+        if not self.server.head(self.name, name):
+            self.git("update-ref", f"refs/heads/{name}", "refs/heads/main")
+        return self.server.commit(self.name, files, message, name)
+
+    def git(self, *arguments: str) -> str:
+        return run_git("--git-dir", self.server.bare(self.name), *arguments).strip()
+
+
+class LocalRig(_GitRig):
+    """The local forge in a folder."""
+
+    def forge(self, person: str = "robot") -> Forge:
+        repository = self._stack.enter_context(Repository.open(self._address(), self._access()))
+        return open_forge("local", repository, Person(person, f"{person}@example.com"))
+
+    def settings(self, **settings: object) -> None:
+        forge = self.forge("owner")
+        forge._documents.change("refs/ci-gitops/project", lambda data: {**data, **settings}, "Settings")  # type: ignore[attr-defined]
+
+    def _address(self) -> str:
+        return str(self.server.bare(self.name))
+
+    def _access(self) -> GitAccess:
+        return GitAccess()
+
+
+class LocalHttpRig(LocalRig):
+    """The local forge on any Git server over HTTP."""
+
+    def _address(self) -> str:
+        return self.server.url(self.name)
+
+    def _access(self) -> GitAccess:
+        return GitAccess(user=self.server.user, token=self.server.password, source="CI_GITOPS_TOKEN")
+
+
+FORGE_RIGS = {"local": LocalRig, "local-http": LocalHttpRig}
