@@ -30,7 +30,7 @@ def summary(images: Sequence[ImageMove], values: Sequence[ValueMove]) -> str:
     if len(values) == 1 and not images:
         value = values[0]
         return f"{value.app} {value.field} {value.old} -> {value.new}"
-    apps = {move.app for move in (*images, *values)}
+    apps = {move.app for move in images} | {move.app for move in values}
     parts = [counted(len(moves), "image")] if moves else []
     parts += [counted(len(values), "value")] if values else []
     return f"{' and '.join(parts)} in {counted(len(apps), 'app')}"
@@ -38,7 +38,7 @@ def summary(images: Sequence[ImageMove], values: Sequence[ValueMove]) -> str:
 
 def subject(template: str | None, images: Sequence[ImageMove], values: Sequence[ValueMove]) -> str:
     """The first line: `template` with `{environment}`, `{app}` and `{summary}` filled in; other braces stay."""
-    moves = [*images, *values]
+    moves: list[ImageMove | ValueMove] = [*images, *values]
     fields = {
         "environment": ", ".join(dict.fromkeys(move.environment for move in moves)),
         "app": ", ".join(dict.fromkeys(move.app for move in moves)),
