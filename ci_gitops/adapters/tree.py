@@ -1,29 +1,35 @@
-"""The files of a checkout on this machine, as the repository-relative paths that layouts are read from."""
+"""The files of one revision, laid in a folder of their own for programs that read folders."""
 
 from __future__ import annotations
 
-import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
-from ci_gitops.errors import CiGitopsError
-
-_NOT_OURS = {".git", "node_modules", ".venv", "__pycache__"}
-_MOST = 500_000
+from ci_gitops.adapters.git import Repository
+from ci_gitops.errors import GitError
 
 
-def root_of(folder: Path) -> Path:
-    """The top of the Git checkout that `folder` is in; `folder` itself outside of one."""
-    return next((above for above in (folder, *folder.parents) if (above / ".git").exists()), folder)
+@contextmanager
+def laid_out(repository: Repository, revision: str, changed: Mapping[str, bytes] | None = None) -> Iterator[Path]:
+    """A folder with every file of `revision`, those of `changed` in its place; gone at the end.
+
+    Symbolic links are written as the file that they lead to inside the tree; links out of it, and submodules,
+    are left out. The folder is no repository.
+    """
+    with tempfile.TemporaryDirectory(prefix="ci-gitops-tree-") as name:
+        folder = Path(name).resolve()
+        contents = repository.read(revision, repository.paths(revision))
+        for path, content in {**contents, **(changed or {})}.items():
+            file = folder / _inside(path)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+        yield folder
 
 
-def files_of(root: Path) -> tuple[str, ...]:
-    """The files below `root`, sorted; other repositories in it, links to folders and packages are left out."""
-    found: list[str] = []
-    for place, folders, names in os.walk(root):
-        above = Path(place)
-        folders[:] = [name for name in folders if name not in _NOT_OURS and not (above / name / ".git").exists()]
-        prefix = above.relative_to(root).as_posix()
-        found += names if prefix == "." else [f"{prefix}/{name}" for name in names]
-        if len(found) > _MOST:
-            raise CiGitopsError(f"{root} holds more than {_MOST} files.", hint="Run this inside the config repository.")
-    return tuple(sorted(found))
+def _inside(path: str) -> str:
+    """Git refuses to make such trees, but a server may hand out anything."""
+    if path.startswith("/") or any(part in ("", ".", "..") for part in path.split("/")):
+        raise GitError(f"The repository holds a file named {path!r}, which leads out of it.")
+    return path

@@ -9,6 +9,6 @@ from __future__ import annotations
 COMMANDS: dict[str, tuple[str, str]] = {
     "build": ("build", "Build an image and push it."),
     "set-image": ("set_image", "Set images in kustomizations, Helm values and manifests."),
-    "init": ("init", "Write a first .ci-gitops.yaml for this repository."),
+    "update": ("update", "Write images, values or chart versions into the config repository."),
     "exit-codes": ("exit_codes", "List the exit codes and what each one means."),
 }

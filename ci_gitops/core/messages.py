@@ -30,7 +30,7 @@ def summary(images: Sequence[ImageMove], values: Sequence[ValueMove]) -> str:
     if len(values) == 1 and not images:
         value = values[0]
         return f"{value.app} {value.field} {value.old} -> {value.new}"
-    apps = {move.app for move in images} | {move.app for move in values}
+    apps = {image.app for image in images} | {value.app for value in values}
     parts = [counted(len(moves), "image")] if moves else []
     parts += [counted(len(values), "value")] if values else []
     return f"{' and '.join(parts)} in {counted(len(apps), 'app')}"

@@ -1,0 +1,60 @@
+"""The options that every command which writes to a config repository shares."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ci_gitops.commands.common import option
+
+
+class Duration(click.ParamType[float]):
+    """`90s`, `5m`, `1h`, `2d`, or seconds; becomes seconds."""
+
+    name = "duration"
+    _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}  # noqa: RUF012 - click types are plain classes
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float | int):
+            return float(value)
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", str(value))
+        if not found:
+            self.fail(f"{value!r} is not a duration: write 90s, 5m or 1h.", param, ctx)
+        return float(found[1]) * self._UNITS[found[2]]
+
+
+_OPTIONS = (
+    option("--repo", metavar="URL|PATH", help="The config repository.  [default: CI_GITOPS_REPO, GITLAB_REMOTE_URL, "
+           "`repository` of the local file, origin, the pipeline's project]"),
+    option("--branch", help="Its branch.  [default: the environment's, in the pipeline's own project the CI branch, "
+           "else the remote's default]"),
+    option("--write", type=click.Choice(["push", "merge-request"]), help="How to write.  [default: the environment's]"),
+    option("--merge", type=click.Choice(["manual", "when-green", "now"]),
+           help="When our merge request is merged.  [default: the environment's]"),
+    option("--wait", type=click.Choice(["none", "merged", "deployed"]), default="none", show_default=True,
+           help="What to wait for before the end."),
+    option("--timeout", type=Duration(), metavar="DURATION",
+           help="How long to wait and to try again.  [default: 100s for trouble with a server, 10m for lost races]"),
+    option("--message", help="Subject of the commit; may hold {environment}, {app} and {summary}."),
+    option("--sign", type=click.Choice(["gpg", "ssh"]),
+           help="Sign the commit with the key in CI_GITOPS_SIGNING_KEY (its text, or a file's path)."),
+    option("--forge", type=click.Choice(["gitlab", "github", "local"]),
+           help="Where merge requests are.  [default: local for a folder, GitLab in GitLab CI]"),
+    option("--forge-url", metavar="URL", help="The forge's address.  [default: CI_SERVER_URL]"),
+    option("--token-file", type=click.Path(path_type=Path), metavar="FILE",
+           help="File with the token.  [default: CI_GITOPS_TOKEN, or the CI job's own]"),
+    option("--ca-file", type=click.Path(path_type=Path), metavar="FILE",
+           help="Certificates to trust.  [default: CI_SERVER_TLS_CA_FILE, SSL_CERT_FILE …]"),
+    option("--dry-run", is_flag=True, help="Show the diff and what would be pushed or opened; touch nothing."),
+)  # fmt: skip
+
+
+def write_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options, in this order, below the command's own."""
+    for add in reversed(_OPTIONS):
+        function = add(function)
+    return function

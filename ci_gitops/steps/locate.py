@@ -1,0 +1,85 @@
+"""Where the config repository is and which branch is meant: the first that says so, from flag to pipeline."""
+
+from __future__ import annotations
+
+import re
+import urllib.parse
+from dataclasses import dataclass
+from pathlib import Path
+
+from ci_gitops.errors import UsageError
+from ci_gitops.run import Run
+
+_SCP_LIKE = re.compile(r"(?:[^@/\s]+@)?(?P<host>[^:/\s]+):(?P<path>(?!//).+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A repository's address and branch; `branch` None is the remote's default. `said_by` is for messages."""
+
+    url: str
+    branch: str | None
+    said_by: str
+
+
+def find_place(run: Run, repo: str | None, branch: str | None) -> Place:
+    """The config repository of this run; UsageError where nothing names one."""
+    local = _local_repository(run)
+    origin = None if repo else _origin(run)
+    candidates = [
+        (repo, "--repo"),
+        (run.environ.get("GITLAB_REMOTE_URL"), "GITLAB_REMOTE_URL"),
+        (local[0], "repository.url of the local .ci-gitops.yaml"),
+        (origin, "the checkout's origin"),
+        (run.ci.repository_url, "the pipeline's own project"),
+    ]
+    for url, said_by in candidates:
+        if url:
+            place = _absolute(url, run.cwd)
+            default = local[1] if said_by.startswith("repository.url") else None
+            return Place(place, branch or _own_branch(run, place) or default, said_by)
+    raise UsageError(
+        "No config repository is named.",
+        hint="Pass --repo URL, set CI_GITOPS_REPO, or run inside a clone of it.",
+    )
+
+
+def same_project(url: str, project_url: str | None) -> bool:
+    """Is `url` (HTTPS, SSH or scp-like) the project whose page is `project_url`? Ports and user are left aside."""
+    return project_url is not None and _host_and_path(url) == _host_and_path(project_url)
+
+
+def _own_branch(run: Run, url: str) -> str | None:
+    return run.ci.branch if same_project(url, run.ci.project_url) else None
+
+
+def _host_and_path(url: str) -> tuple[str, str]:
+    scp = _SCP_LIKE.fullmatch(url)
+    if scp and "://" not in url:
+        host, path = scp["host"], scp["path"]
+    else:
+        parts = urllib.parse.urlsplit(url)
+        host, path = parts.hostname or "", parts.path
+    return host.lower(), path.strip("/").removesuffix(".git").lower()
+
+
+def _absolute(url: str, cwd: Path) -> str:
+    """A folder's path made absolute, so that it means the same from every working folder."""
+    if "://" in url or _SCP_LIKE.fullmatch(url):
+        return url
+    return str((cwd / url).resolve())
+
+
+def _local_repository(run: Run) -> tuple[str | None, str | None]:
+    """`repository:` of the local configuration file: its address and branch."""
+    from ci_gitops.steps.configuration import local_config
+
+    config = local_config(run)
+    repository = config.repository if config else None
+    return (repository.url, repository.branch) if repository else (None, None)
+
+
+def _origin(run: Run) -> str | None:
+    from ci_gitops.adapters.git import checkout_origin
+
+    return checkout_origin(run.cwd, run.environ)

@@ -1,0 +1,189 @@
+"""The story of `update`: which images, where, in which commits, and what became of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ci_gitops.core.images import ImageArgument
+from ci_gitops.core.targets import Target, fill
+from ci_gitops.core.updates import Assignment, Intent, TargetFiles
+from ci_gitops.errors import CiGitopsError, UsageError
+from ci_gitops.results import Result
+from ci_gitops.run import Run
+from ci_gitops.settings import EnvironmentSettings
+from ci_gitops.steps import people
+from ci_gitops.steps.images import wanted_images
+from ci_gitops.steps.report import leave_dotenv, update_result
+from ci_gitops.steps.workplace import Reach, Workplace, Workplaces
+from ci_gitops.steps.write import RACE_SECONDS, Hand, Written, push_write
+
+_TROUBLE = 100.0  # seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateCall:
+    """The options of one call, as the command line gives them."""
+
+    images: tuple[str, ...] = ()
+    environments: tuple[str, ...] = ()
+    apps: tuple[str, ...] = ()
+    results: tuple[Path, ...] = ()
+    assignments: tuple[str, ...] = ()
+    charts: tuple[str, ...] = ()
+    pin: bool = False
+    check: bool = False
+    force: bool = False
+    dotenv: Path | None = None
+    repo: str | None = None
+    branch: str | None = None
+    write: str | None = None
+    merge: str | None = None
+    wait: str = "none"
+    timeout: float | None = None
+    message: str | None = None
+    sign: str | None = None
+    forge: str | None = None
+    forge_url: str | None = None
+    token_file: Path | None = None
+    ca_file: Path | None = None
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One write: these targets, at this place, by this environment's rules (of several: they share them)."""
+
+    place: Workplace
+    environment: EnvironmentSettings
+    rule: str  # push, merge-request
+    targets: tuple[TargetFiles, ...]
+
+
+def update(run: Run, call: UpdateCall) -> Result:
+    """Do all writes of one call and tell of them in one result."""
+    intent = wanted(run, call)
+    reach = Reach(call.repo, call.branch, call.ca_file, call.token_file, call.timeout or _TROUBLE)
+    with Workplaces(run, reach) as places:
+        jobs = jobs_of(places, call)
+        hand = hand_of(run, call)
+        return write_all(places, jobs, intent, hand, call)
+
+
+def wanted(run: Run, call: UpdateCall) -> Intent:
+    """What the call wants written; UsageError where it names nothing."""
+    from ci_gitops.core.edits.charts import parse_chart
+
+    nothing_else = not (call.assignments or call.charts)
+    images: tuple[ImageArgument, ...] = ()
+    if call.images or call.results or nothing_else:
+        images = wanted_images(call.images, call.results, run.environ)
+    intent = Intent(images, tuple(map(Assignment.parse, call.assignments)), tuple(map(parse_chart, call.charts)))
+    if not intent:
+        raise UsageError(
+            "Nothing to update: no image is named.",
+            hint="Name one (`ci-gitops update web:1.2 …`), pass --from FILE, or run after `ci-gitops build --dotenv`.",
+        )
+    return intent
+
+
+def hand_of(run: Run, call: UpdateCall) -> Hand:
+    return Hand(
+        author=people.author(run),
+        actor=people.actor(run),
+        source=people.source(run),
+        subject=call.message,
+        force=call.force,
+        dry_run=call.dry_run,
+        now=datetime.now(UTC).isoformat(timespec="seconds"),
+        timeout=call.timeout or RACE_SECONDS,
+    )
+
+
+def jobs_of(places: Workplaces, call: UpdateCall) -> list[Job]:
+    """The writes of a call: one for each repository, branch and rule, merge requests for each environment."""
+    root = places.root()
+    jobs: dict[tuple[str, ...], Job] = {}
+    for name in chosen_environments(places.run, root, call.environments):
+        place = places.of(root.settings.environment(name), root)
+        environment = place.settings.environment(name)
+        rule = call.write or environment.write
+        targets = targets_of(place, name, call.apps)
+        key: tuple[str, ...] = (place.url, place.branch, rule, environment.commit.subject)
+        if rule == "merge-request":
+            key = (*key, name)
+        before = jobs[key].targets if key in jobs else ()
+        jobs[key] = Job(place, environment, rule, before + targets)
+    return list(jobs.values())
+
+
+def chosen_environments(run: Run, root: Workplace, named: Sequence[str]) -> tuple[str, ...]:
+    """The environments of the call: named, or by the branch that CI builds."""
+    settings = root.settings
+    if named:
+        return tuple(settings.environment(name).name for name in dict.fromkeys(named))
+    branch = run.ci.branch
+    if branch and (found := settings.environments_for_branch(branch)):
+        return found
+    known = ", ".join(settings.environments) or "none"
+    if branch:
+        raise UsageError(
+            f"No environment takes builds of the branch {branch!r}.",
+            hint=f"Pass --environment, or add the branch to `sourceBranches` of one of: {known}.",
+        )
+    raise UsageError("No environment is named.", hint=f"Pass --environment; there are: {known}.")
+
+
+def targets_of(place: Workplace, environment: str, apps: Sequence[str]) -> tuple[TargetFiles, ...]:
+    """The targets with what their apps' settings say of their files."""
+    found = place.settings.targets([environment], apps, paths=place.tree.files())
+    return tuple(_files(place, target, named=target.app in apps) for target in found)
+
+
+def _files(place: Workplace, target: Target, *, named: bool) -> TargetFiles:
+    app = place.settings.app(target.app)
+    values: tuple[str, ...] = ()
+    if target.path.endswith((".yaml", ".yml")):  # a chart's values file of this environment
+        folder = target.path.rpartition("/")[0]
+        values = (f"{folder}/values.yaml" if folder else "values.yaml", target.path)
+    elif app.helm and app.helm.values:
+        names = [fill(name, target.environment) for name in app.helm.values]
+        values = tuple(name if target.path == "." else f"{target.path}/{name}" for name in names)
+    return TargetFiles(target, app.images, values, named)
+
+
+def write_all(places: Workplaces, jobs: Sequence[Job], intent: Intent, hand: Hand, call: UpdateCall) -> Result:
+    """Every job in its turn; one that fails does not keep the others from being done, and is told at the end."""
+    written: list[Written] = []
+    failures: list[CiGitopsError] = []
+    for job in jobs:
+        try:
+            written.append(_write(places, job, intent, hand, call))
+        except CiGitopsError as error:
+            if len(jobs) == 1:
+                raise
+            failures.append(error)
+    result = update_result(written, dry_run=call.dry_run)
+    if call.dotenv and written and not call.dry_run:
+        leave_dotenv(places.run.cwd / call.dotenv, written[0])
+    if failures:
+        worst = min(failures, key=_rank)
+        for failure in failures:
+            if failure is not worst:
+                places.run.output.warn(failure.message)
+        worst.result = result
+        raise worst
+    return result
+
+
+def _rank(error: CiGitopsError) -> int:
+    """Of several targets the first of 70, 1, 4, 5, 75, 3, 0 counts."""
+    order = (70, 1, 2, 4, 5, 75, 3, 0)
+    return order.index(error.exit_code)
+
+
+def _write(places: Workplaces, job: Job, intent: Intent, hand: Hand, call: UpdateCall) -> Written:
+    subject = job.environment.commit.subject
+    return push_write(places, job.place, job.targets, intent, hand, subject)

@@ -1,0 +1,164 @@
+"""A config repository opened at the head of one branch, under the configuration that rules there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from ci_gitops.adapters.git import Repository
+from ci_gitops.adapters.git_access import access_for, environment_variable
+from ci_gitops.core.targets import with_parents
+from ci_gitops.errors import EditError, SettingsError
+from ci_gitops.run import Run
+from ci_gitops.settings import Config, EnvironmentSettings, Settings, parse_config, resolve
+from ci_gitops.settings.schema import FILE_NAME
+from ci_gitops.steps.configuration import chosen_config
+from ci_gitops.steps.locate import Place, find_place
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How repositories are reached: the options that all commands with `--repo` share."""
+
+    repo: str | None = None
+    branch: str | None = None
+    ca_file: Path | None = None
+    token_file: Path | None = None
+    timeout: float = 100.0  # seconds for trouble with one server
+
+
+@dataclass(frozen=True)
+class RepositoryTree:
+    """The files of one revision, read from the server when they are first needed."""
+
+    repository: Repository
+    revision: str
+
+    @cached_property
+    def _there(self) -> frozenset[str]:
+        return with_parents(self.files())
+
+    def holds(self, path: str) -> bool:
+        return path in self._there
+
+    def files(self) -> tuple[str, ...]:
+        return self.repository.paths(self.revision)
+
+    def read(self, paths: Iterable[str]) -> Mapping[str, str]:
+        blobs = self.repository.read(self.revision, list(paths))
+        return {path: decode(blob, path) for path, blob in blobs.items()}
+
+
+def decode(blob: bytes, path: str) -> str:
+    """The text of a file, byte for byte: BOM and line ends stay."""
+    try:
+        return blob.decode()
+    except UnicodeDecodeError as error:
+        raise EditError(f"{path} is not UTF-8 text (byte {error.start}); it is not edited.") from error
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """One branch of one config repository at its head. `settings` are those that rule at `revision`."""
+
+    repository: Repository
+    url: str
+    branch: str
+    revision: str
+    settings: Settings
+    tree: RepositoryTree
+
+
+@dataclass
+class Workplaces:
+    """The repositories of one run, each opened once and closed at the end."""
+
+    run: Run
+    reach: Reach
+    _stack: ExitStack = field(default_factory=ExitStack)
+    _open: dict[tuple[str, str | None], Repository] = field(default_factory=dict)
+
+    def __enter__(self) -> Workplaces:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def root(self) -> Workplace:
+        """The config repository that the run names, at the branch that it names."""
+        place = find_place(self.run, self.reach.repo, self.reach.branch)
+        self.run.output.detail(f"Config repository: {place.url} (from {place.said_by})")
+        return self.at(place)
+
+    def of(self, environment: EnvironmentSettings, root: Workplace) -> Workplace:
+        """Where an environment is written: its own repository or branch, else the root's.
+
+        What the configuration at that head says of the environment rules; where it is silent, the root's does.
+        """
+        url = environment.url or root.url
+        branch = self.reach.branch or environment.branch or (root.branch if url == root.url else None)
+        if (url, branch) == (root.url, root.branch):
+            return root
+        place = self.at(Place(url, branch, f"environment {environment.name}"), environment.name)
+        if environment.name in place.settings.config.environments or not root.settings.config.environments:
+            return place
+        paths = place.tree.files()
+        ruled = resolve(root.settings.config, paths, repository=url, app_name=self._app_name())
+        return Workplace(place.repository, place.url, place.branch, place.revision, ruled, place.tree)
+
+    def at(self, place: Place, environment: str | None = None) -> Workplace:
+        """Open `place` at its branch's head."""
+        repository = self._repository(place.url, environment)
+        branch = place.branch or repository.default_branch()
+        return self.head(repository, place.url, branch)
+
+    def head(self, repository: Repository, url: str, branch: str) -> Workplace:
+        """Fetch the branch's head and read the configuration there."""
+        revision = repository.fetch(branch)
+        tree = RepositoryTree(repository, revision)
+        config = chosen_config(self.run) or _config_at(tree)
+        settings = resolve(config, tree.files(), repository=url, app_name=self._app_name())
+        return Workplace(repository, url, branch, revision, settings, tree)
+
+    def refreshed(self, place: Workplace) -> Workplace:
+        """The same place at what is the branch's head now."""
+        fresh = self.head(place.repository, place.url, place.branch)
+        if fresh.settings.config.environments or not place.settings.config.environments:
+            return fresh
+        return Workplace(fresh.repository, fresh.url, fresh.branch, fresh.revision, place.settings, fresh.tree)
+
+    def _repository(self, url: str, environment: str | None) -> Repository:
+        own_token = environment if environment and self._has_token(environment) else None
+        if (url, own_token) not in self._open:
+            access = access_for(
+                url,
+                self.run.environ,
+                ca_file=self.reach.ca_file,
+                token_file=self.reach.token_file,
+                environment=environment,
+            )
+            output = self.run.output
+            opened = Repository.open(
+                url, access, progress=output.step, trace=output.command, timeout=self.reach.timeout
+            )
+            self._open[url, own_token] = self._stack.enter_context(opened)
+        return self._open[url, own_token]
+
+    def _has_token(self, environment: str) -> bool:
+        return environment_variable(environment) in self.run.environ
+
+    def _app_name(self) -> str | None:
+        project = self.run.ci.project
+        return project.rsplit("/", 1)[-1] if project else None
+
+
+def _config_at(tree: RepositoryTree) -> Config | None:
+    if not tree.holds(FILE_NAME):
+        return None
+    texts = tree.read([FILE_NAME])
+    if FILE_NAME not in texts:
+        raise SettingsError(f"{FILE_NAME} of the config repository is not a file.")
+    return parse_config(texts[FILE_NAME], FILE_NAME)

@@ -1,0 +1,150 @@
+"""Writing to a config repository: an intent, applied to the branch's head and pushed, until it lands.
+
+The one loop that `update`, `promote`, `rollback` and `hold` share. A push that another push beat is no failure:
+the same intent is applied to the new head. Never a textual rebase, never a force push to a shared branch.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from ci_gitops.adapters.git import Person, RefUpdate, Repository
+from ci_gitops.core.backoff import race_pauses
+from ci_gitops.core.edits import Edit
+from ci_gitops.core.history import History, explain_older, gather, judge
+from ci_gitops.core.mergerequests import MergeRequest
+from ci_gitops.core.messages import commit_message
+from ci_gitops.core.trailers import Source, Trailers, parse_trailers
+from ci_gitops.core.updates import Intent, Plan, TargetFiles, plan_update
+from ci_gitops.errors import TemporaryError
+from ci_gitops.output import Output
+from ci_gitops.steps.workplace import Workplace, Workplaces
+
+_MOST_TRIES = 100
+RACE_SECONDS = 600.0  # how long races are run where --timeout says nothing else
+_HISTORY_STEPS = (50, 250, 700)  # commits; 1,000 in all
+
+
+@dataclass(frozen=True, slots=True)
+class Hand:
+    """Who writes, why, and how: the same for each commit of a run."""
+
+    author: Person
+    actor: str | None = None
+    source: Source | None = None
+    subject: str | None = None  # --message
+    force: bool = False  # an older build may overwrite a newer one
+    dry_run: bool = False
+    now: str = ""  # RFC 3339
+    timeout: float = RACE_SECONDS
+    check: Callable[[Workplace, Plan], None] | None = None  # --check: raises where a target does not render
+    sleep: Callable[[float], None] = time.sleep
+    uniform: Callable[[float, float], float] = field(default_factory=lambda: random.SystemRandom().uniform)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What became of one write. `commit` is the new commit, None where there was nothing to write.
+
+    `revision` is the commit that holds what was asked for: the new one, else the branch's head.
+    """
+
+    url: str
+    branch: str
+    environments: tuple[str, ...]
+    outcome: str  # pushed, unchanged, planned (--dry-run), opened, updated, waiting, merged, armed
+    revision: str
+    commit: str | None = None
+    merge_request: MergeRequest | None = None
+    plan: Plan = field(default_factory=Plan)
+    attempts: int = 1
+    notes: tuple[str, ...] = ()
+
+    @property
+    def edits(self) -> tuple[Edit, ...]:
+        return self.plan.edits
+
+
+def push_write(
+    places: Workplaces, place: Workplace, targets: Sequence[TargetFiles], intent: Intent, hand: Hand, template: str
+) -> Written:
+    """Edit `targets` on the branch of `place` in one commit and push it."""
+    output = places.run.output
+    environments = tuple(dict.fromkeys(files.target.environment for files in targets))
+    for attempt in attempts(hand, output, place.branch):
+        if attempt > 1:
+            place = places.refreshed(place)
+        plan, notes = current_plan(place, targets, intent, hand)
+        done = Written(
+            place.url, place.branch, environments, "unchanged", place.revision, plan=plan, attempts=attempt, notes=notes
+        )
+        if not plan.changed:
+            return done
+        if hand.check:
+            hand.check(place, plan)
+        if hand.dry_run:
+            return replace(done, outcome="planned")
+        commit = commit_plan(place, plan, hand, template)
+        output.step(f"Pushing {commit[:12]} to {place.branch} of {place.url}")
+        pushed = place.repository.push([RefUpdate(f"refs/heads/{place.branch}", commit)])
+        if pushed.landed:
+            return replace(done, outcome="pushed", revision=commit, commit=commit)
+        output.detail(f"Lost the race for {place.branch}: {pushed.raced}")
+    raise AssertionError("attempts end by an error")  # pragma: no cover
+
+
+def attempts(hand: Hand, output: Output, branch: str) -> Iterator[int]:
+    """1, 2, 3 …, with a pause between them that grows; TemporaryError when there were enough."""
+    started = time.monotonic()
+    pauses = race_pauses(hand.uniform)
+    for attempt in range(1, _MOST_TRIES + 1):
+        yield attempt
+        pause = next(pauses)
+        if time.monotonic() + pause - started > hand.timeout:
+            break
+        output.step(f"Another push to {branch} was first; trying again on top of it (attempt {attempt + 1})")
+        hand.sleep(pause)
+    raise TemporaryError(
+        f"{branch} moved on each time before our push arrived, for {time.monotonic() - started:.0f} s.",
+        hint="Run the same command again, or give it more time with --timeout.",
+    )
+
+
+def current_plan(
+    place: Workplace, targets: Sequence[TargetFiles], intent: Intent, hand: Hand
+) -> tuple[Plan, tuple[str, ...]]:
+    """What is to be written on top of the head, without what a newer build already wrote; and notes on that."""
+    plan = plan_update(intent, targets, place.tree, now=hand.now)
+    if not plan.images or hand.source is None or hand.force:
+        return plan, ()
+    history = gather(
+        plan.images,
+        lambda: _history(place.repository, place.revision),
+        lambda count: place.repository.deepen(place.branch, count),
+        _HISTORY_STEPS,
+    )
+    judgement = judge(plan.images, hand.source, history)
+    notes = judgement.notes
+    if judgement.older:
+        plan = plan_update(intent, targets, place.tree, judgement.skip, now=hand.now)
+        notes += tuple(explain_older(move, evidence, hand.source) for move, evidence in judgement.older)
+    return plan, notes
+
+
+def _history(repository: Repository, revision: str) -> History:
+    return [(commit.sha, parse_trailers(commit.message)) for commit in repository.log(revision, 1_000)]
+
+
+def commit_plan(place: Workplace, plan: Plan, hand: Hand, template: str, parents: Sequence[str] | None = None) -> str:
+    """Make the commit of a plan on top of `parents` (default: the place's head)."""
+    trailers = Trailers(plan.images, plan.values, hand.source, hand.actor)
+    message = commit_message(hand.subject or template, trailers, plan.notes)
+    repository, base = place.repository, place.revision
+    # A file may be reached by a symbolic link: what is written is the file that it stands for.
+    files: Mapping[str, bytes | None] = {
+        repository.resolve(base, edit.path) or edit.path: edit.new.encode() for edit in plan.edits
+    }
+    return repository.commit(list(parents or [base]), files, message, author=hand.author, committer=hand.author)
