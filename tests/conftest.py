@@ -23,6 +23,7 @@ def pytest_report_header() -> str:
     return f"seed: {SEED} (the same samples again: CI_GITOPS_TEST_SEED={SEED})"
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         for rig in SHARED_RIGS:
