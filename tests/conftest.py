@@ -11,6 +11,7 @@ pytest_plugins = [
     "tests.rig.cluster",
     "tests.rig.engine",
     "tests.rig.git_server",
+    "tests.rig.ssh_server",
     "tests.rig.registry",
 ]
 

@@ -53,51 +53,13 @@ class Request:
 
 
 @dataclass
-class GitServer:
-    """Change the attributes at any time; requests in flight keep what they began with."""
+class BareRepositories:
+    """Bare repositories in a folder, made and looked at with bare git."""
 
     root: Path
-    tls: ssl.SSLContext | None = None
-    ca_file: Path | None = None
-    user: str = "oauth2"
-    password: str = "glpat-correct-horse-battery"
-    anonymous: bool = False  # no password is asked for
-    read_only: bool = False  # 403 for pushes, as for a token without the right
-    hang: str | None = None  # requests whose path holds this get no answer
-    statuses: list[int] = field(default_factory=list)  # the next answers are these HTTP statuses
-    redirect: str | None = None  # every request is sent on to this address
-    delay: float = 0.0  # seconds before each answer
-    lose_answers: int = 0  # so many pushes are done, but their answers are lost
-    before_push: Callable[[], None] | None = None  # called once, just before the next push is taken: for races
-    requests: list[Request] = field(default_factory=list)
-
-    def __enter__(self) -> Self:
-        self._stop = threading.Event()
-        self._server = _Server(("127.0.0.1", 0), _Handler)
-        self._server.git = self
-        if self.tls:
-            self._server.socket = self.tls.wrap_socket(
-                self._server.socket, server_side=True, do_handshake_on_connect=False
-            )
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stop.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-    @property
-    def base(self) -> str:
-        scheme = "https" if self.tls else "http"
-        return f"{scheme}://localhost:{self._server.server_address[1]}"
 
     def url(self, name: str) -> str:
-        return f"{self.base}/{name}.git"
+        return str(self.bare(name))
 
     def bare(self, name: str) -> Path:
         return self.root / f"{name}.git"
@@ -175,6 +137,53 @@ class GitServer:
         """From now on pushes to `ref` (a shell pattern) are refused with these words."""
         (self.bare(name) / "words").write_text(words)
         self.hook(name, f'while read old new ref; do case "$ref" in {ref}) cat words >&2; exit 1;; esac; done')
+
+
+@dataclass
+class GitServer(BareRepositories):
+    """Change the attributes at any time; requests in flight keep what they began with."""
+
+    tls: ssl.SSLContext | None = None
+    ca_file: Path | None = None
+    user: str = "oauth2"
+    password: str = "glpat-correct-horse-battery"
+    anonymous: bool = False  # no password is asked for
+    read_only: bool = False  # 403 for pushes, as for a token without the right
+    hang: str | None = None  # requests whose path holds this get no answer
+    statuses: list[int] = field(default_factory=list)  # the next answers are these HTTP statuses
+    redirect: str | None = None  # every request is sent on to this address
+    delay: float = 0.0  # seconds before each answer
+    lose_answers: int = 0  # so many pushes are done, but their answers are lost
+    before_push: Callable[[], None] | None = None  # called once, just before the next push is taken: for races
+    requests: list[Request] = field(default_factory=list)
+
+    def __enter__(self) -> Self:
+        self._stop = threading.Event()
+        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server.git = self
+        if self.tls:
+            self._server.socket = self.tls.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    @property
+    def base(self) -> str:
+        scheme = "https" if self.tls else "http"
+        return f"{scheme}://localhost:{self._server.server_address[1]}"
+
+    def url(self, name: str) -> str:
+        return f"{self.base}/{name}.git"
 
 
 def _data(contents: bytes) -> bytes:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
+from ci_gitops.adapters.git.certificates import certificate_trouble
 from ci_gitops.adapters.git.records import GitAccess
+from ci_gitops.adapters.git.ssh import offered_host_key
 from ci_gitops.adapters.process import Completed
 from ci_gitops.core.git_messages import Trouble, reason, server_lines, trouble
 from ci_gitops.core.git_urls import GitUrl
@@ -25,8 +28,41 @@ class Failures:
         said = clean("; ".join(server_lines(done.errors)) or reason(done.errors))
         if kind == "temporary":
             return TemporaryError(f"{where} cannot be reached: {said}.", hint="Try again; nothing was written.")
+        if kind in ("host-key-unknown", "host-key-changed"):
+            return self._host_key(kind)
+        if kind == "certificate":
+            return self._certificate()
         message, hint = self._message(kind)
         return GitError(f"{message} ({said})" if message else f"git failed at {where}: {said}", hint=hint)
+
+    def _host_key(self, kind: Trouble) -> CiGitopsError:
+        host = self.url.authority
+        if kind == "host-key-changed":
+            return GitError(
+                f"{host} shows another host key than the known one: somebody may be in between, or it was renewed.",
+                hint="Ask who runs the host; then replace its line in SSH_KNOWN_HOSTS or ~/.ssh/known_hosts.",
+            )
+        offered = offered_host_key(self.url, self.access.environment or os.environ)
+        if offered is None:
+            return GitError(f"The host key of {host} is not known.", hint="Set SSH_KNOWN_HOSTS to its host key's line.")
+        line, fingerprint = offered
+        return GitError(
+            f"The host key of {host} is not known. The host shows one with the fingerprint {fingerprint}.",
+            hint="Compare the fingerprint with what who runs the host says, then add this line to SSH_KNOWN_HOSTS:\n"
+            f"  {line}",
+        )
+
+    def _certificate(self) -> CiGitopsError:
+        why = certificate_trouble(self.url.host, self.url.port or 443, self.access.ca_file)
+        given = f" besides those of {self.access.ca_file}" if self.access.ca_file else ""
+        unknown = (
+            "Give the certificate of the authority that signed it: --ca-file, CI_SERVER_TLS_CA_FILE or SSL_CERT_FILE"
+            f"{given}."
+        )
+        hint = "The server's certificate must be renewed." if why and "expired" in why else unknown
+        return GitError(
+            f"The certificate of {self.url.authority} is not trusted: {why or 'unknown authority'}.", hint=hint
+        )
 
     def _message(self, kind: Trouble) -> tuple[str, str | None]:
         where = self.url.clean

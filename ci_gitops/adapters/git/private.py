@@ -6,14 +6,13 @@ from a file (SSH and signing keys) lie here; passwords never do: they go by envi
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
-import ssl
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ci_gitops.adapters.git.certificates import bundle_text
 from ci_gitops.adapters.git.records import GitAccess
 from ci_gitops.core.git_urls import GitUrl
 from ci_gitops.errors import CiGitopsError, UsageError
@@ -68,7 +67,9 @@ class PrivateFolder:
     def _fill(self, url: GitUrl, access: GitAccess) -> None:
         self._make_repository("sha1")
         self.write("local.gitconfig", config_text(_local_settings(self)))
-        ca_file = self._certificates(access.ca_file) if url.scheme == "https" and access.ca_file else None
+        ca_file = None
+        if url.scheme == "https" and access.ca_file:
+            ca_file = self.write("certificates.pem", bundle_text(access.ca_file))
         self.write("remote.gitconfig", config_text(_remote_settings(self, url, access, ca_file)))
         self.write("askpass", _ASKPASS, 0o700)
 
@@ -91,27 +92,6 @@ class PrivateFolder:
         """Begin again for a remote repository with SHA-256 object names."""
         shutil.rmtree(self.repository)
         self._make_repository("sha256")
-
-    def _certificates(self, own: Path) -> Path:
-        """The given certificates beside the system's: another host may be signed by a public authority."""
-        try:
-            text = own.read_text(encoding="ascii", errors="replace")
-        except OSError as error:
-            raise UsageError(f"The certificate file {own} cannot be read: {error.strerror}.") from error
-        if "-----BEGIN" not in text:
-            raise UsageError(
-                f"{own} holds no certificate in PEM format.", hint="It must have '-----BEGIN CERTIFICATE'."
-            )
-        system = ssl.get_default_verify_paths().openssl_cafile
-        with contextlib.suppress(OSError):
-            text += "\n" + Path(_debian_bundle(system)).read_text(encoding="ascii", errors="replace")
-        return self.write("certificates.pem", text)
-
-
-def _debian_bundle(default: str) -> str:
-    # OpenSSL's own default is a name that Debian does not fill.
-    bundle = "/etc/ssl/certs/ca-certificates.crt"
-    return bundle if Path(bundle).exists() else default
 
 
 def _local_settings(folder: PrivateFolder) -> Settings:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import shlex
+from collections.abc import Mapping
 
 from ci_gitops.adapters.git.private import PrivateFolder
 from ci_gitops.adapters.git.records import GitAccess
-from ci_gitops.errors import UsageError
+from ci_gitops.adapters.process import clean_environment, run
+from ci_gitops.core.git_urls import GitUrl
+from ci_gitops.errors import CiGitopsError, UsageError
 
 # https://docs.gitlab.com/user/gitlab_com/#ssh-known_hosts-entries and
 # https://docs.github.com/en/authentication/keeping-your-account-and-data-secure/githubs-ssh-key-fingerprints
@@ -69,6 +74,25 @@ def ssh_variables(folder: PrivateFolder, access: GitAccess) -> dict[str, str]:
         lines += f"Include {_quoted(access.environment['HOME'] + '/.ssh/config')}\n"
     config = folder.write("ssh_config", lines)
     return {"GIT_SSH_COMMAND": f"ssh -F {shlex.quote(str(config))}", "GIT_SSH_VARIANT": "ssh"}
+
+
+def offered_host_key(url: GitUrl, environ: Mapping[str, str]) -> tuple[str, str] | None:
+    """What the host calls its key now, as a line of known_hosts, and the fingerprint to compare; None if silent."""
+    words = ["ssh-keyscan", "-T", "5", "-t", "ed25519,ecdsa,rsa", "-p", str(url.port or 22), "--", url.host]
+    try:
+        done = run(words, env=clean_environment(environ), timeout=_SILENCE)
+    except CiGitopsError:
+        return None
+    lines = sorted((line for line in done.text.splitlines() if line.count(" ") == 2 and line[0] != "#"), key=_strength)
+    if not lines:
+        return None
+    digest = hashlib.sha256(base64.b64decode(lines[0].split(" ")[2])).digest()
+    return lines[0], f"SHA256:{base64.b64encode(digest).decode().rstrip('=')}"
+
+
+def _strength(line: str) -> int:
+    kinds = ("ssh-ed25519", "ecdsa", "ssh-rsa")
+    return next((rank for rank, kind in enumerate(kinds) if line.split(" ")[1].startswith(kind)), len(kinds))
 
 
 def _quoted(path: str) -> str:
