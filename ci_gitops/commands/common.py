@@ -25,23 +25,25 @@ EXIT_CODES: dict[int, str] = {
 
 #: Options that have a short variable beside `CI_GITOPS_<COMMAND>_<OPTION>`.
 SHORT_VARIABLES = {
-    "repo": "CI_GITOPS_REPO",
-    "environment": "CI_GITOPS_ENVIRONMENT",
-    "environments": "CI_GITOPS_ENVIRONMENT",
-    "forge": "CI_GITOPS_FORGE",
-    "forge_url": "CI_GITOPS_FORGE_URL",
+    "--repo": "CI_GITOPS_REPO",
+    "--environment": "CI_GITOPS_ENVIRONMENT",
+    "--forge": "CI_GITOPS_FORGE",
+    "--forge-url": "CI_GITOPS_FORGE_URL",
 }
 
 
 class GitopsOption(click.Option):
-    """An option whose own variable wins over the short one that several commands share."""
+    """An option whose variables are named after its flag; its own one wins over one that several commands share."""
+
+    def variables(self, prefix: str) -> tuple[str, ...]:
+        """The names, most special first; `prefix` is CI_GITOPS_<COMMAND>."""
+        flag = max(self.opts, key=len)
+        own = f"{prefix}_{flag.lstrip('-').replace('-', '_').upper()}"
+        return (own, SHORT_VARIABLES[flag]) if flag in SHORT_VARIABLES else (own,)
 
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
-        value = super().resolve_envvar_value(ctx)
-        short = SHORT_VARIABLES.get(self.name or "")
-        if value is None and short:
-            return os.environ.get(short) or None
-        return value
+        names = self.variables(ctx.auto_envvar_prefix) if ctx.auto_envvar_prefix else ()
+        return next((value for name in names if (value := os.environ.get(name))), None)
 
 
 class GitopsCommand(click.Command):
