@@ -1,0 +1,158 @@
+"""`deploy`, to a folder and to a real API server."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.rig.cli import Cli
+from tests.rig.cluster import Cluster
+
+CONFIG = """
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: settings}
+data: {mode: calm}
+"""
+SECOND = CONFIG.replace("settings", "more")
+
+
+def git(folder: Path, *words: str) -> str:
+    done = subprocess.run(
+        ["git", "-c", "user.name=t", "-c", "user.email=t@example.com", *words],
+        cwd=folder, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    return done.stdout.strip()
+
+
+def commit(folder: Path, files: dict[str, str]) -> str:
+    for path, text in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text)
+    git(folder, "add", "-A")
+    git(folder, "commit", "-qm", "Change")
+    return git(folder, "rev-parse", "HEAD")
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    folder = tmp_path / "config"
+    folder.mkdir()
+    git(folder, "init", "-q", "-b", "main")
+    commit(folder, {
+        "environments/staging/shop/settings.yaml": CONFIG,
+        "environments/staging/blog/settings.yaml": SECOND,
+        "environments/production/shop/settings.yaml": CONFIG,
+    })  # fmt: skip
+    return folder
+
+
+def test_a_checkout_is_deployed_to_a_folder_at_its_head(cli: Cli, checkout: Path, tmp_path: Path) -> None:
+    words = ("deploy", "--environment", "staging", "--destination", f"dir:{tmp_path}/live", "-o", "json")
+    first = cli(*words[-2:], *words[:-2], cwd=checkout)
+    assert first.code == 0, first.err
+    assert first.json["kind"] == "DeployResult"
+    assert first.json["outcome"] == "applied"
+    assert first.json["revision"] == git(checkout, "rev-parse", "HEAD")
+    assert [target["target"]["app"] for target in first.json["targets"]] == ["blog", "shop"]
+    assert first.json["targets"][1]["plan"]["summary"]["create"] == 1
+    assert (tmp_path / "live/staging/shop/v1_configmap_settings.yaml").exists()
+    assert not (tmp_path / "live/production").exists()
+    again = cli(*words[-2:], *words[:-2], cwd=checkout)
+    assert again.json["outcome"] == "unchanged"
+
+
+def test_one_app_and_a_dry_run(cli: Cli, checkout: Path, tmp_path: Path) -> None:
+    ran = cli("deploy", "--environment", "staging", "--app", "shop", "--destination", f"dir:{tmp_path}/live",
+              "--dry-run", cwd=checkout)  # fmt: skip
+    assert ran.code == 0
+    assert "staging at " in ran.out
+    assert "planned" in ran.out
+    assert "+ ConfigMap settings" in ran.out
+    assert "blog" not in ran.out
+    assert not (tmp_path / "live").exists()
+
+
+def test_an_older_revision_by_its_commit(cli: Cli, checkout: Path, tmp_path: Path) -> None:
+    old = git(checkout, "rev-parse", "HEAD")
+    commit(checkout, {"environments/staging/shop/settings.yaml": CONFIG.replace("calm", "wild")})
+    ran = cli("deploy", "--environment", "staging", "--repo", checkout, "--revision", old, "--destination",
+              "dir:live", cwd=tmp_path)  # fmt: skip
+    assert ran.code == 0, ran.err
+    assert "calm" in (tmp_path / "live/staging/shop/v1_configmap_settings.yaml").read_text()
+
+
+def test_the_commit_of_the_update_before_it_counts(cli: Cli, checkout: Path, tmp_path: Path) -> None:
+    shallow = tmp_path / "job"
+    git(tmp_path, "clone", "-q", "--depth", "1", f"file://{checkout}", str(shallow))
+    new = commit(checkout, {"environments/staging/shop/settings.yaml": CONFIG.replace("calm", "wild")})
+    words = ("deploy", "--environment", "staging", "--destination", f"dir:{tmp_path}/live")
+    ran = cli(*words, cwd=shallow, CI_GITOPS_COMMIT=new)
+    assert ran.code == 0, ran.err
+    assert "wild" in (tmp_path / "live/staging/shop/v1_configmap_settings.yaml").read_text()
+
+
+def test_uncommitted_changes_are_left_out_and_told(cli: Cli, checkout: Path, tmp_path: Path) -> None:
+    (checkout / "environments/staging/shop/settings.yaml").write_text(CONFIG.replace("calm", "wild"))
+    ran = cli("deploy", "--environment", "staging", "--destination", f"dir:{tmp_path}/live", cwd=checkout)
+    assert "1 uncommitted change of" in ran.err
+    assert "calm" in (tmp_path / "live/staging/shop/v1_configmap_settings.yaml").read_text()
+
+
+def test_all_targets_render_before_the_first_write(cli: Cli, checkout: Path, tmp_path: Path) -> None:
+    commit(checkout, {"environments/staging/shop/broken.yaml": "kind: Nameless\n"})
+    ran = cli("deploy", "--environment", "staging", "--destination", f"dir:{tmp_path}/live", cwd=checkout)
+    assert ran.code == 1
+    assert "shop in staging: broken.yaml" in ran.err
+    assert not (tmp_path / "live").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--environment", "stagging"), "Did you mean 'staging'?"),
+        (("--environment", "staging", "--app", "shopp"), "Did you mean 'shop'?"),
+        ((), "there are: staging, production"),
+        (("--environment", "staging"), "has no destination"),
+        (("--environment", "staging", "--destination", "ftp:x"), "'ftp:x' is not known"),
+    ],
+)
+def test_what_cannot_be_meant(cli: Cli, checkout: Path, words: tuple[str, ...], message: str) -> None:
+    ran = cli("deploy", *words, cwd=checkout)
+    assert ran.code == 2
+    assert message in ran.err
+
+
+def test_a_branch_says_the_environment(cli: Cli, checkout: Path, tmp_path: Path) -> None:
+    config = "environments:\n  staging:\n    sourceBranches: [develop]\n    destination: 'dir:live'\n  production: {}\n"
+    commit(checkout, {".ci-gitops.yaml": config})
+    ran = cli("deploy", cwd=checkout, CI_COMMIT_BRANCH="develop")
+    assert ran.code == 0, ran.err
+    assert (checkout / "live/staging/shop/v1_configmap_settings.yaml").exists()
+
+
+def test_a_real_cluster_gets_what_git_declares(cli: Cli, checkout: Path, cluster: Cluster, namespace: str) -> None:
+    config = f"environments:\n  staging:\n    destination: {{namespace: {namespace}}}\n  production: {{}}\n"
+    commit(checkout, {".ci-gitops.yaml": config})
+    first = cli("deploy", "--environment", "staging", cwd=checkout, KUBECONFIG=str(cluster.kubeconfig))
+    assert first.code == 0, first.err
+    assert "2 created" in first.out or first.out.count("1 created") == 2
+    assert cluster.get("configmap", "settings", namespace)["data"] == {"mode": "calm"}
+    again = cli("-o", "json", "deploy", "--environment", "staging", cwd=checkout, KUBECONFIG=str(cluster.kubeconfig))
+    assert again.json["outcome"] == "unchanged"
+
+
+def test_a_refusal_in_the_middle_tells_what_was_done(
+    cli: Cli, checkout: Path, cluster: Cluster, namespace: str
+) -> None:
+    commit(checkout, {
+        ".ci-gitops.yaml": f"environments:\n  staging:\n    destination: {{namespace: {namespace}}}\n",
+        "environments/staging/shop/z.yaml": CONFIG.replace("settings", "NOT_A_NAME"),
+    })  # fmt: skip
+    ran = cli("-o", "json", "deploy", "--environment", "staging", cwd=checkout, KUBECONFIG=str(cluster.kubeconfig))
+    assert ran.code == 1
+    assert "NOT_A_NAME" in ran.json["error"]["message"]
+    assert [target["outcome"] for target in ran.json["targets"]] == ["applied", "failed"]
+    assert ran.json["targets"][1]["plan"]["summary"]["create"] == 1
