@@ -9,6 +9,7 @@ import pytest
 pytest_plugins = [
     "tests.rig.cli",
     "tests.rig.cluster",
+    "tests.rig.corpus",
     "tests.rig.engine",
     "tests.rig.git_server",
     "tests.rig.ssh_server",

@@ -293,8 +293,8 @@ def test_helm_values_inside_of_other_manifests() -> None:
 
 
 def test_fluxs_own_kustomization_has_images_too() -> None:
-    text = "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nspec:\n"
-        "  images:\n  - name: app\n    newTag: v1\n"
+    head = "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nspec:\n"
+    text = head + "  images:\n  - name: app\n    newTag: v1\n"
     assert edited(text, "app:v2", path="kustomization.yaml").new == text.replace("newTag: v1", "newTag: v2")
 
 

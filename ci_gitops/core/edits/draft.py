@@ -219,15 +219,18 @@ class Draft:
     def remove_key(self, document: int, path: Path) -> None:
         """Take a key with its value, and the comment beside it, out of the map before it."""
         self._flush()
-        mapping, name = self.find(document, path[:-1]), str(path[-1])
+        mapping = self.find(document, path[:-1])
         value = self.find(document, path)
         if not isinstance(mapping, Mapping) or value is None:
             raise EditError(f"{self.path}: there is no value {path_text(path)}.")
         number = next(n for n, (_, node) in enumerate(mapping.entries) if node is value)
         key = mapping.entries[number][0]
-        if len(mapping.entries) == 1:
-            raise EditError(f"{self.path}:{key.line}:{key.column}: {name!r} is the only key of its map and stays.")
-        splice = _cut_flow([_span(pair) for pair in mapping.entries], number) if mapping.flow else self._cut(key, value)
+        if mapping.flow:
+            splice = _cut_flow([_span(pair) for pair in mapping.entries], number)
+        elif len(mapping.entries) > 1:
+            splice = self._cut(key, value)
+        else:
+            splice = key.start, _content_end(self.parsed.text, value), "{}"
         del mapping.entries[number]
         self._apply(splice)
         old = value.value if isinstance(value, Scalar) else None
@@ -408,6 +411,6 @@ def _write_flow(item: Mapping) -> str:
 def _write_item(item: Mapping, dash: int, offset: int, newline: str) -> str:
     """A list item in block style, without its last line end."""
     start = " " * dash + "-" + " " * (offset - 1)
-    if item.flow:
+    if item.flow or not item.entries:
         return start + _write_flow(item)
     return start + (newline + " " * (dash + offset)).join(_pairs(item))
