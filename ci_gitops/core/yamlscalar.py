@@ -39,7 +39,8 @@ def needs_quotes(value: str, *, flow: bool = False) -> bool:
     """Without quotes some reader would take `value` for something else than this string."""
     if kind_of(value) != "str" or _INDICATORS.search(value):
         return True
-    return bool(flow and re.search(r"[,\[\]{}]", value)) or value.startswith(("---", "..."))
+    # A question mark within `{a: 0?}` is text for most readers, an indicator for PyYAML's own.
+    return bool(flow and re.search(r"[,\[\]{}?]", value)) or value.startswith(("---", "..."))
 
 
 def write_string(value: str, style: str = "", *, flow: bool = False) -> tuple[str, str]:
