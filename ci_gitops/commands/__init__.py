@@ -11,5 +11,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "set-image": ("set_image", "Set images in kustomizations, Helm values and manifests."),
     "update": ("update", "Write images, values or chart versions into the config repository."),
     "deploy": ("deploy", "Apply what Git declares for an environment."),
+    "set": ("set", "Set values and chart versions in YAML files."),
     "exit-codes": ("exit_codes", "List the exit codes and what each one means."),
 }

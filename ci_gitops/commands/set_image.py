@@ -6,12 +6,12 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 
 from ci_gitops.adapters import files
 from ci_gitops.commands.common import command, option, pass_run
+from ci_gitops.commands.edit_result import result_of
 from ci_gitops.core.edits.images import (
     also_matched,
     also_matched_text,
@@ -25,9 +25,7 @@ from ci_gitops.core.edits.images import (
 from ci_gitops.core.edits.kustomization import FILE_NAMES
 from ci_gitops.core.edits.records import Edit
 from ci_gitops.core.images import ImageArgument
-from ci_gitops.core.text import counted
 from ci_gitops.errors import CiGitopsError, EditError, UsageError
-from ci_gitops.output import diff_text
 from ci_gitops.results import Result
 from ci_gitops.run import Run
 
@@ -80,28 +78,6 @@ def cli(
     if not dry_run:
         files.write_all((Path(edit.path), edit.new) for edit in changed)
     return result_of(changed, len(found), dry_run)
-
-
-def result_of(edits: Sequence[Edit], looked_at: int, dry_run: bool) -> Result:
-    """What was edited, for people and as `EditResult`."""
-    listed: list[dict[str, Any]] = []
-    lines: list[str] = []
-    for edit in edits:
-        changes = [{"field": each.field, "old": each.old, "new": each.new} for each in edit.changes]
-        item: dict[str, Any] = {"path": edit.path, "changes": changes, "notes": list(edit.notes)}
-        if dry_run:
-            item["diff"] = "\n".join(edit.diff())
-            lines.append(diff_text(edit.diff()))
-        else:
-            lines += [edit.path, *(f"  {change}" for change in edit.changes)]
-        listed.append(item)
-    if not edits:
-        lines.append(f"Nothing to do: {counted(looked_at, 'file')} {'says' if looked_at == 1 else 'say'} so already.")
-    elif dry_run:
-        lines.append(f"{counted(len(edits), 'file')} would change; nothing was written.")
-    else:
-        lines.append(f"{counted(len(edits), 'file')} changed.")
-    return Result("EditResult", {"files": listed, "dryRun": dry_run}, "\n".join(lines))
 
 
 def _edits(

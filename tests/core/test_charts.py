@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import yaml
 
 from ci_gitops.core.edits.chart_lock import lock_digest, lock_name, relock
+from ci_gitops.core.edits.chart_uses import chart_uses
 from ci_gitops.core.edits.charts import parse_chart, set_charts
+from ci_gitops.core.yamltext import Scalar, find, parse
 from ci_gitops.errors import EditError, UsageError
 
 CHART = """\
@@ -83,6 +87,13 @@ SHAPES = {
         (
             "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata:\n  name: cache\nspec:\n  chart:\n"
             "    spec:\n      chart: redis\n      version: OLD\n      sourceRef: {kind: HelmRepository, name: b}\n"
+        ),
+        "redis",
+    ),
+    "Flux HelmRelease as a patch": (
+        (
+            "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata:\n  name: redis\nspec:\n  chart:\n"
+            "    spec:\n      version: OLD\n"
         ),
         "redis",
     ),
@@ -179,6 +190,28 @@ def test_every_document_and_source_that_uses_the_chart() -> None:
     edit = set_charts(text, [("redis", "1.2.0")], path="all.yaml")
     assert len(edit.changes) == 2
     assert edit.new == text.replace("1.0.0", "1.2.0").replace("1.1.0", "1.2.0")
+
+
+def test_charts_of_other_people(corpus: Path) -> None:
+    """Every chart version of the corpus can be bumped and bumped back, byte for byte, and is one line of the diff."""
+    bumped = 0
+    for file in sorted(corpus.rglob("*.yaml")):
+        text = file.read_bytes().decode()
+        try:
+            yaml_text = parse(text, file.name)
+        except EditError:
+            continue
+        for use in chart_uses(yaml_text.documents):
+            node = find(yaml_text, use.place.document, use.place.path) if not yaml_text.template else None
+            if not isinstance(node, Scalar) or "{{" in node.value or use.place.path == ("version",):
+                continue
+            name = use.chart
+            edit = set_charts(text, [(name, "99.0.0-rc.1")], path=file.name)
+            assert len(edit.diff(context=0)) == 2 + 3 * len(edit.changes)
+            if len(edit.changes) == 1:
+                assert set_charts(edit.new, [(name, node.value)], path=file.name).new == text
+            bumped += 1
+    assert bumped >= 5
 
 
 class TestRefused:

@@ -47,6 +47,22 @@ def lock_name(path: str) -> str | None:
     return f"{folder}{slash}{lock}" if lock else None
 
 
+def concerns_lock(edit: Edit, *, by_chart: bool) -> bool:
+    """The lock file must be looked at: a dependency changed, or is as asked for, perhaps by a run that was killed."""
+    return any(change.field.startswith("dependencies[") for change in edit.changes) or (by_chart and not edit.changed)
+
+
+def old_archives(edit: Edit) -> tuple[str, ...]:
+    """The files below `charts/` with the versions that an edit of Chart.yaml or Chart.lock leaves behind."""
+    found = []
+    for change in edit.changes:
+        match = re.fullmatch(r"dependencies\[(\d+)\]\.version", change.field)
+        if match:
+            name = _text(_dependencies(edit.new, edit.path)[int(match[1])].get("name"))
+            found.append(f"{name}-{change.old}.tgz")
+    return tuple(dict.fromkeys(found))
+
+
 def lock_digest(chart: str, lock: str) -> str:
     """The digest that Helm expects in the lock file text `lock` beside the Chart.yaml text `chart`."""
     return _digest(_dependencies(chart, "Chart.yaml"), _dependencies(lock, "Chart.lock"))

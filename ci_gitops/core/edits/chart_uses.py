@@ -22,6 +22,14 @@ class ChartUse:
         """The chart's own name, without where it comes from."""
         return self.chart.rstrip("/").rpartition("/")[2]
 
+    @property
+    def names(self) -> tuple[tuple[str | None, ...], ...]:
+        """What people call it, the most exact first: as written, by the chart's own name, by that of its use."""
+        return (self.chart, self.chart.removeprefix("oci://")), (self.short,), (self.name,)
+
+    def is_called(self, name: str) -> bool:
+        return any(name in names for names in self.names)
+
 
 def chart_uses(documents: Iterable[Node | None]) -> list[ChartUse]:
     """Every use of a chart in the documents of a file, in their order."""
@@ -69,17 +77,24 @@ def _kubernetes(root: Mapping, kind: str) -> Iterator[_Use]:
     if kind == "HelmRelease":  # https://fluxcd.io/flux/components/helm/helmreleases/
         template = _mapping(spec, ("chart", "spec"))
         if template:
-            yield from _use(template.text("chart"), name, ("spec", "chart", "spec", "version"))
+            chart = template.text("chart") or _patched(template, name)
+            yield from _use(chart, name, ("spec", "chart", "spec", "version"))
     elif kind == "HelmChart":  # Flux's, and that of k3s, which has the same two fields
-        yield from _use(spec.text("chart"), name, ("spec", "version"))
+        yield from _use(spec.text("chart") or _patched(spec, name), name, ("spec", "version"))
     elif kind == "OCIRepository":
-        yield from _use(spec.text("url"), name, ("spec", "ref", _effective_reference(spec)))
+        chart = spec.text("url") or (name if _mapping(spec, ("ref",)) else None)
+        yield from _use(chart, name, ("spec", "ref", _effective_reference(spec)))
     elif kind == "Application":  # https://argo-cd.readthedocs.io/en/stable/user-guide/helm/
         yield from _argo(spec, name, ("spec",))
     elif kind == "ApplicationSet":
         template = _mapping(spec, ("template", "spec"))
         if template:
             yield from _argo(template, name, ("spec", "template", "spec"))
+
+
+def _patched(spec: Mapping, name: str | None) -> str | None:
+    """A patch for an environment gives the version alone: its chart is known by the object's name."""
+    return name if "version" in spec.keys() else None  # noqa: SIM118 - a node of YAML is no dict
 
 
 def _effective_reference(spec: Mapping) -> str:
