@@ -7,6 +7,7 @@ The wordings are those of Git with `LC_ALL=C`, of GitLab and of GitHub; a refuse
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -78,14 +79,25 @@ class Rejection:
     ref: str
     reason: str
 
-    @property
-    def raced(self) -> bool:
-        return bool(_RACED.search(self.reason)) and not _NEVER_FREE.search(self.reason)
 
-    @property
-    def follows(self) -> bool:
-        """Rejected only since another ref of the same atomic push was."""
-        return bool(_ATOMIC.search(self.reason))
+Verdict = Literal["raced", "never-free", "unavailable", "refused"]
+
+
+def judge(rejected: Sequence[Rejection], lines: Sequence[str]) -> tuple[Verdict, Rejection]:
+    """Why a push was rejected, and the ref that it failed at; `lines` is what the server said beside.
+
+    In an atomic push each ref is rejected since one was: then only `lines` tell the reason.
+    """
+    words = " ".join(lines)
+    causes = [rejection for rejection in rejected if not _ATOMIC.search(rejection.reason)]
+    if any(_NEVER_FREE.search(text) for text in (words, *(cause.reason for cause in causes))):
+        return "never-free", (causes or rejected)[0]
+    if not causes:
+        return ("raced" if not words or _RACED.search(words) else "refused"), rejected[0]
+    others = [cause for cause in causes if not _RACED.search(cause.reason)]
+    if not others:
+        return "raced", causes[0]
+    return ("unavailable" if _UNAVAILABLE.search(words) else "refused"), others[0]
 
 
 def trouble(stderr: str) -> Trouble:
@@ -111,11 +123,6 @@ def server_lines(stderr: str) -> tuple[str, ...]:
     """What the server itself said (`remote: …`), without escape sequences and empty lines."""
     lines = (plain(line).strip() for line in _SERVER_LINE.findall(stderr.replace("\r", "\n")))
     return tuple(line for line in lines if line)
-
-
-def unavailable(words: str) -> bool:
-    """Whether a refusal only says that a part of the server was away for the moment."""
-    return bool(_UNAVAILABLE.search(words))
 
 
 def reason(stderr: str) -> str:

@@ -120,12 +120,13 @@ def test_history_is_deepened_in_steps(git_server: GitServer, allow_filter: bool)
         assert repository.deepen("main", 100)
         assert not repository.deepen("main", 100)
         assert [commit.shallow for commit in repository.log(head, 100)] == [False] * 9
-        git_server.requests.clear()
         fresh = repository.fetch("main")
+        assert repository.read(fresh, ["README.md"])
+        git_server.requests.clear()
         new = repository.commit([fresh], {"README.md": b"# New\n"}, "Bump", author=ME, committer=ME)
         assert repository.push([RefUpdate("refs/heads/main", new)]).landed
     posts = [request.path for request in git_server.requests if request.method == "POST"]
-    assert [path.rsplit("/", 1)[1] for path in posts] == ["git-upload-pack"] * 2 + ["git-receive-pack"]
+    assert posts == ["/config.git/git-receive-pack"]
 
 
 def test_a_commit_that_came_with_history_only_can_be_written_upon(git_server: GitServer) -> None:

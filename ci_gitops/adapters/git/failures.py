@@ -59,7 +59,8 @@ class Failures:
             "Give the certificate of the authority that signed it: --ca-file, CI_SERVER_TLS_CA_FILE or SSL_CERT_FILE"
             f"{given}."
         )
-        hint = "The server's certificate must be renewed." if why and "expired" in why else unknown
+        own_fault = why and ("expired" in why or "mismatch" in why)
+        hint = "The server's certificate must be renewed for the name that is asked for." if own_fault else unknown
         return GitError(
             f"The certificate of {self.url.authority} is not trusted: {why or 'unknown authority'}.", hint=hint
         )

@@ -11,7 +11,7 @@ from ci_gitops.adapters.git.private import REMOTE, PrivateFolder
 from ci_gitops.adapters.git.records import PushOutcome, RefUpdate
 from ci_gitops.adapters.git.runner import Runner
 from ci_gitops.adapters.process import Completed
-from ci_gitops.core.git_messages import Rejection, rejections, server_lines, trouble, unavailable
+from ci_gitops.core.git_messages import Rejection, judge, rejections, server_lines, trouble
 from ci_gitops.core.git_refs import full_ref, is_object_id
 from ci_gitops.errors import GitError, RefusedError, TemporaryError
 
@@ -102,7 +102,7 @@ class Transfer:
                 return PushOutcome(True, messages=server_lines(done.errors))
             rejected = rejections(done.text)
             if rejected:
-                return self._rejected(rejected, done)
+                return self._rejected(rejected, done, updates)
             if trouble(done.errors) != "temporary":
                 raise self._failures.error(done)
             if self._arrived(updates):
@@ -112,19 +112,18 @@ class Transfer:
             self._wait(_pause())
         raise AssertionError("the last attempt returns or raises")
 
-    def _rejected(self, rejected: Sequence[Rejection], done: Completed) -> PushOutcome:
+    def _rejected(self, rejected: Sequence[Rejection], done: Completed, updates: Sequence[RefUpdate]) -> PushOutcome:
         lines = server_lines(done.errors)
-        causes = [rejection for rejection in rejected if not rejection.follows]
-        if not causes:  # the server refused the transaction as a whole: only its messages say why
-            causes = [Rejection(one.ref, f"{one.reason}: {' '.join(lines)}") for one in rejected]
-        if all(rejection.raced for rejection in causes):
-            return PushOutcome(False, "; ".join(rejection.reason for rejection in causes), lines)
-        cause = next(rejection for rejection in causes if not rejection.raced)
-        words = " ".join(lines)
-        said = f"{cause.reason}: {words}" if words and words not in cause.reason else cause.reason
-        if unavailable(words):
+        verdict, cause = judge(rejected, lines)
+        said = ": ".join(text for text in (cause.reason, " ".join(lines)) if text)
+        if verdict == "raced":
+            # Where a connection broke, the transport may have sent our push twice: then we raced with ourselves.
+            ours = any(update.new and update.new in said for update in updates)
+            landed = ours and self._arrived(updates)
+            return PushOutcome(landed, None if landed else cause.reason, lines)
+        if verdict == "unavailable":
             raise TemporaryError(f"The push to {cause.ref} did not go through: {said}.", hint="Try again.")
-        if "exists; cannot create" in cause.reason:
+        if verdict == "never-free":
             raise GitError(
                 f"{cause.ref} cannot be made: {said}.", hint="A branch cannot lie below the name of another branch."
             )
