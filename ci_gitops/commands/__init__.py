@@ -12,5 +12,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "update": ("update", "Write images, values or chart versions into the config repository."),
     "deploy": ("deploy", "Apply what Git declares for an environment."),
     "set": ("set", "Set values and chart versions in YAML files."),
+    "init": ("init", "Write a first .ci-gitops.yaml for this repository."),
+    "config": ("config", "Show or check the configuration, or print its schema."),
     "exit-codes": ("exit_codes", "List the exit codes and what each one means."),
 }

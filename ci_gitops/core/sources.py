@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import urlsplit
+
+from ci_gitops.core.git_urls import parse_git_url
 
 
 def source_name(repository: str) -> str:
@@ -12,16 +13,9 @@ def source_name(repository: str) -> str:
     >>> source_name("git@git.example.com:acme/config.git")
     'git.example.com/acme/config'
     """
-    scp = re.fullmatch(r"(?:[^@/:]+@)?([^/:]+):(?!//)(.+)", repository)
-    if "://" in repository:
-        address = urlsplit(repository)
-        host, path = address.hostname or "", address.path
-    elif scp:
-        host, path = scp[1], scp[2]
-    else:
-        host, path = "", repository
-    path = path.rstrip("/").removesuffix("/.git").removesuffix(".git")
-    return f"{host.lower()}/{path.lstrip('/')}" if host else path
+    address = parse_git_url(repository)
+    path = address.path.rstrip("/").removesuffix("/.git").removesuffix(".git")
+    return f"{address.host}/{path.lstrip('/')}" if address.host else path
 
 
 def last_name(repository: str) -> str:

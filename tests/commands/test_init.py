@@ -1,0 +1,145 @@
+"""`init` on repositories as people have them: what it writes is valid and means what the layout means."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import check_jsonschema
+import jsonschema
+import pytest
+import yaml
+
+from ci_gitops.core.starter import look, pipeline_text
+from ci_gitops.settings import parse_config, resolve
+from tests.rig.cli import Cli
+from tests.rig.git_server import run_git
+
+ROOT = Path(__file__).parents[2]
+TREES = {
+    "classic": [
+        "Dockerfile",
+        "src/main.py",
+        ".kubernetes/base/kustomization.yaml",
+        ".kubernetes/overlays/staging/kustomization.yaml",
+        ".kubernetes/overlays/production/kustomization.yaml",
+    ],
+    "config": ["apps/a/overlays/dev/kustomization.yaml", "apps/b/overlays/prod/kustomization.yaml"],
+    "application": ["services/web/Dockerfile"],
+    "mixed": ["Dockerfile", "deploy/overlays/prod/kustomization.yaml"],
+    "empty": ["README.md"],
+}
+
+
+def make(folder: Path, tree: str) -> Path:
+    root = folder / "shop"
+    for name in TREES[tree]:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text("")
+    run_git("init", "--quiet", root)
+    return root
+
+
+@pytest.mark.parametrize("tree", TREES)
+def test_what_is_written_means_what_the_layout_means(tree: str, tmp_path: Path, cli: Cli) -> None:
+    root = make(tmp_path, tree)
+    ran = cli("init", cwd=root)
+    assert (ran.code, ran.err) == (0, "")
+    config = parse_config((root / ".ci-gitops.yaml").read_text(), ".ci-gitops.yaml")
+    with_file, without = resolve(config, TREES[tree], app_name="shop"), resolve(None, TREES[tree], app_name="shop")
+    assert with_file.environments.keys() == without.environments.keys()
+    assert {name: app.path for name, app in with_file.apps.items()} == {
+        name: app.path for name, app in without.apps.items()
+    }
+    for branch in ("main", "staging", "develop"):
+        assert with_file.environments_for_branch(branch) == without.environments_for_branch(branch)
+
+
+def test_nothing_is_overwritten_and_a_second_call_changes_nothing(tmp_path: Path, cli: Cli) -> None:
+    root = make(tmp_path, "classic")
+    mine = "stages: [mine]\n"
+    (root / ".gitlab-ci.yml").write_text(mine)
+    first = cli("--output", "json", "init", "--ci", "gitlab", cwd=root / "src")
+    assert [(file["path"], file["state"]) for file in first.json["files"]] == [
+        (".ci-gitops.yaml", "written"),
+        (".gitlab-ci.yml", "exists"),
+    ]
+    assert first.json["sharedRepository"] is True
+    written = (root / ".ci-gitops.yaml").read_text()
+    again = cli("init", "--ci", "gitlab", cwd=root)
+    assert again.code == 0
+    assert "is left as it is" in again.out
+    assert "Add this to it:" in again.out
+    assert "  include:" in again.out
+    assert (root / ".ci-gitops.yaml").read_text() == written
+    assert (root / ".gitlab-ci.yml").read_text() == mine
+    (root / ".gitlab-ci.yml").write_text(first.json["files"][1]["text"])
+    assert "Add this" not in cli("init", "--ci", "gitlab", cwd=root).out
+
+
+def test_a_dry_run_shows_and_touches_nothing(tmp_path: Path, cli: Cli) -> None:
+    root = make(tmp_path, "classic")
+    ran = cli("init", "--ci", "gitlab", "--dry-run", cwd=root)
+    assert ran.code == 0
+    assert "+    path: .kubernetes/overlays/{environment}" in ran.out
+    assert "+  - project: ci-gitops/ci-gitops" in ran.out
+    assert sorted(path.name for path in root.iterdir()) == [".git", ".kubernetes", "Dockerfile", "src"]
+
+
+def test_links_are_not_followed(tmp_path: Path, cli: Cli) -> None:
+    root = make(tmp_path, "config")
+    (root / ".ci-gitops.yaml").symlink_to(tmp_path / "elsewhere.yaml")
+    assert "is left as it is" in cli("init", cwd=root).out
+    assert not (tmp_path / "elsewhere.yaml").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a read-only mount is not there: run as root")
+def test_a_read_only_folder_is_named(tmp_path: Path, cli: Cli) -> None:
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "none", tmp_path], check=True)
+    try:
+        ran = cli("init", cwd=tmp_path)
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
+    assert ran.code == 1
+    assert ".ci-gitops.yaml cannot be written: Read-only file system" in ran.err
+
+
+def includes(tree: str) -> list[dict[str, Any]]:
+    text = pipeline_text(look(TREES[tree], "shop"), "1.2.3")
+    assert text
+    document = yaml.safe_load(text)
+    schema = Path(check_jsonschema.__file__).parent / "builtin_schemas" / "vendor" / "gitlab-ci.json"
+    jsonschema.Draft7Validator(json.loads(schema.read_text())).validate(document)
+    found: list[dict[str, Any]] = document["include"]
+    return found
+
+
+@pytest.mark.parametrize("tree", ["classic", "config", "application", "mixed"])
+def test_the_include_fits_gitlab_and_our_templates(tree: str) -> None:
+    for entry in includes(tree):
+        template = (ROOT / entry["file"].lstrip("/")).read_text()
+        header = next(iter(yaml.safe_load_all(template)))
+        assert entry.get("inputs", {}).keys() <= header["spec"]["inputs"].keys()
+        assert entry["ref"] == "v1.2.3"
+
+
+def test_one_repository_gets_guards_against_loops() -> None:
+    for entry in includes("classic"):
+        rules = entry["inputs"]["rules"]
+        header = next(iter(yaml.safe_load_all((ROOT / entry["file"].lstrip("/")).read_text())))
+        assert rules[0] == header["spec"]["inputs"]["rules"]["default"][0], (
+            "our own commits, as the templates know them"
+        )
+        assert rules[-1]["changes"] == ["*", "[^.]*/**/*"], "not for .kubernetes alone"
+        assert '"main"' in rules[-1]["if"]
+        assert '"staging"' in rules[-1]["if"]
+    assert "inputs" not in includes("application")[0], "an application's own repository has no such commits"
+
+
+def test_nothing_to_build_means_no_pipeline(tmp_path: Path, cli: Cli) -> None:
+    ran = cli("init", "--ci", "gitlab", cwd=make(tmp_path, "empty"))
+    assert "nothing to build or deploy" in ran.out
+    assert not (tmp_path / "shop" / ".gitlab-ci.yml").exists()
