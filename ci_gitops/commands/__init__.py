@@ -14,5 +14,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "set": ("set", "Set values and chart versions in YAML files."),
     "init": ("init", "Write a first .ci-gitops.yaml for this repository."),
     "config": ("config", "Show or check the configuration, or print its schema."),
+    "merge": ("merge", "Merge our merge requests whose gates hold."),
     "exit-codes": ("exit_codes", "List the exit codes and what each one means."),
 }

@@ -13,6 +13,8 @@ from ci_gitops.core.text import counted
 
 CheckState = Literal["pending", "running", "success", "failed", "canceled", "skipped"]
 CiRule = Literal["auto", "required", "optional"]
+#: Every gate that a configuration or this program may name.
+GATES = ("ci", "approvals", "healthy", "soak", "statuses", "http", "freeze", "windows")
 OWN_STATUS = "ci-gitops"  # statuses of this name, or below it (`ci-gitops/gates`), are ours
 _PASSED = ("success", "skipped")
 _OPTIONAL_AGE = 120  # seconds after which `ci: optional` believes that no pipeline comes

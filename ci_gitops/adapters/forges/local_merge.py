@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ci_gitops.adapters.forges.base import MergeCall, Project
 from ci_gitops.adapters.git import Person, Repository
 from ci_gitops.core.mergerequests import MergeMethod, MergeRequest
+from ci_gitops.errors import GitError
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +24,8 @@ def land(
     repository: Repository, request: MergeRequest, base: str, call: MergeCall, project: Project, person: Person
 ) -> Landing | None:
     """Merge the guarded head into `base`; None where a branch has moved since they were listed."""
-    target, head = repository.fetch(request.target), repository.fetch(request.source)
-    if (target, head) != (base, call.head_sha):
+    head = call.head_sha
+    if (_fetched(repository, request.target), _fetched(repository, request.source)) != (base, head):
         return None
     if repository.is_ancestor(head, base):
         return Landing(base, base)  # somebody has brought it there by hand
@@ -39,3 +40,13 @@ def land(
         return Landing(base, merged.sha)
     reason = f"it conflicts with {request.target} in {', '.join(merged.conflicts)}"
     return Landing(base, reason=reason, conflicts=merged.conflicts)
+
+
+def _fetched(repository: Repository, branch: str) -> str | None:
+    """The branch's head, fetched; None where it has just been deleted (others merge at the same time)."""
+    try:
+        return repository.fetch(branch)
+    except GitError:
+        if f"refs/heads/{branch}" in repository.remote_refs(f"refs/heads/{branch}"):
+            raise
+        return None

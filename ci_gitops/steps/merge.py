@@ -1,0 +1,194 @@
+"""The story of `merge`: which merge requests are ours, which gates hold, what was merged and what waits for what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ci_gitops.adapters.forges.base import Forge
+from ci_gitops.core.gates import GATES, GateState
+from ci_gitops.core.mergerequests import GiveWay, MergeRequest, overlaps
+from ci_gitops.core.text import did_you_mean
+from ci_gitops.errors import CiGitopsError, ForgeError, UsageError
+from ci_gitops.results import Result
+from ci_gitops.run import Run
+from ci_gitops.steps.forge import forge_for
+from ci_gitops.steps.merge_report import ended
+from ci_gitops.steps.merging import Merger, Patience, Verdict, joined, policy_of, settle
+from ci_gitops.steps.workplace import Reach, Workplace, Workplaces
+
+_TROUBLE = 100.0  # seconds
+_WAIT = 600.0  # seconds; how long --wait waits where --timeout says nothing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergeAsk:
+    """The options of one call, as the command line gives them."""
+
+    environments: tuple[str, ...] = ()
+    numbers: tuple[int, ...] = ()
+    wait: bool = False
+    timeout: float | None = None
+    overrides: tuple[str, ...] = ()
+    reason: str | None = None
+    approve: bool = False
+    repo: str | None = None
+    branch: str | None = None
+    forge: str | None = None
+    token_file: Path | None = None
+    ca_file: Path | None = None
+    dry_run: bool = False
+
+
+@dataclass
+class _Shop:
+    """One branch of one config repository, its forge, and the environments that are written there."""
+
+    place: Workplace
+    forge: Forge
+    environments: list[str] = field(default_factory=list)
+
+
+def merge(run: Run, ask: MergeAsk) -> Result:
+    """Merge what is ready; the errors that say otherwise carry the result."""
+    overrides = _overrides(ask)
+    reach = Reach(ask.repo, ask.branch, ask.ca_file, ask.token_file, _TROUBLE)
+    with Workplaces(run, reach) as places:
+        story = _Story(places, ask, overrides)
+        if ask.approve:
+            story.approve()
+        patience = Patience((ask.timeout or _WAIT) if ask.wait else 0.0, progress=run.output.step)
+        verdicts = settle(story.look, patience)
+    return ended(verdicts, waited=ask.wait, environments=ask.environments)
+
+
+def _overrides(ask: MergeAsk) -> Mapping[str, str]:
+    if bool(ask.overrides) != bool(ask.reason and ask.reason.strip()):
+        missing = "--reason TEXT" if ask.overrides else "--override GATE"
+        raise UsageError(f"{missing} is missing.", hint="A gate is overridden by `--override GATE --reason TEXT`.")
+    for gate in ask.overrides:
+        if gate not in GATES:
+            raise UsageError(f"There is no gate {gate!r}.", hint=did_you_mean(gate, GATES, "Gates"))
+    return dict.fromkeys(ask.overrides, ask.reason or "")
+
+
+class _Story:
+    """The places and forges of one call, looked at as often as it takes."""
+
+    def __init__(self, places: Workplaces, ask: MergeAsk, overrides: Mapping[str, str]) -> None:
+        self._places = places
+        self._run = places.run
+        self._ask = ask
+        self._overrides = overrides
+        self._root = places.root()
+        branch = self._run.ci.branch
+        self._named = tuple(dict.fromkeys(ask.environments)) or (
+            self._root.settings.environments_for_branch(branch) if branch else ()
+        )
+        self._shops = self._open_shops()
+        self._final: dict[tuple[str, int], Verdict] = {}
+
+    def _open_shops(self) -> list[_Shop]:
+        settings = self._root.settings
+        names = [settings.environment(name).name for name in self._named] or [*settings.environments]
+        if not names:
+            raise UsageError(
+                f"{self._root.url} has no environment.", hint="`ci-gitops init` writes a configuration that names them."
+            )
+        shops: dict[tuple[str, str], _Shop] = {}
+        for name in names:
+            place = self._places.of(settings.environment(name), self._root)
+            key = (place.url, place.branch)
+            if key not in shops:
+                shops[key] = _Shop(place, forge_for(self._run, place.repository, self._ask.forge))
+            shops[key].environments.append(name)
+        return list(shops.values())
+
+    def approve(self) -> None:
+        """Approve what is chosen, each at the head that it has now."""
+        if not self._ask.numbers and not self._ask.environments:
+            raise UsageError(
+                "--approve needs to know what is approved.", hint="Name it: --mr IID or --environment ENV."
+            )
+        for shop in self._shops:
+            for request in self._chosen(shop):
+                if request.state != "open":
+                    continue
+                what = f"!{request.iid} at {request.head_sha[:12]} as {shop.forge.whoami().login}"
+                if self._ask.dry_run:
+                    self._run.output.note(f"Would approve {what}; gates below are without that.")
+                else:
+                    shop.forge.approve(request.iid, request.head_sha)
+                    self._run.output.note(f"Approved {what}.")
+
+    def look(self) -> Sequence[Verdict]:
+        """Judge, and where it is ready merge, each merge request that is not settled yet."""
+        for shop in self._shops:
+            shop.place = self._places.refreshed(shop.place)
+            requests = self._still_open(shop)
+            later = {one.later.iid: one for one in overlaps(requests)}
+            for request in requests:
+                self._final[shop.place.url, request.iid] = (
+                    _gives_way(later[request.iid]) if request.iid in later else self._judge(shop, request)
+                )
+        return [self._final[key] for key in sorted(self._final)]
+
+    def _still_open(self, shop: _Shop) -> list[MergeRequest]:
+        """What is chosen, and what was waiting when it was last looked at, although others have closed it since."""
+        known = {iid: verdict for (url, iid), verdict in self._final.items() if url == shop.place.url}
+        chosen = {one.iid: one for one in self._chosen(shop) if one.iid not in known or known[one.iid].waits}
+        gone = [iid for iid, verdict in known.items() if verdict.waits and iid not in chosen]
+        return [*chosen.values(), *(shop.forge.get(iid) for iid in gone)]
+
+    def _judge(self, shop: _Shop, request: MergeRequest) -> Verdict:
+        """One merge request's verdict; its failure does not keep the others from being merged."""
+        self._run.output.step(f"Looking at !{request.iid} {request.title}")
+        try:
+            known = shop.place.settings.environments
+            written = sorted(request.environments & set(known)) or list(self._named)
+            if not written or not self._shall_merge(shop, request, written):
+                return self._left_to_people(request, written)
+            policy = joined([policy_of(known[name]) for name in written])
+            merger = Merger(shop.forge, self._overrides, self._ask.dry_run)
+            return merger.merge(request, policy)
+        except CiGitopsError as error:
+            return Verdict(request, "failed", reason=error.message, error=error)
+
+    def _shall_merge(self, shop: _Shop, request: MergeRequest, written: Sequence[str]) -> bool:
+        """Naming it is asking for it; else the environment's rule says whether `merge` may do it unasked."""
+        if self._ask.numbers or set(written) & set(self._named) or request.armed_sha:
+            return True
+        return all(shop.place.settings.environment(name).merge != "manual" for name in written)
+
+    def _left_to_people(self, request: MergeRequest, written: Sequence[str]) -> Verdict:
+        if not written:
+            return Verdict(request, "refused", reason="it names no environment, so nobody knows its gates")
+        reason = f"merge: manual; name it by --mr {request.iid} or --environment {written[0]}"
+        # It waits for a person, who will not come while this call waits: not one to wait for.
+        return Verdict(request, "manual", (GateState("manual", False, reason),), reason)
+
+    def _chosen(self, shop: _Shop) -> list[MergeRequest]:
+        if self._ask.numbers:
+            return [request for number in dict.fromkeys(self._ask.numbers) for request in self._numbered(shop, number)]
+        open_ones = shop.forge.find(target=shop.place.branch)
+        return [one for one in open_ones if one.environments & set(shop.environments)]
+
+    def _numbered(self, shop: _Shop, number: int) -> list[MergeRequest]:
+        places = {other.place.url for other in self._shops}
+        try:
+            request = shop.forge.get(number)
+        except ForgeError:
+            if len(places) > 1 and shop is not self._shops[-1]:
+                return []
+            raise
+        if len(places) > 1 and not self._named:
+            raise UsageError(
+                f"!{number} may be in any of {', '.join(sorted(places))}.", hint="Say which: --environment ENV."
+            )
+        return [request] if request.target == shop.place.branch else []
+
+
+def _gives_way(way: GiveWay) -> Verdict:
+    reason = f"!{way.earlier.iid} holds {', '.join(way.targets)} too and is merged first"
+    return Verdict(way.later, "waiting", (GateState("order", False, reason),), reason)

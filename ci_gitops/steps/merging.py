@@ -1,0 +1,202 @@
+"""Merging what is ready: gates are evaluated for one head, and exactly that head is merged.
+
+`update --merge` and `merge` are the same few functions. Several processes may run them at once: whoever comes second
+finds it merged.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from ci_gitops.adapters.forges.base import CommitStatus, Forge, MergeCall, MergeOutcome
+from ci_gitops.core.gates import OWN_STATUS, GateFacts, GateRules, GateState, evaluate, strictest, waiting
+from ci_gitops.core.mergerequest_text import code, harmless, merge_message
+from ci_gitops.core.mergerequests import MergeMethod, MergeRequest
+from ci_gitops.errors import CiGitopsError
+from ci_gitops.output import Progress
+from ci_gitops.settings import EnvironmentSettings
+
+Rule = Literal["manual", "when-green", "now"]
+VerdictState = Literal["merged", "already", "ready", "armed", "waiting", "manual", "refused", "failed"]
+_GATES_STATUS = f"{OWN_STATUS}/gates"
+_HEAD_MOVES = 3  # how often a head may move under us before we leave it to the next run
+
+
+@dataclass(frozen=True, slots=True)
+class MergePolicy:
+    """What an environment's settings, read at the head of the target branch, say about merging."""
+
+    rule: Rule = "manual"
+    gates: GateRules = field(default_factory=GateRules)
+    squash: bool | None = None
+    remove_source_branch: bool | None = None
+
+    @property
+    def method(self) -> MergeMethod | None:
+        return None if self.squash is None else ("squash" if self.squash else "merge")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of one merge request. `ready`: it would be merged (dry run). `failed`: see `error`."""
+
+    request: MergeRequest
+    state: VerdictState
+    gates: tuple[GateState, ...] = ()
+    reason: str = ""
+    conflicts: tuple[str, ...] = ()
+    error: CiGitopsError | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether time or somebody else may still bring it to be merged."""
+        return self.state in ("waiting", "armed")
+
+    @property
+    def unmet(self) -> tuple[GateState, ...]:
+        """What it waits for; at least one where it waits."""
+        return waiting(self.gates) or (GateState("merge", False, self.reason),)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long is waited for gates: `seconds` in all (0: not at all), looking again after growing pauses."""
+
+    seconds: float = 0.0
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    progress: Progress = field(default=lambda line: None)
+
+
+def settle(judge: Callable[[], Sequence[Verdict]], patience: Patience) -> Sequence[Verdict]:
+    """Call `judge` until nothing waits any more or patience is at its end; its last answer."""
+    deadline = patience.clock() + patience.seconds
+    pause = 1.0
+    while True:
+        verdicts = judge()
+        open_ones = [verdict for verdict in verdicts if verdict.waits]
+        left = deadline - patience.clock()
+        if not open_ones or left <= 0:
+            return verdicts
+        first = open_ones[0]
+        gate = first.unmet[0]
+        patience.progress(f"Waiting for !{first.request.iid}: {gate.gate}: {gate.reason} ({left:.0f} s left)")
+        patience.sleep(min(pause, left))
+        pause = min(pause * 1.5, 15.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Merger:
+    """How merges are made in this run."""
+
+    forge: Forge
+    overrides: Mapping[str, str] = field(default_factory=dict)  # gate -> reason
+    dry_run: bool = False
+    now: Callable[[], float] = time.time
+
+    def merge(self, request: MergeRequest, policy: MergePolicy) -> Verdict:
+        """Merge it if its gates hold; else say which do not."""
+        verdict = Verdict(request, "waiting")
+        for _ in range(_HEAD_MOVES):
+            request = self.forge.get(request.iid)
+            verdict = self._once(request, policy)
+            if verdict.state != "refused" or self.forge.get(request.iid).head_sha == request.head_sha:
+                return verdict
+        return replace(verdict, state="waiting", reason="its branch keeps moving; the next run looks again")
+
+    def merge_by_rule(self, request: MergeRequest, policy: MergePolicy) -> Verdict:
+        """What an environment's `merge` rule says for a merge request that was just written."""
+        if policy.rule == "manual":
+            return Verdict(request, "waiting", reason="people merge it (merge: manual)")
+        verdict = self.merge(request, policy)
+        if verdict.state != "waiting" or self.dry_run:
+            return verdict
+        if policy.rule == "now":
+            return replace(verdict, state="refused")
+        outcome = self.forge.arm(request.iid, self._call(verdict.request, policy, verdict.gates))
+        state: VerdictState = "armed" if outcome.state == "armed" else _STATES[outcome.state]
+        return Verdict(outcome.request, state, verdict.gates, outcome.reason)
+
+    def _once(self, request: MergeRequest, policy: MergePolicy) -> Verdict:
+        if request.state != "open":
+            state: VerdictState = "already" if request.state == "merged" else "refused"
+            return Verdict(request, state, reason=f"it is {request.state}")
+        if request.draft:
+            return Verdict(request, "waiting", (GateState("draft", False, "it is a draft"),), "it is a draft")
+        gates = self.gates(request, policy)
+        if unmet := waiting(gates):
+            return Verdict(request, "waiting", gates, "; ".join(f"{gate.gate}: {gate.reason}" for gate in unmet))
+        if self.dry_run:
+            return Verdict(request, "ready", gates)
+        outcome = self._merge(request, policy, gates)
+        return Verdict(outcome.request, _STATES[outcome.state], gates, outcome.reason, outcome.conflicts)
+
+    def gates(self, request: MergeRequest, policy: MergePolicy) -> tuple[GateState, ...]:
+        """Each gate with its state, for the head that `request` has."""
+        approvals = self.forge.approvals(request.iid)
+        facts = GateFacts(request.head_sha, approvals, self.forge.checks(request.head_sha), int(self.now()))
+        return evaluate(policy.gates, facts, self.overrides)
+
+    def _merge(self, request: MergeRequest, policy: MergePolicy, gates: Sequence[GateState]) -> MergeOutcome:
+        overridden = [gate for gate in gates if gate.overridden]
+        if overridden:
+            lines = [f"- {code(gate.gate)}: {harmless(gate.reason)}" for gate in overridden]
+            who = self.forge.whoami()
+            self.forge.comment(request.iid, "override", "\n".join([f"Gates overridden by {code(who.login)}:", *lines]))
+        # Where the forge itself demands our status, the merge is refused without it.
+        told = ", ".join(gate.gate for gate in gates)
+        self.forge.set_status(
+            request.head_sha, CommitStatus(_GATES_STATUS, "success", f"passed: {told}"), ref=request.source
+        )
+        return self.forge.merge(request.iid, self._call(request, policy, gates))
+
+    def _call(self, request: MergeRequest, policy: MergePolicy, gates: Sequence[GateState]) -> MergeCall:
+        notes = [f"Ci-Gitops-Override: {gate.gate} {_line(gate.reason)}" for gate in gates if gate.overridden]
+        message = merge_message(request.title, request.source, request.target, f"!{request.iid}", request.block, notes)
+        return MergeCall(request.head_sha, policy.method, message, policy.remove_source_branch)
+
+
+_STATES: Mapping[str, VerdictState] = {
+    "merged": "merged",
+    "armed": "armed",
+    "waiting": "waiting",
+    "blocked": "refused",
+}
+
+
+def policy_of(environment: EnvironmentSettings, rule: Rule | None = None) -> MergePolicy:
+    """The policy of one environment; `rule` is what the command line says instead."""
+    gates = environment.gates
+    unknown = {
+        "healthy": gates.healthy,
+        "soak": gates.soak,
+        "statuses": gates.statuses,
+        "http": gates.http,
+        "freeze": gates.freeze,
+        "windows": gates.windows,
+    }
+    return MergePolicy(
+        rule or environment.merge,
+        GateRules(gates.approvals, environment.ci, tuple(name for name, given in unknown.items() if given)),
+        environment.squash,
+        environment.remove_source_branch,
+    )
+
+
+def joined(policies: Iterable[MergePolicy]) -> MergePolicy:
+    """The policy for a merge request that writes to several environments: all of them must agree."""
+    given = list(policies)
+    order: tuple[Rule, ...] = ("now", "when-green", "manual")
+    return MergePolicy(
+        max((one.rule for one in given), key=order.index, default="manual"),
+        strictest([one.gates for one in given]),
+        next((one.squash for one in given if one.squash is not None), None),
+        next((one.remove_source_branch for one in given if one.remove_source_branch is not None), None),
+    )
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
