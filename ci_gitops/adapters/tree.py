@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,20 +12,31 @@ from ci_gitops.errors import GitError
 
 
 @contextmanager
-def laid_out(repository: Repository, revision: str, changed: Mapping[str, bytes] | None = None) -> Iterator[Path]:
-    """A folder with every file of `revision`, those of `changed` in its place; gone at the end.
+def laid_out(
+    repository: Repository,
+    revision: str,
+    changed: Mapping[str, bytes] | None = None,
+    *,
+    below: Sequence[str] | None = None,
+) -> Iterator[Path]:
+    """A folder with every file of `revision` (or those `below` some folders), `changed` in its place; gone at the end.
 
     Symbolic links are written as the file that they lead to inside the tree; links out of it, and submodules,
     are left out. The folder is no repository.
     """
     with tempfile.TemporaryDirectory(prefix="ci-gitops-tree-") as name:
         folder = Path(name).resolve()
-        contents = repository.read(revision, repository.paths(revision))
+        paths = [path for path in repository.paths(revision) if below is None or _is_below(path, below)]
+        contents = repository.read(revision, paths)
         for path, content in {**contents, **(changed or {})}.items():
             file = folder / _inside(path)
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(content)
         yield folder
+
+
+def _is_below(path: str, folders: Sequence[str]) -> bool:
+    return any(folder in (".", path) or path.startswith(f"{folder}/") for folder in folders)
 
 
 def _inside(path: str) -> str:

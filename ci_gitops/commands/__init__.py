@@ -15,6 +15,5 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("init", "Write a first .ci-gitops.yaml for this repository."),
     "config": ("config", "Show or check the configuration, or print its schema."),
     "merge": ("merge", "Merge our merge requests whose gates hold."),
-    "completion": ("completion", "Print the script that completes commands, options and names in a shell."),
     "exit-codes": ("exit_codes", "List the exit codes and what each one means."),
 }

@@ -90,7 +90,9 @@ def _headline(written: Written) -> str:
 
 def leave_dotenv(path: Path, written: Written) -> None:
     """`CI_GITOPS_COMMIT` and `CI_GITOPS_MERGE_REQUEST` for later jobs, by GitLab's rules for such reports."""
-    variables = {"CI_GITOPS_COMMIT": written.revision}
+    # An open merge request's commit is nobody's to deploy yet.
+    landed = written.merge_request is None or written.outcome == "merged"
+    variables = {"CI_GITOPS_COMMIT": written.revision} if landed else {}
     if written.merge_request is not None:
         variables["CI_GITOPS_MERGE_REQUEST"] = str(written.merge_request.iid)
     handover.write_dotenv(path, variables)

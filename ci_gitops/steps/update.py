@@ -15,12 +15,18 @@ from ci_gitops.results import Result
 from ci_gitops.run import Run
 from ci_gitops.settings import EnvironmentSettings
 from ci_gitops.steps import people
+from ci_gitops.steps.check import check_plan
+from ci_gitops.steps.forge import forge_for
 from ci_gitops.steps.images import wanted_images
+from ci_gitops.steps.merge_request import RequestWriter
+from ci_gitops.steps.merging import Patience, Rule, policy_of
+from ci_gitops.steps.pin import pinned
 from ci_gitops.steps.report import leave_dotenv, update_result
 from ci_gitops.steps.workplace import Reach, Workplace, Workplaces
 from ci_gitops.steps.write import RACE_SECONDS, Hand, Written, push_write
 
 _TROUBLE = 100.0  # seconds
+_WAIT = 600.0  # seconds that --wait waits where --timeout says nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +46,7 @@ class UpdateCall:
     repo: str | None = None
     branch: str | None = None
     write: str | None = None
-    merge: str | None = None
+    merge: Rule | None = None
     wait: str = "none"
     timeout: float | None = None
     message: str | None = None
@@ -65,6 +71,13 @@ class Job:
 def update(run: Run, call: UpdateCall) -> Result:
     """Do all writes of one call and tell of them in one result."""
     intent = wanted(run, call)
+    if call.wait == "deployed":
+        raise UsageError(
+            "--wait deployed needs the records of a Deploy Operator, which `update` cannot read yet.",
+            hint="Wait for the merge with --wait merged, and for the deployment with `ci-gitops verify` afterwards.",
+        )
+    if call.pin:
+        intent = pinned(run, intent, call.ca_file)
     reach = Reach(call.repo, call.branch, call.ca_file, call.token_file, call.timeout or _TROUBLE)
     with Workplaces(run, reach) as places:
         jobs = jobs_of(places, call)
@@ -97,6 +110,7 @@ def hand_of(run: Run, call: UpdateCall) -> Hand:
         subject=call.message,
         force=call.force,
         dry_run=call.dry_run,
+        check=(lambda place, plan: check_plan(run, place, plan)) if call.check else None,
         now=datetime.now(UTC).isoformat(timespec="seconds"),
         timeout=call.timeout or RACE_SECONDS,
     )
@@ -160,7 +174,7 @@ def write_all(places: Workplaces, jobs: Sequence[Job], intent: Intent, hand: Han
     failures: list[CiGitopsError] = []
     for job in jobs:
         try:
-            written.append(_write(places, job, intent, hand, call))
+            written.extend(_write(places, job, intent, hand, call))
         except CiGitopsError as error:
             if len(jobs) == 1:
                 raise
@@ -184,6 +198,11 @@ def _rank(error: CiGitopsError) -> int:
     return order.index(error.exit_code)
 
 
-def _write(places: Workplaces, job: Job, intent: Intent, hand: Hand, call: UpdateCall) -> Written:
-    subject = job.environment.commit.subject
-    return push_write(places, job.place, job.targets, intent, hand, subject)
+def _write(places: Workplaces, job: Job, intent: Intent, hand: Hand, call: UpdateCall) -> list[Written]:
+    if job.rule == "push":
+        return [push_write(places, job.place, job.targets, intent, hand, job.environment.commit.subject)]
+    forge = forge_for(places.run, job.place.repository, call.forge)
+    policy = policy_of(job.environment, call.merge)
+    patience = Patience(call.timeout or _WAIT if call.wait == "merged" else 0.0, progress=places.run.output.step)
+    writer = RequestWriter(places, forge, job.environment, policy, patience, hand)
+    return writer.write(job.place, job.targets, intent)

@@ -20,12 +20,21 @@ def shallow_roots(folder: PrivateFolder) -> frozenset[str]:
 
 
 def log(
-    runner: Runner, folder: PrivateFolder, revision: str, limit: int, paths: Sequence[str] | None
+    runner: Runner,
+    folder: PrivateFolder,
+    revision: str,
+    limit: int,
+    paths: Sequence[str] | None,
+    without: str | None = None,
 ) -> list[CommitInfo]:
-    """The newest commits of `revision`, newest first."""
+    """The newest commits of `revision`, newest first; not those that `without` holds."""
     words = ["log", "-z", f"--format=tformat:{_FORMAT}", f"--max-count={limit}", "--encoding=UTF-8", "--end-of-options"]
     pathspecs = [f":(top,literal){path}" for path in paths or ()]
-    fields = runner.local(*words, revision, "--", *pathspecs).stdout.decode("utf-8", "replace").split("\0")
+    fields = (
+        runner.local(*words, revision, *([f"^{without}"] if without else []), "--", *pathspecs)
+        .stdout.decode("utf-8", "replace")
+        .split("\0")
+    )
     roots = shallow_roots(folder)
     return [_commit(fields[at : at + 6], roots) for at in range(0, len(fields) - 5, 6)]
 

@@ -29,6 +29,7 @@ from ci_gitops.core.text import did_you_mean
 from ci_gitops.errors import GitError, RefusedError
 
 _STEPS = (50, 450, 4_500)  # how many commits more are fetched to find where two histories meet
+_MOST_COMMITS = 1_000  # of a branch of ours that are looked at
 _LINKS = 16  # how many links in a row are followed
 
 
@@ -267,6 +268,11 @@ class Repository:
     def log(self, revision: str, limit: int, paths: Sequence[str] | None = None) -> list[CommitInfo]:
         """The newest `limit` commits of the history that is here; `shallow` marks where it ends too early."""
         return history.log(self._runner, self._folder, self._checked(revision), limit, paths)
+
+    def only_in(self, head: str, base: str) -> list[CommitInfo]:
+        """The commits of `head` that `base` does not hold, newest first; history is fetched as far as that takes."""
+        self._with_merge_base(base, head)
+        return history.log(self._runner, self._folder, self._checked(head), _MOST_COMMITS, None, without=base)
 
     def deepen(self, branch: str, count: int) -> bool:
         """Bring up to `count` older commits of a fetched branch here, without their files; False where none came."""

@@ -1,0 +1,295 @@
+"""Writing by merge request: at most one open for each target, updated in place, never over a person's work.
+
+State is the branch and the description, nothing else: a run that was killed anywhere is completed by the next one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ci_gitops.adapters.forges.base import Forge, NewMergeRequest
+from ci_gitops.adapters.git import CommitInfo, RefUpdate
+from ci_gitops.core.gates import GateState
+from ci_gitops.core.mergerequest_text import Block, Move, put_block, title_for
+from ci_gitops.core.mergerequests import (
+    Action,
+    GiveWay,
+    MergeRequest,
+    Open,
+    Update,
+    Wait,
+    Wanted,
+    overlaps,
+    person_commit,
+    plan_merge_requests,
+)
+from ci_gitops.core.replay import plan_chain, replay_intents
+from ci_gitops.core.trailers import Trailers, merged_trailers, parse_trailers
+from ci_gitops.core.updates import Intent, Plan, TargetFiles
+from ci_gitops.errors import RefusedError, TemporaryError
+from ci_gitops.settings import EnvironmentSettings
+from ci_gitops.steps.merging import MergePolicy, Merger, Patience, Verdict, VerdictState, settle
+from ci_gitops.steps.workplace import RepositoryTree, Workplace, Workplaces
+from ci_gitops.steps.write import Hand, Written, attempts, commit_plan, current_plan
+
+
+@dataclass(frozen=True, slots=True)
+class RequestWriter:
+    """One environment's merge requests onto one branch."""
+
+    places: Workplaces
+    forge: Forge
+    environment: EnvironmentSettings
+    policy: MergePolicy
+    patience: Patience
+    hand: Hand
+
+    def write(self, place: Workplace, targets: Sequence[TargetFiles], intent: Intent) -> list[Written]:
+        """Bring `intent` into merge requests onto the branch of `place`, and merge them as the rule says."""
+        for attempt in attempts(self.hand, self.places.run.output, place.branch):
+            if attempt > 1:
+                place = self.places.refreshed(place)
+            done = self._try(place, targets, intent, attempt)
+            if done is not None:
+                return [self._merged(written) for written in done]
+        raise AssertionError("attempts end by an error")  # pragma: no cover
+
+    def _try(
+        self, place: Workplace, targets: Sequence[TargetFiles], intent: Intent, attempt: int
+    ) -> list[Written] | None:
+        """One round on what is true now; None where another process was faster."""
+        plan, notes = current_plan(place, targets, intent, self.hand)
+        requests = self.forge.find(target=place.branch)
+        ways = overlaps(requests)
+        if ways and not self.hand.dry_run:
+            if not all(self._give_way(place, way) for way in ways):
+                return None
+            requests = self.forge.find(target=place.branch)
+        held = {target for one in requests for target in one.targets}
+        moved = {f"{target.environment}/{target.app}" for target in plan.moved_targets}
+        concerned = {f"{target.environment}/{target.app}": target.app for target in plan.targets}
+        apps = tuple(app for name, app in concerned.items() if name in moved or name in held)
+        unchanged = self._written(place, "unchanged", plan=plan, attempts=attempt, notes=notes)
+        if not apps:
+            return [unchanged]
+        groups = {name: app.group for name, app in place.settings.apps.items() if app.group}
+        wanted = Wanted(self.environment.name, place.branch, apps, groups, self.environment.supersede)
+        done: list[Written] = []
+        for action in plan_merge_requests(requests, [wanted]):
+            chosen = [files for files in targets if files.target.app in action.apps]
+            written = self._act(place, action, chosen, intent)
+            if written is None:
+                return None
+            done.append(replace(written, attempts=attempt, notes=(*notes, *written.notes)))
+        return done
+
+    def _act(self, place: Workplace, action: Action, targets: Sequence[TargetFiles], intent: Intent) -> Written | None:
+        if isinstance(action, Wait):
+            return self._written(place, "waiting", merge_request=action.request, notes=(action.reason,))
+        if isinstance(action, Open):
+            return self._open(place, action, targets, intent)
+        return self._update(place, action, targets, intent)
+
+    def _open(self, place: Workplace, action: Open, targets: Sequence[TargetFiles], intent: Intent) -> Written | None:
+        plan, notes = current_plan(place, targets, intent, self.hand)
+        if not plan.changed:
+            return self._written(place, "unchanged", plan=plan, notes=notes)
+        if self.hand.check:
+            self.hand.check(place, plan)
+        if self.hand.dry_run:
+            return self._written(place, "planned", plan=plan, notes=notes)
+        commit = self._push_new(place, action.branch, plan)
+        if commit is None:
+            return None
+        block = Block().updated(self._trailers(plan))
+        environment = self.environment
+        request = self.forge.open(
+            NewMergeRequest(
+                source=action.branch,
+                target=place.branch,
+                title=title_for(environment.name, block.moves),
+                description=put_block("", block, limit=self.forge.description_limit),
+                labels=environment.labels,
+                reviewers=environment.reviewers,
+                assignees=environment.assignees,
+                squash=environment.squash,
+                remove_source_branch=environment.remove_source_branch,
+            )
+        )
+        return self._written(place, "opened", commit=commit, merge_request=request, plan=plan, notes=notes)
+
+    def _push_new(self, place: Workplace, branch: str, plan: Plan) -> str | None:
+        """Push a branch that no open merge request has: it may be left over from one that was closed or cut off."""
+        repository = place.repository
+        ref = f"refs/heads/{branch}"
+        left = repository.remote_refs(ref).get(ref, "")
+        if left:
+            repository.fetch(branch)
+            own = repository.only_in(left, place.revision)
+            self._no_person(own, branch)
+            if self._same(place, left, own, plan):
+                return left
+        commit = commit_plan(place, plan, self.hand, self.environment.commit.subject)
+        pushed = repository.push([RefUpdate(ref, commit, left)])
+        return commit if pushed.landed else None
+
+    def _same(self, place: Workplace, left: str, own: Sequence[CommitInfo], plan: Plan) -> bool:
+        """Is the left-over branch exactly what would be pushed? Then a run was cut off before it could say so."""
+        if len(own) != 1 or own[0].parents != (place.revision,):
+            return False
+        there = RepositoryTree(place.repository, left).read([edit.path for edit in plan.edits])
+        return all(there.get(edit.path) == edit.new for edit in plan.edits)
+
+    def _update(
+        self, place: Workplace, action: Update, targets: Sequence[TargetFiles], intent: Intent
+    ) -> Written | None:
+        request = action.request
+        head = place.repository.fetch(request.source)
+        own = place.repository.only_in(head, place.revision)
+        self._no_person(own, request.source)
+        on_branch = replace(place, revision=head, tree=RepositoryTree(place.repository, head))
+        plan, notes = current_plan(on_branch, targets, intent, self.hand)
+        commit: str | None = None
+        if plan.changed or self._conflicts(place, head):
+            if self.hand.check:
+                self.hand.check(on_branch, plan)
+            if self.hand.dry_run:
+                return self._written(place, "planned", merge_request=request, plan=plan, notes=notes)
+            rebased = own and own[-1].parents[:1] != (place.revision,)
+            if rebased:
+                plan = self._replayed(place, own, targets, intent)
+                on_branch = place
+            commit = commit_plan(on_branch, plan, self.hand, self.environment.commit.subject)
+            if not place.repository.push([RefUpdate(f"refs/heads/{request.source}", commit, head)]).landed:
+                return None
+            own = place.repository.only_in(commit, place.revision)
+        if not self.hand.dry_run:
+            request = self._described(request, own)
+        outcome = "updated" if commit else "unchanged"
+        return self._written(place, outcome, commit=commit, merge_request=request, plan=plan, notes=notes)
+
+    def _conflicts(self, place: Workplace, head: str) -> bool:
+        person = self.hand.author
+        return place.repository.merge(place.revision, head, "", author=person, committer=person).sha is None
+
+    def _replayed(
+        self, place: Workplace, own: Sequence[CommitInfo], targets: Sequence[TargetFiles], intent: Intent
+    ) -> Plan:
+        """All that the branch holds, and this intent, on top of the target branch's head."""
+        moves = merged_trailers(commit.message for commit in reversed(own))
+        steps = [(self._files(place, app), each) for app, each in replay_intents(moves)]
+        return plan_chain([*steps, (targets, intent)], place.tree, self.hand.now)
+
+    def _files(self, place: Workplace, app: str) -> tuple[TargetFiles, ...]:
+        from ci_gitops.steps.update import targets_of
+
+        return targets_of(place, self.environment.name, [app]) if app in place.settings.apps else ()
+
+    def _described(self, request: MergeRequest, own: Sequence[CommitInfo]) -> MergeRequest:
+        """Keep title and block in step with the branch's commits; people's text and labels stay."""
+        block = Block()
+        for commit in reversed(own):
+            block = block.updated(parse_trailers(commit.message))
+        description = put_block(request.description, block, limit=self.forge.description_limit)
+        title = _title(request, self.environment.name, block.moves)
+        missing = [label for label in self.environment.labels if label not in request.labels]
+        if (description, title) == (request.description, request.title) and not missing:
+            return request
+        return self.forge.update(request.iid, title=title, description=description, add_labels=missing)
+
+    def _give_way(self, place: Workplace, way: GiveWay) -> bool:
+        """Move the edits of a merge request that overlaps an earlier one to that; False to look again."""
+        block = way.later.block
+        if block is None:
+            return True
+        head = place.repository.fetch(way.earlier.source)
+        self._no_person(place.repository.only_in(head, place.revision), way.earlier.source)
+        on_branch = replace(place, revision=head, tree=RepositoryTree(place.repository, head))
+        theirs = block.without(block.targets - set(way.targets))
+        plan = self._plan_of(theirs, on_branch)
+        if plan.changed:
+            commit = commit_plan(on_branch, plan, self.hand, self.environment.commit.subject)
+            pushed = place.repository.push([RefUpdate(f"refs/heads/{way.earlier.source}", commit, head)])
+            if not pushed.landed:
+                return False
+            self._described(way.earlier, place.repository.only_in(commit, place.revision))
+        if way.remains:
+            return self._keep(place, way.later, block.without(way.targets))
+        self.forge.close(way.later.iid, superseded_by=way.earlier.iid)
+        return True
+
+    def _keep(self, place: Workplace, request: MergeRequest, rest: Block) -> bool:
+        """Make the branch of `request` anew, with the moves of `rest` only; False to look again."""
+        head = place.repository.fetch(request.source)
+        self._no_person(place.repository.only_in(head, place.revision), request.source)
+        commit = commit_plan(place, self._plan_of(rest, place), self.hand, self.environment.commit.subject)
+        if not place.repository.push([RefUpdate(f"refs/heads/{request.source}", commit, head)]).landed:
+            return False
+        self._described(request, place.repository.only_in(commit, place.revision))
+        return True
+
+    def _plan_of(self, block: Block, place: Workplace) -> Plan:
+        intents = [each for trailers in block.commits for each in replay_intents(trailers)]
+        return plan_chain([(self._files(place, app), intent) for app, intent in intents], place.tree, self.hand.now)
+
+    def _no_person(self, own: Sequence[CommitInfo], branch: str) -> None:
+        theirs = person_commit(own)
+        if theirs is None:
+            return
+        raise RefusedError(
+            f"The branch {branch} holds the commit {theirs.sha[:12]} of {theirs.author}, which is not ours;"
+            " it is not written over.",
+            hint="Merge or close that merge request first, then run this again.",
+        )
+
+    def _merged(self, written: Written) -> Written:
+        """Merge what was written by the environment's rule, and wait for that where it was asked for."""
+        request = written.merge_request
+        if request is None or written.outcome in ("planned", "waiting"):
+            return written
+        merger = Merger(self.forge)
+        verdict = merger.merge_by_rule(request, self.policy)
+        if self.patience.seconds and verdict.state not in ("merged", "already", "refused"):
+            verdict = settle(lambda: [self._look(merger, request)], self.patience)[0]
+        if verdict.state in ("merged", "already"):
+            landed = verdict.request.merge_sha or written.revision
+            return replace(written, outcome="merged", merge_request=verdict.request, revision=landed)
+        if verdict.state == "refused":
+            raise RefusedError(
+                f"!{request.iid} is open and was not merged: {verdict.reason}.",
+                hint=f"`ci-gitops merge --mr {request.iid}` tries again.",
+            )
+        if self.patience.seconds:
+            raise TemporaryError(
+                f"!{request.iid} is not merged at the deadline: {verdict.reason}.",
+                hint="Run the same command again, or give it more time with --timeout.",
+            )
+        notes = (*written.notes, verdict.reason) if verdict.reason and self.policy.rule != "manual" else written.notes
+        outcome = "armed" if verdict.state == "armed" else written.outcome
+        return replace(written, outcome=outcome, merge_request=verdict.request, notes=notes)
+
+    def _look(self, merger: Merger, request: MergeRequest) -> Verdict:
+        """What became of it by now; where people merge, that they have."""
+        if self.policy.rule != "manual":
+            return merger.merge(request, self.policy)
+        current = self.forge.get(request.iid)
+        if current.state == "open":
+            reason = "people merge it (merge: manual)"
+            return Verdict(current, "waiting", (GateState("manual", False, reason),), reason)
+        state: VerdictState = "merged" if current.state == "merged" else "refused"
+        return Verdict(current, state, reason=f"it is {current.state}")
+
+    def _trailers(self, plan: Plan) -> Trailers:
+        return Trailers(plan.images, plan.values, self.hand.source, self.hand.actor)
+
+    def _written(self, place: Workplace, outcome: str, **fields: object) -> Written:
+        done = Written(place.url, place.branch, (self.environment.name,), outcome, place.revision)
+        return replace(done, **fields)  # type: ignore[arg-type]
+
+
+def _title(request: MergeRequest, environment: str, moves: Sequence[Move]) -> str:
+    """Our title follows the moves; one that a person wrote stays."""
+    block = request.block
+    ours = block is not None and request.title == title_for(environment, block.moves)
+    return title_for(environment, moves) if ours else request.title
