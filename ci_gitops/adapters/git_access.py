@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 from ci_gitops import masking
-from ci_gitops.adapters.git.records import GitAccess
+from ci_gitops.adapters.git.records import GitAccess, SigningKey
 from ci_gitops.adapters.git.runner import kept_variables
 from ci_gitops.adapters.git.ssh import known_hosts_text, mended_key
 from ci_gitops.core.git_urls import GitUrl, parse_git_url
@@ -16,6 +17,7 @@ from ci_gitops.errors import UsageError
 #: Where a certificate authority is named, most special first.
 CA_VARIABLES = ("CI_SERVER_TLS_CA_FILE", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "GIT_SSL_CAINFO")
 _KEY_VARIABLE = "GITLAB_ID_RSA"
+_SIGNING = "CI_GITOPS_SIGNING_KEY"
 
 
 def access_for(
@@ -50,6 +52,20 @@ def access_for(
 def certificate_file(environ: Mapping[str, str]) -> Path | None:
     """The certificate authorities that the environment names for everything: git, forge and registry."""
     return next((Path(environ[name]) for name in CA_VARIABLES if environ.get(name)), None)
+
+
+def signing_key(kind: Literal["gpg", "ssh"], environ: Mapping[str, str]) -> SigningKey:
+    """The private key in CI_GITOPS_SIGNING_KEY (its text, or a file's path), for `Repository.commit`."""
+    value = environ.get(_SIGNING)
+    if not value:
+        raise UsageError(f"Commits are to be signed and {_SIGNING} is not set.", hint="Set it to a private key.")
+    text = mended_key(_text_or_file(value, _SIGNING), _SIGNING)
+    passphrase = environ.get("CI_GITOPS_SIGNING_PASSPHRASE") or None
+    masking.register(text)
+    masking.register(passphrase)
+    if ("PGP" in text.split("\n", 1)[0]) != (kind == "gpg"):
+        raise UsageError(f"{_SIGNING} holds no {kind.upper()} key.", hint="Use the other kind for --sign.")
+    return SigningKey(kind, text, _SIGNING, passphrase)
 
 
 def environment_variable(environment: str) -> str:

@@ -56,7 +56,8 @@ _WORDINGS: dict[Trouble, str] = {
         r"Empty reply|early EOF|hung up unexpectedly|RPC failed|No route to host|Network is unreachable|"
         r"Recv failure|Send failure|gnutls_handshake|TLS connection was non-properly terminated|transfer closed|"
         r"unexpected disconnect|kex_exchange|Name or service not known|Temporary failure in name resolution|"
-        r"unexpectedly said|expected flush after|API is not accessible|Internal API"
+        r"unexpectedly said|expected flush after|API is not accessible|Internal API|unable to handle this request|"
+        r"exchange_identification"
     ),
 }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 
 from ci_gitops.adapters.git.records import EXECUTABLE, REGULAR, SYMLINK, Entry, Person
@@ -71,12 +70,12 @@ def make_commit(
     *,
     author: Person,
     committer: Person,
+    when: int,
 ) -> tuple[str, str]:
     """One commit on `parents` with the tree of `base`, `files` put in or (None) taken out; its id and its tree's.
 
     One process: fast-import writes the contents, the trees and the commit.
     """
-    when = int(time.time())
     stream = [
         b"feature done\ncommit refs/work/commit\nmark :1\n",
         _person("author", author, when),
@@ -115,14 +114,19 @@ def _data(contents: bytes) -> bytes:
 
 
 def _person(role: str, person: Person, when: int) -> bytes:
-    name, email = (" ".join(_plain(text).split()) for text in (person.name, person.email))
-    if not name or not email:
-        raise GitError(f"The {role} of the commit needs a name and an address; there is only {str(person)!r}.")
+    name, email = clean_person(role, person)
     return f"{role} {name} <{email}> {when} +0000\n".encode("utf-8", "replace")
 
 
+def clean_person(role: str, person: Person) -> tuple[str, str]:
+    """Name and address without what would end them inside the commit."""
+    name, email = (" ".join(_plain(text).split()) for text in (person.name, person.email))
+    if not name or not email:
+        raise GitError(f"The {role} of the commit needs a name and an address; there is only {str(person)!r}.")
+    return name, email
+
+
 def _plain(text: str) -> str:
-    # What would end the name or the address inside the commit.
     return "".join(" " if letter in "<>\n\r\0" else letter for letter in text)
 
 

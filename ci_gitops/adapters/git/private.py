@@ -121,8 +121,9 @@ def _remote_settings(folder: PrivateFolder, url: GitUrl, access: GitAccess, ca_f
             ("http.lowSpeedLimit", "1"),
             ("http.lowSpeedTime", str(_QUIET)),
         ]
-        if access.user:
-            settings.append(("credential.username", access.user))
+        if access.user and access.token:
+            # Git from 2.46 then sends the password at once, and saves a round trip and a failed login.
+            settings += [("credential.username", access.user), ("http.proactiveAuth", "basic")]
     if ca_file:
         settings.append(("http.sslCAInfo", str(ca_file)))
     if not url.remote:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 REGULAR, EXECUTABLE, SYMLINK, SUBMODULE, TREE = "100644", "100755", "120000", "160000", "040000"
 
@@ -74,8 +75,9 @@ class Merged:
 class SigningKey:
     """How commits are signed: by a GPG or SSH private key (its text)."""
 
-    kind: str  # gpg, ssh
+    kind: Literal["gpg", "ssh"]
     text: str = field(repr=False)
+    source: str = "CI_GITOPS_SIGNING_KEY"
     passphrase: str | None = field(default=None, repr=False)
 
 

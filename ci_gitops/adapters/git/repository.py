@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from ci_gitops.adapters.git import history, objects
 from ci_gitops.adapters.git.failures import Failures
@@ -19,6 +19,7 @@ from ci_gitops.adapters.git.records import (
     Person,
     PushOutcome,
     RefUpdate,
+    SigningKey,
 )
 from ci_gitops.adapters.git.runner import Runner
 from ci_gitops.adapters.git.transfer import Transfer, ref_of
@@ -27,6 +28,9 @@ from ci_gitops.core.git_refs import full_ref, is_object_id, shared_ref
 from ci_gitops.core.git_urls import GitUrl, parse_git_url
 from ci_gitops.core.text import did_you_mean
 from ci_gitops.errors import GitError, RefusedError
+
+if TYPE_CHECKING:
+    from ci_gitops.adapters.git.signing import Signer
 
 _STEPS = (50, 450, 4_500)  # how many commits more are fetched to find where two histories meet
 _MOST_COMMITS = 1_000  # of a branch of ours that are looked at
@@ -52,6 +56,7 @@ class Repository:
         self._runner = Runner(self._folder, url, access, timeout=timeout, trace=trace)
         self._transfer = Transfer(self._runner, self._folder, Failures(url, access), wait)
         self._trees: dict[str, dict[str, Entry]] = {}
+        self._signer: Signer | None = None
         self._heads: dict[str, str] = {}  # what was fetched last, by ref
 
     @classmethod
@@ -79,7 +84,11 @@ class Repository:
         self.close()
 
     def close(self) -> None:
-        self._folder.close()
+        try:
+            if self._signer:
+                self._signer.close()
+        finally:
+            self._folder.close()
 
     # What the server has
 
@@ -198,17 +207,31 @@ class Repository:
         author: Person,
         committer: Person,
         base: str | None = None,
+        sign: SigningKey | None = None,
     ) -> str:
         """A new commit here (not yet on the server): the tree of `base` (default: the first parent) with
         `files` replaced or, where None, taken out. A file keeps its mode; a symbolic link is not written through.
         """
         base = base or (parents[0] if parents else None)
-        tree = self._tree(base) if base else {}
-        sha, _ = objects.make_commit(
-            self._runner, tree, base, [self._checked(parent) for parent in parents], files, message,
-            author=author, committer=committer,
-        )  # fmt: skip
-        return sha
+        tree = self._tree(base) if base and files else {}
+        checked = [self._checked(parent) for parent in parents]
+        when = int(time.time())
+        sha, made = objects.make_commit(
+            self._runner, tree, base, checked, files, message, author=author, committer=committer, when=when
+        )
+        if sign is None:
+            return sha
+        signer = self._signer_for(sign)
+        return signer.sign(made, checked, message, author=author, committer=committer, when=when)
+
+    def _signer_for(self, key: SigningKey) -> Signer:
+        from ci_gitops.adapters.git.signing import Signer
+
+        if self._signer is None:
+            self._signer = Signer(self._runner, self._folder, key, self._runner.local_environment)
+        if self._signer.key != key:
+            raise GitError("One repository signs with one key only.")
+        return self._signer
 
     def push(self, updates: Sequence[RefUpdate], *, options: Sequence[str] = ()) -> PushOutcome:
         """Move refs on the server, all or none.
@@ -241,6 +264,7 @@ class Repository:
         author: Person,
         committer: Person,
         squash: bool = False,
+        sign: SigningKey | None = None,
     ) -> Merged:
         """Git's merge of two commits as a new commit on `ours` (with `squash`: with that parent alone).
 
@@ -253,7 +277,7 @@ class Repository:
         if conflicts:
             return Merged(None, conflicts)
         parents = [ours] if squash else [ours, theirs]
-        return Merged(self.commit(parents, {}, message, author=author, committer=committer, base=tree))
+        return Merged(self.commit(parents, {}, message, author=author, committer=committer, base=tree, sign=sign))
 
     def _with_merge_base(self, ours: str, theirs: str) -> None:
         for count in _STEPS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import shlex
 from collections.abc import Mapping
 
@@ -27,9 +28,9 @@ _SILENCE = 20  # seconds without an answer after which the server counts as away
 
 
 def mended_key(text: str, source: str) -> str:
-    """A private key as ssh wants it: line feeds only, one at the end, nothing before its first line."""
-    lines = [line.strip() for line in text.replace("\r", "\n").split("\n") if line.strip()]
-    if not lines or not lines[0].startswith("-----BEGIN") or not lines[-1].startswith("-----END"):
+    """A private key as ssh and gpg want it: line feeds only, one at the end, nothing around it."""
+    lines = [line.strip() for line in re.split(r"\r\n|\r|\n", text.strip())]
+    if not lines[0].startswith("-----BEGIN") or not lines[-1].startswith("-----END"):
         raise UsageError(
             f"{source} holds no private key.",
             hint="It begins with '-----BEGIN' and ends with '-----END …-----'; a public key (.pub) is not enough.",

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ci_gitops.adapters.git import Person, RefUpdate, Repository
+from ci_gitops.adapters.git_access import access_for, signing_key
+from ci_gitops.errors import GitError, UsageError
+from tests.rig.git_server import BareRepositories
+from tests.rig.parts import program
+from tests.rig.ssh_server import make_key
+
+ME = Person("Ann Author", "ann@example.com")
+PASSPHRASE = "open sesame, please"
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> BareRepositories:
+    repositories = BareRepositories(tmp_path)
+    repositories.create("config", {"README.md": b"# Config\n"})
+    return repositories
+
+
+def signed(bare: BareRepositories, kind: str, environ: dict[str, str]) -> str:
+    """A signed commit on main; its id."""
+    key = signing_key(kind, environ)  # type: ignore[arg-type]
+    url = bare.url("config")
+    with Repository.open(url, access_for(url, environ)) as repository:
+        head = repository.fetch("main")
+        new = repository.commit([head], {"a": b"1"}, "One\n\nBody\n", author=ME, committer=ME, sign=key)
+        new = repository.commit([new], {"a": b"2"}, "Two", author=ME, committer=ME, sign=key)
+        assert repository.push([RefUpdate("refs/heads/main", new)]).landed
+    assert bare.messages("config") == ["Two", "One\n\nBody", "First"]
+    return new
+
+
+def verify(bare: BareRepositories, commit: str, *settings: str, **variables: str) -> str:
+    words = ["git", "--git-dir", str(bare.bare("config")), *settings, "verify-commit", "--raw", commit]
+    done = subprocess.run(words, capture_output=True, text=True, env={**os.environ, **variables}, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("passphrase", ["", PASSPHRASE])
+def test_ssh(bare: BareRepositories, tmp_path: Path, passphrase: str) -> None:
+    public = make_key(tmp_path / "key")
+    if passphrase:
+        words = ["ssh-keygen", "-q", "-p", "-P", "", "-N", passphrase, "-f", str(tmp_path / "key")]
+        subprocess.run(words, check=True, capture_output=True)
+    key = (tmp_path / "key").read_text().replace("\n", "\r\n")
+    environ = {"CI_GITOPS_SIGNING_KEY": key, "CI_GITOPS_SIGNING_PASSPHRASE": passphrase}
+    commit = signed(bare, "ssh", environ)
+    (tmp_path / "allowed").write_text(f"ann@example.com {public}\n")
+    said = verify(bare, commit, "-c", f"gpg.ssh.allowedSignersFile={tmp_path}/allowed")
+    assert 'Good "git" signature for ann@example.com' in said
+
+
+class TestGpg:
+    @pytest.fixture
+    def home(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+        program("gpg", "apt-get install gnupg")
+        home = tmp_path_factory.mktemp("g")
+        home.chmod(0o700)
+        yield home
+        subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=True, capture_output=True)
+
+    @pytest.mark.parametrize("passphrase", ["", PASSPHRASE])
+    def test_gpg(self, bare: BareRepositories, tmp_path: Path, home: Path, passphrase: str) -> None:
+        gpg = ["gpg", "--homedir", str(home), "--batch", "--pinentry-mode", "loopback", "--passphrase", passphrase]
+        words = [*gpg, "--quick-generate-key", "Ann Author <ann@example.com>", "ed25519", "sign", "never"]
+        subprocess.run(words, check=True, capture_output=True)
+        key = subprocess.run([*gpg, "--armor", "--export-secret-keys"], check=True, capture_output=True, text=True)
+        (tmp_path / "key.asc").write_text(key.stdout)
+        environ = {
+            "CI_GITOPS_SIGNING_KEY": str(tmp_path / "key.asc"),
+            "CI_GITOPS_SIGNING_PASSPHRASE": passphrase,
+            "PATH": os.environ["PATH"],
+        }
+        before = _agents()
+        commit = signed(bare, "gpg", environ)
+        assert "GOODSIG" in verify(bare, commit, GNUPGHOME=str(home))
+        assert _agents() <= before
+
+    def test_a_wrong_passphrase(self, bare: BareRepositories, home: Path) -> None:
+        gpg = ["gpg", "--homedir", str(home), "--batch", "--pinentry-mode", "loopback", "--passphrase", PASSPHRASE]
+        words = [*gpg, "--quick-generate-key", "Ann Author <ann@example.com>", "ed25519", "sign", "never"]
+        subprocess.run(words, check=True, capture_output=True)
+        key = subprocess.run([*gpg, "--armor", "--export-secret-keys"], check=True, capture_output=True, text=True)
+        with pytest.raises((GitError, UsageError), match="CI_GITOPS_SIGNING_KEY"):
+            signed(bare, "gpg", {"CI_GITOPS_SIGNING_KEY": key.stdout, "CI_GITOPS_SIGNING_PASSPHRASE": "wrong one"})
+
+
+def _agents() -> set[str]:
+    found = set()
+    for command in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if b"gpg-agent" in command.read_bytes():
+                found.add(command.parent.name)
+        except OSError:
+            continue
+    return found
+
+
+def test_keys_that_are_none(tmp_path: Path) -> None:
+    make_key(tmp_path / "key")
+    for kind, environ, told in (
+        ("ssh", {}, "CI_GITOPS_SIGNING_KEY is not set"),
+        ("ssh", {"CI_GITOPS_SIGNING_KEY": "/not/there"}, "neither a text"),
+        ("gpg", {"CI_GITOPS_SIGNING_KEY": str(tmp_path / "key")}, "holds no GPG key"),
+        ("ssh", {"CI_GITOPS_SIGNING_KEY": str(tmp_path / "key.pub")}, "holds no private key"),
+    ):
+        with pytest.raises(UsageError, match=told):
+            signing_key(kind, environ)  # type: ignore[arg-type]
