@@ -92,7 +92,7 @@ def wanted(run: Run, call: UpdateCall) -> Intent:
     nothing_else = not (call.assignments or call.charts)
     images: tuple[ImageArgument, ...] = ()
     if call.images or call.results or nothing_else:
-        images = wanted_images(call.images, call.results, run.environ)
+        images = wanted_images(call.images, [run.cwd / file for file in call.results], run.environ)
     intent = Intent(images, tuple(map(Assignment.parse, call.assignments)), tuple(map(parse_chart, call.charts)))
     if not intent:
         raise UsageError(
