@@ -35,6 +35,7 @@ help:
 
 demo: $(VENV)/.runtime
 	@$(BIN)/ci-gitops demo $(ARGS)
+	@echo 'Here ci-gitops is $(BIN)/ci-gitops.'
 
 test: $(VENV)/.dev parts
 	@$(PYTEST) -n 2 --dist loadgroup --durations 15 $(ARGS)

@@ -8,7 +8,7 @@ import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -85,6 +85,19 @@ def run(
     except OSError as error:
         raise CiGitopsError(f"The program {argv[0]!r} cannot be started: {error.strerror}.") from error
     return supervise(process, argv, stdin=stdin, timeout=timeout, output_limit=output_limit, on_line=on_line)
+
+
+@contextlib.contextmanager
+def background(argv: Sequence[str], *, env: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a server beside us: what it writes goes to `log`, and it is gone at the end."""
+    with log.open("wb") as stream:
+        process = subprocess.Popen(
+            list(argv), env=dict(env), stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, start_new_session=True
+        )
+    try:
+        yield process
+    finally:
+        _end(process)
 
 
 def supervise(

@@ -15,5 +15,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("init", "Write a first .ci-gitops.yaml for this repository."),
     "config": ("config", "Show or check the configuration, or print its schema."),
     "merge": ("merge", "Merge our merge requests whose gates hold."),
+    "demo": ("demo", "Walk the whole road on this machine, with no account."),
     "exit-codes": ("exit_codes", "List the exit codes and what each one means."),
 }

@@ -1,6 +1,7 @@
 """Git: a remote repository read and written as objects, without a work tree."""
 
 from ci_gitops.adapters.git.checkout import Checkout, checkout_origin, configured_person, find_checkout, uncommitted
+from ci_gitops.adapters.git.create import commit_folder, create_bare
 from ci_gitops.adapters.git.records import (
     CommitInfo,
     Entry,
@@ -25,7 +26,9 @@ __all__ = [
     "Repository",
     "SigningKey",
     "checkout_origin",
+    "commit_folder",
     "configured_person",
+    "create_bare",
     "find_checkout",
     "uncommitted",
 ]

@@ -1,0 +1,76 @@
+"""The demo as a newcomer runs it: with everything, and on a machine that has nothing but git."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.rig.cli import Cli
+from tests.rig.engine import DockerEngine
+
+
+@pytest.fixture
+def bare_path(tmp_path: Path) -> str:
+    """A PATH with git and what git itself calls, and nothing else."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in ("git", "sh", "env"):
+        found = shutil.which(name)
+        assert found
+        (folder / name).symlink_to(found)
+    return str(folder)
+
+
+def test_it_walks_the_road_with_git_alone(cli: Cli, tmp_path: Path, bare_path: str) -> None:
+    started = time.monotonic()
+    ran = cli("demo", "--keep", "demo", cwd=tmp_path, PATH=bare_path)
+    assert ran.code == 0, ran.err
+    assert time.monotonic() - started < 20
+    commands = [line.split()[2] for line in ran.err.splitlines() if line.startswith("$ ci-gitops ")]
+    assert commands == ["build", "update", "update", "update", "merge", "deploy"]
+    assert "A ready-made image stands in for it" in ran.err
+    assert "What to try next" in ran.out
+    assert (tmp_path / "demo/image/oci-layout").exists()
+    assert (tmp_path / "demo/live/production/shop/shop-production_apps_v1_deployment_web.yaml").exists()
+
+
+def test_its_document_holds_every_step(cli: Cli, tmp_path: Path) -> None:
+    ran = cli("-o", "json", "demo", cwd=tmp_path)
+    assert ran.code == 0, ran.err
+    assert ran.json["kind"] == "DemoResult"
+    assert [step["kind"] for step in ran.json["steps"]][-4:] == [
+        "UpdateResult",
+        "UpdateResult",
+        "MergeResult",
+        "DeployResult",
+    ]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_this_jobs_variables_are_not_the_demos(cli: Cli, tmp_path: Path) -> None:
+    ran = cli("demo", cwd=tmp_path, CI_COMMIT_BRANCH="develop", CI_GITOPS_COMMIT="1" * 40, CI_GITOPS_BRANCH="x",
+              GITLAB_REMOTE_URL="https://example.invalid/x.git", CI_PROJECT_PATH="a/b")  # fmt: skip
+    assert ran.code == 0, ran.err
+
+
+def test_a_folder_that_holds_something_is_refused(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("keep me")
+    ran = cli("demo", "--keep", ".", cwd=tmp_path)
+    assert ran.code == 2
+    assert "not an empty folder" in ran.err
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_the_real_engine_builds_and_the_real_registry_keeps(
+    cli: Cli, tmp_path: Path, docker_engine: DockerEngine
+) -> None:
+    ran = cli("-o", "json", "demo", "--keep", "demo", cwd=tmp_path, env=docker_engine.variables)
+    assert ran.code == 0, ran.err
+    built = ran.json["steps"][0]
+    assert built["kind"] == "BuildResult"
+    assert built["result"]["digest"].startswith("sha256:")
+    assert not (tmp_path / "demo/image").exists()
+    assert (tmp_path / "demo/registry/images/docker/registry/v2/repositories/shop/web").is_dir()
