@@ -50,6 +50,14 @@ def test_its_document_holds_every_step(cli: Cli, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_production_runs_what_the_merge_request_brought(cli: Cli, tmp_path: Path) -> None:
+    ran = cli("-o", "json", "demo", cwd=tmp_path)
+    steps = {step["kind"]: step["result"] for step in ran.json["steps"]}
+    assert steps["UpdateResult"]["mergeRequest"]["state"] == "open"
+    assert len(steps["MergeResult"]["merged"]) == 1
+    assert steps["DeployResult"]["outcome"] == "applied"
+
+
 def test_this_jobs_variables_are_not_the_demos(cli: Cli, tmp_path: Path) -> None:
     ran = cli("demo", cwd=tmp_path, CI_COMMIT_BRANCH="develop", CI_GITOPS_COMMIT="1" * 40, CI_GITOPS_BRANCH="x",
               GITLAB_REMOTE_URL="https://example.invalid/x.git", CI_PROJECT_PATH="a/b")  # fmt: skip
