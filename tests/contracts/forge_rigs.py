@@ -87,3 +87,5 @@ class LocalHttpRig(LocalRig):
 
 
 FORGE_RIGS = {"local": LocalRig, "local-http": LocalHttpRig}
+#: Rigs that are another one's forge, reached differently.
+SLOWER_WAYS = ("local-http",)

@@ -12,15 +12,27 @@ from ci_gitops.adapters.forges.base import CommitStatus, Forge, MergeCall, NewMe
 from ci_gitops.core.mergerequest_text import Block, put_block
 from ci_gitops.core.trailers import ImageMove, Trailers
 from ci_gitops.errors import ForgeError, RefusedError
-from tests.contracts.forge_rigs import FORGE_RIGS, LocalRig
+from tests.contracts.forge_rigs import FORGE_RIGS, SLOWER_WAYS, LocalRig
 from tests.rig.git_server import GitServer
 
 KUSTOMIZATION = "apps/shop/kustomization.yaml"
 SOURCE = "ci-gitops/production/shop"
 
 
-@pytest.fixture(params=list(FORGE_RIGS))
+def _rigs(long: bool) -> list[object]:
+    """All of them; with `long` those that only repeat another one's cases over a slower way are for the full run."""
+    return [pytest.param(name, marks=pytest.mark.full) if long and name in SLOWER_WAYS else name for name in FORGE_RIGS]
+
+
+@pytest.fixture(params=_rigs(long=True))
 def rig(request: pytest.FixtureRequest, git_server: GitServer) -> Iterator[LocalRig]:
+    with FORGE_RIGS[request.param](git_server) as made:
+        yield made
+
+
+@pytest.fixture(params=_rigs(long=False))
+def racing_rig(request: pytest.FixtureRequest, git_server: GitServer) -> Iterator[LocalRig]:
+    """For what goes wrong only between two conversations."""
     with FORGE_RIGS[request.param](git_server) as made:
         yield made
 
@@ -170,7 +182,9 @@ def test_closing_as_superseded_links_to_the_successor(rig: LocalRig, forge: Forg
     assert forge.open(new("ci-gitops/production/batch-1")).iid == 3
 
 
-def test_a_merge_commit(rig: LocalRig, forge: Forge) -> None:
+def test_a_merge_commit(racing_rig: LocalRig) -> None:
+    rig = racing_rig
+    forge = rig.forge()
     head = pushed(rig)
     other = rig.branch("main", {"README.md": b"# Others\n"})
     iid = forge.open(new()).iid
@@ -270,7 +284,9 @@ def test_what_a_person_merged_by_git_is_merged(rig: LocalRig, forge: Forge) -> N
     assert rig.server.head("config") == head
 
 
-def test_the_target_may_move_at_the_last_moment(rig: LocalRig, forge: Forge) -> None:
+def test_the_target_may_move_at_the_last_moment(racing_rig: LocalRig) -> None:
+    rig = racing_rig
+    forge = rig.forge()
     head = pushed(rig)
     iid = forge.open(new()).iid
     rig.server.before_push = lambda: rig.branch("main", {"README.md": b"# Just now\n"})
@@ -306,7 +322,8 @@ def test_a_block_survives_the_forge(rig: LocalRig, forge: Forge) -> None:
     assert rig.forge("other").find()[0].block == block
 
 
-def test_many_at_once_open_one_and_lose_no_comment(rig: LocalRig) -> None:
+def test_many_at_once_open_one_and_lose_no_comment(racing_rig: LocalRig) -> None:
+    rig = racing_rig
     pushed(rig)
     forges = [rig.forge(f"robot{number}") for number in range(6)]
 
@@ -324,7 +341,8 @@ def test_many_at_once_open_one_and_lose_no_comment(rig: LocalRig) -> None:
     assert {one.key for one in rig.forge().comments(1)} == {f"key{number}" for number in range(6)}
 
 
-def test_many_merge_at_once_and_none_is_lost(rig: LocalRig) -> None:
+def test_many_merge_at_once_and_none_is_lost(racing_rig: LocalRig) -> None:
+    rig = racing_rig
     names = [f"app{number}" for number in range(5)]
     heads = {
         name: pushed(rig, branch=f"ci-gitops/production/{name}", path=f"apps/{name}/kustomization.yaml")

@@ -75,7 +75,7 @@ class LocalForge:
         return Account(self._documents.person.name, self._documents.person.name)
 
     def project(self) -> Project:
-        return records.to_project(self._documents.get(_PROJECT).data, self._repository.default_branch())
+        return self._settings(self._repository.remote_refs(_PROJECT), self._repository.default_branch())
 
     def find(
         self, *, source: str | None = None, target: str | None = None, state: State = "open"
@@ -162,11 +162,11 @@ class LocalForge:
         self._change(iid, lambda data: records.with_approval(data, approval), f"Approve !{iid} at {head_sha[:12]}")
 
     def merge(self, iid: int, call: MergeCall) -> MergeOutcome:
-        project = self.project()
-        return self._documents.until_landed(lambda: self._merge(iid, call, project), f"!{iid}")
+        return self._documents.until_landed(lambda: self._merge(iid, call), f"!{iid}")
 
-    def _merge(self, iid: int, call: MergeCall, project: Project) -> MergeOutcome | None:
+    def _merge(self, iid: int, call: MergeCall) -> MergeOutcome | None:
         seen = self._seen(iid)
+        project = self._settings(seen.refs)
         request = seen.request
         if request.state == "merged":
             return MergeOutcome("merged", request, "it is merged already")
@@ -274,7 +274,11 @@ class LocalForge:
         return self._documents.until_landed(attempt, f"!{iid}")
 
     def _refs(self) -> dict[str, str]:
-        return self._repository.remote_refs(f"{_HEADS}*", f"{_REQUESTS}*")
+        return self._repository.remote_refs(f"{_HEADS}*", f"{_REQUESTS}*", _PROJECT)
+
+    def _settings(self, refs: Mapping[str, str], default_branch: str = "") -> Project:
+        settings = self._documents.load({_PROJECT: refs[_PROJECT]})[_PROJECT].data if _PROJECT in refs else {}
+        return records.to_project(settings, default_branch)
 
     def _all(self, refs: Mapping[str, str]) -> list[_Seen]:
         wanted = {ref: sha for ref, sha in refs.items() if ref.startswith(_REQUESTS) and ref.endswith("/record")}
