@@ -8,6 +8,7 @@ from typing import Any
 
 from ci_gitops.adapters.builders import open_engine
 from ci_gitops.adapters.builders.base import BuildRequest
+from ci_gitops.adapters.builders.docker_client import context_host
 from ci_gitops.adapters.builders.workshop import RegistryAccess, read_secret, workshop
 from ci_gitops.adapters.patience import TRIES, AwayError, persist
 from ci_gitops.adapters.registry import Registry
@@ -68,19 +69,22 @@ def build_image(run: Run, request: BuildRequest, access: RegistryAccess, engine_
     """Build and, unless told otherwise, push. The digest is what the registry says, not what the engine thinks."""
     for secret in request.secrets:
         read_secret(secret, run.environ)
-    with workshop(run.environ, access, run.output.step) as place:
+    host = context_host(run.environ)
+    environ = {**run.environ, "DOCKER_HOST": host} if host else run.environ
+    with workshop(environ, access, run.output.step, live=run.output.live) as place:
         engine = open_engine(engine_name, request, place)
-        run.output.note(f"Engine: {engine.title}")
+        title = engine.title
+        run.output.note(f"Engine: {title}")
         before = _ask_first(run, access, request) if request.push else None
         with run.output.section("build", f"Building {request.references[0]}"):
             built = persist(lambda: engine.build(request), tell=run.output.warn)
         run.output.note(f"Built {built.summary}")
         if not request.push:
-            return BuildOutcome(request.image, request.tags, None, engine.title)
+            return BuildOutcome(request.image, request.tags, None, title)
         with run.output.section("push", f"Pushing {', '.join(request.references)}"):
             persist(lambda: engine.push(request), tell=run.output.warn)
     digest = _digest(open_registry(run, access), request)
-    return BuildOutcome(request.image, request.tags, digest, engine.title, unchanged=digest == before)
+    return BuildOutcome(request.image, request.tags, digest, title, unchanged=digest == before)
 
 
 def _ask_first(run: Run, access: RegistryAccess, request: BuildRequest) -> str | None:

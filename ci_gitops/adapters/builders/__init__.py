@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from ci_gitops.adapters.builders import docker
+from ci_gitops.adapters.builders import buildah, buildkit, docker
 from ci_gitops.adapters.builders.base import BuildRequest, Engine, Refusal, refused
 from ci_gitops.adapters.builders.workshop import Workshop
 from ci_gitops.errors import BuildError
@@ -12,6 +12,8 @@ from ci_gitops.errors import BuildError
 #: In the order in which they are looked for.
 ENGINES: Mapping[str, Callable[[Workshop], Engine | str]] = {
     "docker": docker.find,
+    "buildkit": buildkit.find,
+    "buildah": buildah.find,
 }
 
 

@@ -1,6 +1,6 @@
 """The Docker engine: its client's BuildKit builds; the docker package logs in, pushes and inspects.
 
-The package's own build call knows neither BuildKit nor secrets, so a client must be on PATH.
+The package's own build call knows neither BuildKit nor secrets; it is the way only where no such client is on PATH.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ci_gitops.adapters.builders.base import BuildRequest, Built, Engine, Refusal
-from ci_gitops.adapters.builders.docker_client import Client, find_client
+from ci_gitops.adapters.builders.docker_classic import ClassicEngine
+from ci_gitops.adapters.builders.docker_client import Client, build_words, find_client
 from ci_gitops.adapters.builders.docker_daemon import Daemon, connect
 from ci_gitops.adapters.builders.transcript import run_build
 from ci_gitops.adapters.builders.workshop import Workshop
@@ -22,7 +23,7 @@ def find(workshop: Workshop) -> Engine | str:
         return daemon
     client = find_client(workshop)
     if client is None:
-        return "no docker client with BuildKit is on PATH"
+        return ClassicEngine(workshop, daemon)
     return DockerEngine(workshop, daemon, client)
 
 
@@ -39,33 +40,26 @@ class DockerEngine:
 
     def refusals(self, request: BuildRequest) -> Sequence[Refusal]:
         found = []
-        if len(request.platforms) > 1:
-            found.append(Refusal("several --platform", "its image store holds one platform", ("buildah",)))
-        if request.cache_to:
-            found.append(Refusal("--cache-to", "it keeps its cache in the daemon", ("buildah", "buildkit")))
+        capable = self.daemon.containerd_store and self.client.buildx is not None
+        why = "it has no containerd image store" if not self.daemon.containerd_store else "its client has no buildx"
+        if len(request.platforms) > 1 and not capable:
+            found.append(Refusal("several --platform", why, ("buildah",)))
+        if request.cache_to and not capable:
+            found.append(Refusal("--cache-to", why, ("buildah",)))
         if request.timestamp is not None:
-            found.append(Refusal("--timestamp", "it keeps the times of files", ("buildah",)))
-        return found
+            found.append(Refusal("--timestamp", "it keeps the times of files", ("buildah", "buildkit")))
+        return [*found, *self.daemon.refusals(self.workshop.registry)]
 
     def build(self, request: BuildRequest) -> Built:
-        run_build(self.workshop, request, self._command(request))
-        return self.daemon.inspect(request.references[0])
+        run_build(self.workshop, request, [self.client.program, "build", *self._words(request)])
+        return self.daemon.inspect(request.references[0], request)
 
     def push(self, request: BuildRequest) -> None:
-        for reference in request.references:
-            self.daemon.push(reference, self.workshop.registry, request, self.workshop)
+        self.daemon.push(request, self.workshop)
 
-    def _command(self, request: BuildRequest) -> list[str]:
-        return [
-            self.client.program, "build", "--progress", "plain", "--file", str(request.dockerfile),
-            *(word for reference in request.references for word in ("--tag", reference)),
-            *(word for name, value in request.labels.items() for word in ("--label", f"{name}={value}")),
-            *(word for platform in request.platforms for word in ("--platform", platform)),
-            *(word for source in request.cache_from for word in ("--cache-from", source)),
-            *(("--target", request.target) if request.target else ()),
-            *(("--network", request.network) if request.network else ()),
-            *(("--no-cache",) if request.no_cache else ()),
-            *self.workshop.build_arguments(request),
-            *(f"--secret=id={secret.id},src={self.workshop.secret_file(secret)}" for secret in request.secrets),
-            str(request.context),
-        ]  # fmt: skip
+    def _words(self, request: BuildRequest) -> list[str]:
+        tags = [word for reference in request.references for word in ("--tag", reference)]
+        caches = [word for target in request.cache_to for word in ("--cache-to", f"type=registry,ref={target}")]
+        # With attestations the digest would not be the image's own.
+        plain = ["--provenance=false"] if self.client.buildx else []
+        return [*tags, *caches, *plain, *build_words(self.workshop, request)]

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ci_gitops.adapters import process
+from ci_gitops.adapters.builders.base import BuildRequest
 from ci_gitops.adapters.builders.workshop import Workshop
+from ci_gitops.adapters.registry_login import docker_folder
 from ci_gitops.errors import CiGitopsError
 
 _VERSION = re.compile(r"version (\d+)\.(\d+)")
@@ -68,3 +73,34 @@ def _look_at(program: str, workshop: Workshop) -> Client | None:
 def _said(*argv: str, workshop: Workshop) -> str | None:
     done = process.run(argv, env=workshop.environment(), timeout=_SECONDS, output_limit=1024 * 1024)
     return None if done.code else done.text
+
+
+def build_words(workshop: Workshop, request: BuildRequest) -> list[str]:
+    """The words of `docker build` and `docker buildx build` that mean the same to both."""
+    return [
+        str(request.context), "--progress", "plain", "--file", str(request.dockerfile),
+        *(word for name, value in request.labels.items() for word in ("--label", f"{name}={value}")),
+        *(("--platform", ",".join(request.platforms)) if request.platforms else ()),
+        *(word for source in request.cache_from for word in ("--cache-from", source)),
+        *(("--target", request.target) if request.target else ()),
+        *(("--network", request.network) if request.network else ()),
+        *(("--no-cache",) if request.no_cache else ()),
+        *workshop.build_arguments(request),
+        *(f"--secret=id={secret.id},src={workshop.secret_file(secret)}" for secret in request.secrets),
+    ]  # fmt: skip
+
+
+def context_host(environ: Mapping[str, str]) -> str | None:
+    """The address in the Docker context that the user has chosen; DOCKER_HOST wins over it, as for the client.
+
+    Contexts lie in files: https://docs.docker.com/engine/manage-resources/contexts/
+    """
+    folder = docker_folder(environ)
+    with contextlib.suppress(OSError, ValueError, AttributeError, KeyError, TypeError):
+        name = environ.get("DOCKER_CONTEXT") or json.loads((folder / "config.json").read_text()).get("currentContext")
+        if environ.get("DOCKER_HOST") or not name or name == "default":
+            return None
+        digest = hashlib.sha256(name.encode()).hexdigest()
+        meta = json.loads((folder / "contexts" / "meta" / digest / "meta.json").read_text())
+        return str(meta["Endpoints"]["docker"]["Host"])
+    return None

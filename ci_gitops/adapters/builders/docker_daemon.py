@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ci_gitops.adapters.builders.base import BuildRequest, Built
+from ci_gitops.adapters.builders.base import BuildRequest, Built, Refusal
 from ci_gitops.adapters.builders.trouble import registry_trouble
 from ci_gitops.adapters.builders.workshop import RegistryAccess, Workshop
 from ci_gitops.adapters.registry_http import is_loopback
@@ -49,28 +49,45 @@ class Daemon:
         networks = map(ipaddress.ip_network, settings.get("InsecureRegistryCIDRs") or [])
         return any(address.version == network.version and address in network for network in networks)
 
-    def push(self, reference: str, registry: RegistryAccess, request: BuildRequest, workshop: Workshop) -> None:
-        """Push one reference with the login of this run; the daemon keeps no password."""
-        name, tag = reference.rsplit(":", 1)
-        with docker_errors(f"pushing {reference}", registry):
-            for line in self.client.api.push(name, tag=tag, stream=True, decode=True, auth_config=_auth(registry)):
-                if "error" in line:
-                    raise _push_error(reference, str(line["error"]), registry)
-                if line.get("status"):
-                    part = f"{line['id']}: " if line.get("id") else ""
-                    workshop.tell(f"{part}{line['status']} {line.get('progress', '')}".rstrip())
+    def refusals(self, registry: RegistryAccess) -> list[Refusal]:
+        """`--insecure-registry` is the daemon's to decide: a client cannot make it trust anything."""
+        if not registry.insecure or self.takes_insecure(registry.host):
+            return []
+        why = f"its daemon allows that in its own configuration only (insecure-registries: [{registry.host}])"
+        return [Refusal("--insecure-registry", why, ("buildah",))]
 
-    def inspect(self, reference: str) -> Built:
-        """Id, size and platform of an image that was built."""
+    def push(self, request: BuildRequest, workshop: Workshop) -> None:
+        """Push each reference with the login of this run; the daemon keeps no password."""
+        for reference in request.references:
+            with docker_errors(f"pushing {reference}", workshop.registry):
+                self._push_one(reference, workshop)
+
+    def _push_one(self, reference: str, workshop: Workshop) -> None:
+        name, tag = reference.rsplit(":", 1)
+        auth = _auth(workshop.registry)
+        for line in self.client.api.push(name, tag=tag, stream=True, decode=True, auth_config=auth):
+            if "error" in line:
+                raise _push_error(reference, str(line["error"]), workshop.registry)
+            moving = line.get("progressDetail") or line.get("status") in ("Preparing", "Waiting")
+            if line.get("status") and (workshop.live or not moving):
+                part = f"{line['id']}: " if line.get("id") else ""
+                workshop.tell(f"{part}{line['status']} {line.get('progress', '')}".rstrip())
+
+    def inspect(self, reference: str, request: BuildRequest) -> Built:
+        """Id, size and platform of an image that was built. An old daemon may have ignored the platform."""
         with docker_errors(f"inspecting {reference}", None):
             image = self.client.images.get(reference)
         facts = image.attrs
         platform = "/".join(str(facts[key]) for key in ("Os", "Architecture", "Variant") if facts.get(key))
+        if len(request.platforms) > 1:
+            platform = ", ".join(request.platforms)
+        elif request.platforms and platform.split("/")[:2] != request.platforms[0].split("/")[:2]:
+            raise BuildError(f"Docker {self.version} was asked for {request.platforms[0]} and built for {platform}.")
         return Built(f"{image.short_id.removeprefix('sha256:')}, {_megabytes(facts.get('Size', 0))}, {platform}")
 
 
 def connect(workshop: Workshop) -> Daemon | str:
-    """The daemon that DOCKER_HOST names (or the local socket), or why there is none."""
+    """The daemon that DOCKER_HOST or the chosen context names (or the local socket), or why there is none."""
     import docker
     from docker.errors import DockerException
 

@@ -20,7 +20,7 @@ _TIMED = re.compile(r"\d+\.\d+ ?(.*)")
 _CLASSIC_STEP = re.compile(r"Step \d+/\d+ : (.*)")
 _BUILDAH_STEP = re.compile(r"(?:\[\d+/\d+\] )?STEP \d+/\d+: (.*)")
 _BUILDAH_ERROR = re.compile(r"Error: building at STEP \"(.*?)\": (.*)", re.DOTALL)
-_DOCKERFILE_LINE = re.compile(r"(?:^\S*:|parse error (?:on )?line |Syntax error.*line )(\d+)\b", re.MULTILINE)
+_DOCKERFILE_LINE = re.compile(r"^\S+:(\d+)$|parse error (?:on )?line (\d+)", re.MULTILINE)
 _NO_FILE = re.compile(
     r"not found: not found|failed to compute cache key|no such file or directory|COPY failed|ADD failed"
 )
@@ -95,7 +95,7 @@ def _buildkit(lines: Sequence[str], reason: str) -> Failure:
     found = _DOCKERFILE_LINE.search("\n".join(line for line in lines if not line.startswith("#")))
     return Failure(
         step[1] if step else title or None, tuple(outputs.get(number, ())), reason.removeprefix("ERROR: "),
-        int(found[1]) if found else None, internal=step is None,
+        _number(found), internal=step is None,
     )  # fmt: skip
 
 
@@ -103,7 +103,7 @@ def _classic(lines: Sequence[str], reason: str) -> Failure:
     step, output = _last_step(lines, _CLASSIC_STEP)
     found = _DOCKERFILE_LINE.search(reason)
     kept = [line for line in output if not line.startswith((" --->", "Removing intermediate"))]
-    return Failure(step, tuple(kept[:-1]), reason, int(found[1]) if found else None, internal=step is None)
+    return Failure(step, tuple(kept[:-1]), reason, _number(found), internal=step is None)
 
 
 def _buildah(lines: Sequence[str], text: str, reason: str) -> Failure:
@@ -112,6 +112,10 @@ def _buildah(lines: Sequence[str], text: str, reason: str) -> Failure:
     kept = [line for line in output if not line.startswith(("Error: ", "subprocess exited", "time="))]
     said = error[2].splitlines()[0] if error else reason
     return Failure(step, tuple(kept), said, internal=bool(step and step.upper().startswith("FROM")))
+
+
+def _number(found: re.Match[str] | None) -> int | None:
+    return int(found[1] or found[2]) if found else None
 
 
 def _last_step(lines: Sequence[str], pattern: re.Pattern[str]) -> tuple[str | None, list[str]]:

@@ -46,13 +46,15 @@ class Workshop:
     folder: Path
     registry: RegistryAccess
     tell: Callable[[str], None]
+    live: bool = False  # a person's terminal: what moves may be told
 
     def environment(self, request: BuildRequest | None = None) -> dict[str, str]:
         """What an engine's program gets of our environment."""
         names = [name for name, value in request.build_args if value is None] if request else []
         kept = process.clean_environment(self.environ, *_ENGINE_VARIABLES, *names, proxies=True)
-        user_folder = docker_folder(self.environ)
-        return {**kept, "DOCKER_CONFIG": str(self.folder), "BUILDX_CONFIG": str(user_folder / "buildx")}
+        builders = docker_folder(self.environ) / "buildx"
+        kept["BUILDX_CONFIG"] = str(builders if builders.is_dir() else self.folder / "buildx")
+        return {**kept, "DOCKER_CONFIG": str(self.folder)}
 
     def secret_file(self, secret: BuildSecret) -> Path:
         """A file that holds the secret; what came in a variable is laid in the private folder."""
@@ -77,7 +79,9 @@ class Workshop:
 
 
 @contextmanager
-def workshop(environ: Mapping[str, str], registry: RegistryAccess, tell: Callable[[str], None]) -> Iterator[Workshop]:
+def workshop(
+    environ: Mapping[str, str], registry: RegistryAccess, tell: Callable[[str], None], *, live: bool = False
+) -> Iterator[Workshop]:
     """A workshop for one build, removed at the end whatever happens."""
     with tempfile.TemporaryDirectory(prefix="ci-gitops-build-") as name:
         folder = Path(name)
@@ -86,7 +90,7 @@ def workshop(environ: Mapping[str, str], registry: RegistryAccess, tell: Callabl
             if source.is_dir():
                 (folder / shared).symlink_to(source.absolute())
         _write_private(folder / "config.json", json.dumps(client_config(environ, registry)))
-        yield Workshop(environ, folder, registry, tell)
+        yield Workshop(environ, folder, registry, tell, live)
 
 
 def client_config(environ: Mapping[str, str], registry: RegistryAccess) -> dict[str, Any]:
