@@ -1,4 +1,4 @@
-"""Real engines: a Docker daemon of our own on a private socket, and buildah with storage of its own.
+"""Real engines: Docker daemons of our own on private sockets, and buildah with storage of its own.
 
 Nothing of this machine's daemon, images or configuration is used or left behind.
 """
@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -20,19 +21,20 @@ import pytest
 from tests.rig.parts import missing, program
 
 HOW = "install Debian's docker.io; the daemon must run as root"
+HOW_BUILDX = "install docker-buildx (Debian trixie or later)"
+HOW_MODERN = "unpack Debian forky's docker.io into a folder on PATH"
+PLUGIN_FOLDERS = tuple(f"/usr/{place}/docker/cli-plugins" for place in ("local/lib", "local/libexec", "lib", "libexec"))
+_FIRST_MODERN = 26
 
 
 @dataclass(frozen=True)
 class DockerEngine:
-    """A running daemon."""
+    """A running daemon. `variables` lead a command to it."""
 
     socket: Path
     folder: Path
     client: str
-
-    @property
-    def variables(self) -> dict[str, str]:
-        return {"DOCKER_HOST": f"unix://{self.socket}"}
+    variables: dict[str, str] = field(default_factory=dict)
 
     def docker(self, *arguments: object) -> str:
         """The real client, for looking at what was built."""
@@ -42,17 +44,77 @@ class DockerEngine:
         return done.stdout
 
 
+@dataclass(frozen=True)
+class Engine:
+    """One way to build, as a test calls it: `cli("build", *engine.options, env=engine.variables)`."""
+
+    name: str  # of --engine
+    variables: dict[str, str]
+    options: tuple[str, ...]
+    several_platforms: bool = False
+    timestamps: bool = False
+    secrets: bool = True
+
+
 @pytest.fixture(scope="session")
 def docker_engine() -> Iterator[DockerEngine]:
-    """A daemon without networks: builds need `--network none`."""
-    daemon, client = program("dockerd", HOW, "/usr/sbin", "/sbin"), program("docker", HOW)
+    """Debian stable's daemon, without networks: builds need `--network none`."""
+    with _engine(program("dockerd", HOW, "/usr/sbin", "/sbin")) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def modern_docker_engine() -> Iterator[DockerEngine]:
+    """A daemon of today with the containerd image store."""
+    with _engine(_modern_daemon(), "--feature", "containerd-snapshotter=true") as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def buildah_variables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Storage of its own for buildah."""
+    program("buildah", "install Debian's buildah")
+    folder = tmp_path_factory.mktemp("buildah")
+    settings = folder / "storage.conf"
+    settings.write_text(f'[storage]\ndriver = "vfs"\ngraphroot = "{folder}/graph"\nrunroot = "{folder}/run"\n')
+    return {"CONTAINERS_STORAGE_CONF": str(settings)}
+
+
+ENGINES = ("docker", "classic", "buildkit", "buildah", "modern-docker", "modern-buildkit")
+
+
+@pytest.fixture
+def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    """The engine that the test is parametrised with, by one of the names in ENGINES."""
+    name = request.param
+    if name == "buildah":
+        return Engine(name, request.getfixturevalue("buildah_variables"), (), True, True)
+    modern = name.startswith("modern")
+    daemon: DockerEngine = request.getfixturevalue("modern_docker_engine" if modern else "docker_engine")
+    variables, options = daemon.variables, ("--network", "none")
+    if name == "classic":
+        # No client on PATH: the docker package builds by itself.
+        empty = tmp_path_factory.mktemp("path")
+        return Engine("docker", {**variables, "PATH": str(empty)}, options, secrets=False)
+    return Engine(name.removeprefix("modern-"), variables, options, modern, name == "modern-buildkit")
+
+
+@contextlib.contextmanager
+def _engine(daemon: str, *settings: str) -> Iterator[DockerEngine]:
+    client = program("docker", HOW)
     if os.geteuid() != 0:
         missing("dockerd", HOW)
     # A socket's path may be 107 bytes long: pytest's folders are longer.
     folder = Path(tempfile.mkdtemp(prefix="ci-gitops-dockerd-"))
-    with running_daemon(daemon, folder) as socket:
-        yield DockerEngine(socket, folder, client)
-    shutil.rmtree(folder, ignore_errors=True)
+    plugins = folder / "docker" / "cli-plugins"
+    plugins.mkdir(parents=True)
+    (plugins / "docker-buildx").symlink_to(program("docker-buildx", HOW_BUILDX, *PLUGIN_FOLDERS))
+    try:
+        with running_daemon(daemon, folder, *settings) as socket:
+            variables = {"DOCKER_HOST": f"unix://{socket}", "DOCKER_CONFIG": str(folder / "docker")}
+            yield DockerEngine(socket, folder, client, variables)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -67,7 +129,7 @@ def running_daemon(daemon: str, folder: Path, *settings: str) -> Iterator[Path]:
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([str(word) for word in argv], stdout=log, stderr=log, start_new_session=True)
     try:
-        _wait_for(process, socket, folder / "log")
+        _wait_for(process, folder / "log")
         yield socket
     finally:
         process.terminate()
@@ -75,7 +137,19 @@ def running_daemon(daemon: str, folder: Path, *settings: str) -> Iterator[Path]:
         _unmount_below(folder)
 
 
-def _wait_for(process: subprocess.Popen[bytes], socket: Path, log: Path) -> None:
+def _modern_daemon() -> str:
+    for folder in os.environ["PATH"].split(os.pathsep):
+        candidate = Path(folder) / "dockerd"
+        if candidate.is_file():
+            done = subprocess.run([candidate, "--version"], capture_output=True, text=True, check=False)
+            version = re.search(r"version (\d+)", done.stdout)
+            if version and int(version[1]) >= _FIRST_MODERN:
+                return str(candidate)
+    missing("a Docker daemon of today", HOW_MODERN)
+    raise AssertionError
+
+
+def _wait_for(process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
         if "API listen on" in log.read_text():

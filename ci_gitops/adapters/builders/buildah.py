@@ -92,7 +92,8 @@ class BuildahEngine:
 
     def push(self, request: BuildRequest) -> None:
         index = _index_name(request) if len(request.platforms) > 1 else None
-        words = ["manifest", "push", "--all"] if index else ["push", "--retry", "0"]
+        # Its own three tries, two seconds apart, would come on top of ours.
+        words = ["manifest", "push", "--all"] if index else ["push", "--retry-delay", "1ms"]
         if self._unverified:
             words.append("--tls-verify=false")
         for reference in request.references:
