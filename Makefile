@@ -21,7 +21,7 @@ endif
 PYTEST = PATH="$(CURDIR)/$(PARTS)/bin:$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full lint format bench lock parts clean
+.PHONY: help demo test test-full lint format docs bench lock parts clean
 
 help:
 	@echo 'make demo        the whole road on this machine, with no account'
@@ -29,6 +29,7 @@ help:
 	@echo 'make test-full   the tests in their long forms'
 	@echo 'make lint        style, types and layers'
 	@echo 'make format      put the code in form'
+	@echo 'make docs        write the parts of docs/ that the program itself knows'
 	@echo 'make bench       side-by-side measurements: ratios and medians'
 	@echo 'make lock        compile the lock files again'
 	@echo 'make clean       remove what these made'
@@ -52,6 +53,10 @@ lint: $(VENV)/.dev
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(VENV)/.dev
+	$(BIN)/python -m docs.generate
+	$(BIN)/python -m tests.rig.settings_docs
 
 bench: $(VENV)/.dev parts
 	@PATH="$(CURDIR)/$(PARTS)/bin:$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m benchmarks $(ARGS)

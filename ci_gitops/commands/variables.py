@@ -8,7 +8,7 @@ from importlib import import_module
 import click
 
 from ci_gitops.commands import COMMANDS
-from ci_gitops.commands.common import SHORT_VARIABLES
+from ci_gitops.commands.common import SHORT_VARIABLES, GitopsOption
 from ci_gitops.core.text import near
 
 #: Variables of the whole program, and those that one command leaves for another.
@@ -16,6 +16,7 @@ _GENERAL = frozenset(
     f"CI_GITOPS_{name}"
     for name in (
         *("CONFIG", "OUTPUT", "TOKEN", "SSH_HOST_KEYS", "PLAN_KEY"),
+        *("SIGNING_KEY", "SIGNING_PASSPHRASE", "BUILD_REGISTRY_PASSWORD"),
         *("IMAGE", "TAG", "DIGEST", "IMAGE_REF", "COMMIT", "MERGE_REQUEST"),
     )
 )
@@ -60,8 +61,8 @@ def _options(command: str) -> dict[str, str]:
 def _walk(command: click.Command, path: str) -> Iterator[tuple[str, str]]:
     prefix = f"CI_GITOPS_{path.upper().replace('-', '_').replace(' ', '_')}"
     for parameter in command.params:
-        if isinstance(parameter, click.Option) and parameter.name:
-            yield f"{prefix}_{parameter.name.upper()}", f"{path} {max(parameter.opts, key=len)}"
+        if isinstance(parameter, GitopsOption):
+            yield parameter.variables(prefix)[0], f"{path} {max(parameter.opts, key=len)}"
     if isinstance(command, click.Group):
         for name, below in command.commands.items():
             yield from _walk(below, f"{path} {name}")

@@ -1,0 +1,142 @@
+"""The parts of docs/ that the program itself knows: `python -m docs.generate` writes them, a test compares them.
+
+Pages are written by people around blocks between markers. The block of a command is made of its own declaration,
+so that no option can be forgotten; a new command gets its section by itself.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from ci_gitops.cli import cli
+from ci_gitops.commands import COMMANDS
+from ci_gitops.commands.common import EXIT_CODES, GitopsCommand, GitopsOption
+
+DOCS = Path(__file__).parent
+README = DOCS.parent / "README.md"
+COMMANDS_PAGE = DOCS / "commands.md"
+EXIT_CODES_PAGE = DOCS / "exit-codes.md"
+BEGIN, END = "<!-- generated: {} -->", "<!-- end -->"
+_GLOBAL = "global options"
+
+
+def pages() -> dict[Path, str]:
+    """Each page as it should be."""
+    return {
+        README: _with_block(README.read_text(), "commands", _list()),
+        COMMANDS_PAGE: _commands_page(COMMANDS_PAGE.read_text()),
+        EXIT_CODES_PAGE: _with_block(EXIT_CODES_PAGE.read_text(), "exit codes", _exit_codes()),
+    }
+
+
+def commands() -> Iterator[tuple[str, click.Command]]:
+    """Every command and command of a command, by the words that call it."""
+    context = click.Context(cli)
+    for name in COMMANDS:
+        command = cli.get_command(context, name)
+        assert command
+        yield name, command
+        if isinstance(command, click.Group):
+            for sub in command.commands.values():
+                yield f"{name} {sub.name}", sub
+
+
+def _commands_page(text: str) -> str:
+    text = _with_block(text, _GLOBAL, _options("", cli))
+    every = dict(commands())
+    for words, command in every.items():
+        if BEGIN.format(words) not in text:
+            text = _with_section(text, words, list(every))
+        text = _with_block(text, words, "\n".join(_command(words, command)))
+    return text
+
+
+def _with_section(text: str, words: str, order: list[str]) -> str:
+    """The page with an empty section for a command: before that of the next one, else at the end."""
+    section = f"\n{_heading(words)}\n{BEGIN.format(words)}\n{END}\n"
+    for following in order[order.index(words) + 1 :]:
+        head, found, tail = text.partition(f"\n{_heading(following)}")
+        if found:
+            return f"{head}{section}{found}{tail}"
+    return f"{text.rstrip()}\n{section}"
+
+
+def _heading(words: str) -> str:
+    return f"{'#' * (2 + words.count(' '))} {words}\n"
+
+
+def _with_block(text: str, name: str, block: str) -> str:
+    """The page with the block of this name in its place."""
+    begin = BEGIN.format(name)
+    head, found, rest = text.partition(begin)
+    if not found:
+        raise SystemExit(f"The page has no {begin}.")
+    _, _, tail = rest.partition(END)
+    return f"{head}{begin}\n{block.strip()}\n{END}{tail}"
+
+
+def _command(words: str, command: click.Command) -> Iterator[str]:
+    yield f"```text\nci-gitops {words} {' '.join(command.collect_usage_pieces(click.Context(command)))}\n```\n"
+    yield _help(command) + "\n"
+    if options := _options(f"CI_GITOPS_{words.upper().replace(' ', '_').replace('-', '_')}", command):
+        yield options + "\n"
+    if isinstance(command, GitopsCommand):
+        codes = ", ".join(f"{code}" for code in command.exits)
+        yield f"Exit codes: {codes} ([what they mean](exit-codes.md))."
+
+
+def _help(command: click.Command) -> str:
+    """The help page's text; a block that keeps its lines there becomes code here."""
+    paragraphs = inspect.cleandoc(command.help or "").split("\n\n")
+    return "\n\n".join(
+        f"```text\n{inspect.cleandoc(paragraph.removeprefix(chr(8)))}\n```"
+        if paragraph.startswith("\b")
+        else " ".join(paragraph.split("\n"))
+        for paragraph in paragraphs
+    )
+
+
+def _options(prefix: str, command: click.Command) -> str:
+    rows = [row for parameter in command.params if (row := _row(prefix, parameter))]
+    return "\n".join(("| option | variable | what it does |", "|---|---|---|", *rows)) if rows else ""
+
+
+def _row(prefix: str, parameter: click.Parameter) -> str:
+    if not isinstance(parameter, click.Option) or parameter.hidden:
+        return ""
+    record = parameter.get_help_record(click.Context(click.Command("x")))
+    assert record
+    variables = parameter.variables(prefix) if isinstance(parameter, GitopsOption) else ()
+    if not variables and isinstance(parameter.envvar, str):
+        variables = (parameter.envvar,)
+    shown = " ".join(f"`{name}`" for name in variables)
+    flags, text = (re.sub(r"\s+", " ", part).strip().replace("|", "\\|") for part in record)
+    return f"| `{flags}` | {shown} | {text} |"
+
+
+def _list() -> str:
+    rows = [f"| [`{name}`](docs/commands.md#{name}) | {text} |" for name, (_, text) in COMMANDS.items()]
+    return "\n".join(("| command | what it does |", "|---|---|", *rows))
+
+
+def _exit_codes() -> str:
+    users = {code: [] for code in EXIT_CODES}  # type: dict[int, list[str]]
+    for words, command in commands():
+        for code in command.exits if isinstance(command, GitopsCommand) else ():
+            users[code].append(f"`{words}`")
+    everywhere = max(map(len, users.values()))
+    rows = [
+        f"| {code} | {meaning} | {'every command' if len(users[code]) == everywhere else ', '.join(users[code])} |"
+        for code, meaning in EXIT_CODES.items()
+    ]
+    return "\n".join(("| code | meaning | ends so |", "|---|---|---|", *rows))
+
+
+if __name__ == "__main__":
+    for path, text in pages().items():
+        path.write_text(text)
