@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import re
-import urllib.parse
 from collections.abc import Mapping
 
 MASK = "[masked]"
@@ -30,8 +29,10 @@ def register(secret: str | None) -> None:
     global _pattern
     if not secret or len(secret.strip()) < _SHORTEST:
         return
+    from urllib.parse import quote  # here, since a call without secrets needs none of it
+
     value = secret.strip()
-    forms = {secret, value, urllib.parse.quote(value, safe=""), base64.b64encode(value.encode()).decode()}
+    forms = {secret, value, quote(value, safe=""), base64.b64encode(value.encode()).decode()}
     lines = [line.strip() for line in value.splitlines()]
     if len(lines) > 1:  # keys: a tool may quote one line of it
         forms.update(line for line in lines if len(line) >= 16 and not line.startswith("-----"))
@@ -52,8 +53,10 @@ def register_environment(environ: Mapping[str, str]) -> None:
         if _SECRET_NAME.search(name) and not _NOT_SECRET.search(name) and not value.startswith("/"):
             register(value)
         elif "://" in value and "@" in value:
-            password = urllib.parse.urlsplit(value).password if value.count("://") == 1 else None
-            register(urllib.parse.unquote(password) if password else None)
+            from urllib.parse import unquote, urlsplit
+
+            password = urlsplit(value).password if value.count("://") == 1 else None
+            register(unquote(password) if password else None)
 
 
 def mask(text: str) -> str:

@@ -6,9 +6,12 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ci_gitops.core.ci import CiFacts
 from ci_gitops.output import Output
+
+if TYPE_CHECKING:
+    from ci_gitops.core.ci import CiFacts
 
 
 @dataclass(slots=True)
@@ -22,4 +25,6 @@ class Run:
 
     @property
     def ci(self) -> CiFacts:
+        from ci_gitops.core.ci import CiFacts  # here, since not every command asks
+
         return CiFacts.from_environ(self.environ)

@@ -8,11 +8,15 @@ link is refused; folders that are links are not walked into.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 
+from ci_gitops.core.edits.records import Edit
 from ci_gitops.errors import EditError
 
 MAX_BYTES = 10 * 1024 * 1024
@@ -51,14 +55,25 @@ def inside(path: Path, root: Path) -> str:
     return real
 
 
-def tree_of(path: Path) -> Path:
-    """The tree that a path belongs to: its Git repository, else its folder."""
-    folder = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow the link that is to be judged
-    folder = folder if folder.is_dir() else folder.parent
-    for candidate in (folder, *folder.parents):
-        if (candidate / ".git").exists():
-            return candidate
-    return folder
+class Trees:
+    """The tree that a file belongs to, its Git repository or else its folder; each folder is looked at once."""
+
+    def __init__(self) -> None:
+        self._repositories: dict[str, str | None] = {}
+
+    def of(self, path: Path) -> Path:
+        # Not `resolve`: it would follow the link that is to be judged.
+        folder = os.path.dirname(os.path.abspath(path))  # noqa: PTH100, PTH120
+        return Path(self._repository(folder) or folder)
+
+    def _repository(self, folder: str) -> str | None:
+        if folder not in self._repositories:
+            parent = os.path.dirname(folder)  # noqa: PTH120
+            if os.path.exists(f"{folder}/.git"):  # noqa: PTH110
+                self._repositories[folder] = folder
+            else:
+                self._repositories[folder] = None if parent == folder else self._repository(parent)
+        return self._repositories[folder]
 
 
 def yaml_files(folder: Path, extra: Sequence[str] = ()) -> Iterator[Path]:
@@ -76,39 +91,48 @@ def yaml_files(folder: Path, extra: Sequence[str] = ()) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace one file."""
-    write_all([(path, text)])
+    """Replace one file, which must be there."""
+    write_all([Edit(str(path), "", text)])
 
 
-def write_all(files: Iterable[tuple[Path, str]]) -> None:
-    """Replace these files, or none of them: nothing is renamed before everything is written."""
-    staged: list[tuple[str, str, Path]] = []
+def write_all(edits: Iterable[Edit]) -> None:
+    """Write what was edited, all or none: nothing is renamed before everything is written beside its target."""
+    staged: list[_Staged] = []
     try:
-        for path, text in files:
-            target = os.path.realpath(path)
-            staged.append((_stage(path, target, text.encode()), target, path))
+        for edit in edits:
+            path, target = Path(edit.path), os.path.realpath(edit.path)
+            staged.append(_Staged(path, target, _stage(path, target, edit.new), edit.old))
         _rename(staged)
     finally:
-        for temporary, _, _ in staged:
+        for one in staged:
             with contextlib.suppress(OSError):
-                os.unlink(temporary)  # noqa: PTH108
+                os.unlink(one.temporary)  # noqa: PTH108
 
 
-def _stage(path: Path, target: str, data: bytes) -> str:
+@dataclass(frozen=True, slots=True)
+class _Staged:
+    path: Path
+    target: str
+    temporary: str
+    old: str
+
+
+def _stage(path: Path, target: str, text: str) -> str:
+    """Write the text beside its target, with the target's mode and owner."""
     folder, name = os.path.split(target)
     temporary = f"{folder}/.{name}.{os.getpid()}.tmp"
     try:
         found = os.stat(target)  # noqa: PTH116
         # The kernel's permission to replace a file is that of its folder; ours is the file's own.
         if not os.access(target, os.W_OK):
-            raise PermissionError(13, "Permission denied")
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(data)
-        os.chmod(temporary, stat.S_IMODE(found.st_mode))  # noqa: PTH101
-        if (found.st_uid, found.st_gid) != (os.geteuid(), os.getegid()):
-            with contextlib.suppress(OSError):
-                os.chown(temporary, found.st_uid, found.st_gid)
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        with open(os.open(temporary, flags, 0o600), "wb", buffering=0) as stream:  # noqa: PTH123
+            _write(stream, text.encode())
+            os.fchmod(stream.fileno(), stat.S_IMODE(found.st_mode))
+            if (found.st_uid, found.st_gid) != (os.geteuid(), os.getegid()):
+                with contextlib.suppress(OSError):
+                    os.fchown(stream.fileno(), found.st_uid, found.st_gid)
     except OSError as error:
         with contextlib.suppress(OSError):
             os.unlink(temporary)  # noqa: PTH108
@@ -116,22 +140,21 @@ def _stage(path: Path, target: str, data: bytes) -> str:
     return temporary
 
 
-def _rename(staged: Sequence[tuple[str, str, Path]]) -> None:
-    done: list[tuple[str, bytes]] = []
-    for temporary, target, path in staged:
+def _write(stream: FileIO, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[stream.write(rest) :]
+
+
+def _rename(staged: Sequence[_Staged]) -> None:
+    for number, one in enumerate(staged):
         try:
-            # Kept only where a later file could fail: the rename of one file needs no way back.
-            before = Path(target).read_bytes() if len(staged) > 1 else b""
-            os.replace(temporary, target)  # noqa: PTH105
-            done.append((target, before))
+            os.replace(one.temporary, one.target)  # noqa: PTH105
         except OSError as error:
-            for written, old in done:
-                temporary_back = _stage(Path(written), written, old)
-                os.replace(temporary_back, written)  # noqa: PTH105
-            raise _cannot_write(path, error) from error
+            for done in staged[:number]:
+                os.replace(_stage(done.path, done.target, done.old), done.target)  # noqa: PTH105
+            raise _cannot_write(one.path, error) from error
 
 
 def _cannot_write(path: Path, error: OSError) -> EditError:
-    return EditError(
-        f"{path} cannot be written: {error.strerror}.", hint="No file was changed; free the way and call again."
-    )
+    return EditError(f"{path} cannot be written: {error.strerror}.", hint="No file was changed.")

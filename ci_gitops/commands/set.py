@@ -63,7 +63,7 @@ def cli(
     versions = [parse_chart(text) for text in charts]
     if not values and not versions:
         raise UsageError("Nothing to set: expected KEY=VALUE or --chart NAME=VERSION.", hint="`ci-gitops set --help`")
-    texts = {path: files.read_text(path, files.tree_of(path)) for path in _named(paths, by_chart=not values)}
+    texts = {path: files.read_text(path, files.Trees().of(path)) for path in _named(paths, by_chart=not values)}
     spread = where_charts_are(versions, {str(path): text for path, text in texts.items()})
     edits = [
         edit
@@ -75,7 +75,7 @@ def cli(
             run.output.note(f"{edit.path}: {note}")
     changed = [edit for edit in edits if edit.changed]
     if not dry_run:
-        files.write_all((Path(edit.path), edit.new) for edit in changed)
+        files.write_all(changed)
         _tell_old_archives(run, changed)
     return result_of(changed, len(texts), dry_run)
 
@@ -113,7 +113,7 @@ def _with_lock(run: Run, edit: Edit, by_chart: bool) -> list[Edit]:
         return [edit]
     path = Path(name)
     now = datetime.datetime.now(datetime.UTC).isoformat().replace("+00:00", "Z")
-    return [relock(edit, files.read_text(path, files.tree_of(path)), path=name, now=now), edit]
+    return [relock(edit, files.read_text(path, files.Trees().of(path)), path=name, now=now), edit]
 
 
 def _tell_old_archives(run: Run, edits: Sequence[Edit]) -> None:

@@ -76,7 +76,7 @@ def cli(
         for note in (*edit.notes, *_matched_in_resources(edit, arguments)):
             run.output.note(f"{edit.path}: {note}")
     if not dry_run:
-        files.write_all((Path(edit.path), edit.new) for edit in changed)
+        files.write_all(changed)
     return result_of(changed, len(found), dry_run)
 
 
@@ -116,34 +116,33 @@ def _may_name(text: str, images: Sequence[ImageArgument]) -> bool:
 
 
 def _files(paths: Sequence[Path], recursive: bool) -> Iterator[Found]:
+    trees = files.Trees()
     seen: set[str] = set()
-    for path in paths:
-        for file in _below(path, recursive):
-            real = os.path.realpath(file.path)
-            if real not in seen:
-                seen.add(real)
-                yield file
+    for given in paths:
+        for path, named in _below(given, recursive):
+            absolute = os.path.abspath(path)  # noqa: PTH100 - links are judged where the file is read
+            if absolute not in seen:
+                seen.add(absolute)
+                yield Found(path, trees.of(path), named)
 
 
-def _below(path: Path, recursive: bool) -> Iterator[Found]:
-    tree = files.tree_of(path)
+def _below(path: Path, recursive: bool) -> Iterator[tuple[Path, bool]]:
     if not path.is_dir():
-        yield Found(path, tree, named=True)
+        yield path, True
     elif recursive:
         for file in files.yaml_files(path, FILE_NAMES):
-            yield Found(file, tree, named=False)
+            yield file, False
     else:
-        yield Found(_kustomization_in(path), tree, named=True)
+        yield _kustomization_in(path), True
 
 
 def _kustomization_in(folder: Path) -> Path:
-    there = [folder / name for name in FILE_NAMES if (folder / name).exists()]
+    there = [name for name in FILE_NAMES if os.path.exists(f"{folder}/{name}")]  # noqa: PTH110 - for a thousand
     if len(there) == 1:
-        return there[0]
+        return folder / there[0]
     if there:
-        names = " and ".join(path.name for path in there)
         raise EditError(
-            f"{_shown(folder)} has two kustomizations, {names}; kustomize builds neither.",
+            f"{_shown(folder)} has two kustomizations, {' and '.join(there)}; kustomize builds neither.",
             hint="Remove one of them, then try again.",
         )
     raise EditError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable
 
@@ -22,6 +21,8 @@ def plain(text: str) -> str:
 
 def near(word: str, known: Iterable[str], limit: int = 3) -> list[str]:
     """The names in `known` that a person who wrote `word` may have meant, best first."""
+    import difflib  # here, since only mistakes need it
+
     return difflib.get_close_matches(word, sorted(set(known)), n=limit, cutoff=0.6)
 
 

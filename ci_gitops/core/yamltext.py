@@ -204,13 +204,18 @@ class _Composer:
         self.ends.append(event.start_mark.index + self.shift)
 
     def node(self, event: Any, kind: type) -> Node:
-        start, end = event.start_mark, event.end_mark
-        place = (start.index + self.shift, end.index + self.shift, start.line + 1, start.column + 1)
-        self.weigh(event, kind, place[2])
+        start = event.start_mark
+        place = (start.index + self.shift, event.end_mark.index + self.shift, start.line + 1, start.column + 1)
+        self.weight += 1
+        if self.weight > MAX_NODES:
+            self.too_many(place[2])
         if kind is yaml.ScalarEvent:
+            if event.anchor:
+                self.weights[event.anchor] = 1
             return Scalar(event.value, event.style or "", *place, event.anchor, event.tag)
         if kind is yaml.AliasEvent:
             self.aliased.add(event.anchor)
+            self.weight += self.weights.get(event.anchor, 1) - 1
             return Alias(event.anchor, *place)
         flow = bool(event.flow_style)
         if kind is yaml.SequenceStartEvent:
@@ -219,15 +224,11 @@ class _Composer:
             self.template = place[2:]
         return Mapping(flow, *place, event.anchor, event.tag)
 
-    def weigh(self, event: Any, kind: type, line: int) -> None:
-        self.weight += self.weights.get(event.anchor, 1) if kind is yaml.AliasEvent else 1
-        if kind is yaml.ScalarEvent and event.anchor:
-            self.weights[event.anchor] = 1
-        if self.weight > MAX_NODES:
-            raise EditError(
-                f"{self.path}:{line}: more than {MAX_NODES:,} values, aliases counted as what they stand for.",
-                hint="Such a file makes its readers run out of memory; it is not edited.",
-            )
+    def too_many(self, line: int) -> NoReturn:
+        raise EditError(
+            f"{self.path}:{line}: more than {MAX_NODES:,} values, aliases counted as what they stand for.",
+            hint="Such a file makes its readers run out of memory; it is not edited.",
+        )
 
 
 def _put(parent: Mapping | Sequence, keys: list[Node | None], node: Node) -> None:
@@ -363,17 +364,22 @@ def _child(file: str, node: Node, path: Path) -> Node | None:
 
 
 def _editable(yaml_text: YamlText, node: Node, path: Path) -> None:
-    where, name = f"{yaml_text.path}:{node.line}:{node.column}", path_text(path) or "the document"
     if isinstance(node, Alias):
         raise EditError(
-            f"{where}: {name} is the alias *{node.anchor}; an edit there would change every place that it stands for.",
+            f"{_place(yaml_text, node, path)} is the alias *{node.anchor}; an edit there would change every place that"
+            " it stands for.",
             hint="Write the value out at this place, then try again.",
         )
     if node.anchor and (isinstance(node, Scalar) or node.anchor in yaml_text.aliased):
         raise EditError(
-            f"{where}: {name} has the anchor &{node.anchor}; an edit there would change every *{node.anchor} with it.",
+            f"{_place(yaml_text, node, path)} has the anchor &{node.anchor}; an edit there would change every"
+            f" *{node.anchor} with it.",
             hint="Write the values out where the alias is used, then try again.",
         )
+
+
+def _place(yaml_text: YamlText, node: Node, path: Path) -> str:
+    return f"{yaml_text.path}:{node.line}:{node.column}: {path_text(path) or 'the document'}"
 
 
 def _value(file: str, mapping: Mapping, name: str, path: Path) -> Node | None:

@@ -121,7 +121,8 @@ def _change(draft: Draft, document: int, path: Path, image: ImageArgument) -> No
         what = "the digest" if stale == "digest" else "the tag"
         draft.note(f"{image.name}: {what} {old} was of the image before and is dropped.")
         draft.remove_key(document, (*path, stale))
-    if image.new_name not in (None, KEEP, _text(draft, document, (*path, "newName")) or image.name):
+    renames = image.new_name not in (None, KEEP)
+    if renames and image.new_name != (_text(draft, document, (*path, "newName")) or image.name):
         put(draft, document, (*path, "newName"), str(image.new_name), after="name")
     if image.tag not in (None, KEEP):
         put(draft, document, (*path, "newTag"), str(image.tag), after="newName")
