@@ -134,6 +134,16 @@ def parse_trailers(message: str) -> Trailers:
     return Trailers(tuple(images), tuple(values), source, actor)
 
 
+def split_trailers(message: str) -> tuple[Trailers, ...]:
+    """The trailers of each paragraph that moves something, in their order.
+
+    The message of a squash or merge holds one such paragraph for each commit that it brought: each move keeps the
+    build that it came from.
+    """
+    paragraphs = re.split(r"\n[ \t]*\n", message.replace("\r\n", "\n"))
+    return tuple(trailers for trailers in map(parse_trailers, paragraphs) if trailers.ours)
+
+
 def _parse_source(words: Sequence[str]) -> Source:
     facts = dict(word.split("=", 1) for word in words[2:] if "=" in word)
     pipeline = facts.get("pipeline", "")

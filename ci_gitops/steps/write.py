@@ -17,7 +17,7 @@ from ci_gitops.core.edits import Edit
 from ci_gitops.core.history import History, explain_older, gather, judge
 from ci_gitops.core.mergerequests import MergeRequest
 from ci_gitops.core.messages import commit_message
-from ci_gitops.core.trailers import Source, Trailers, parse_trailers
+from ci_gitops.core.trailers import Source, Trailers, split_trailers
 from ci_gitops.core.updates import Intent, Plan, TargetFiles, plan_update
 from ci_gitops.errors import TemporaryError
 from ci_gitops.output import Output
@@ -135,7 +135,8 @@ def current_plan(
 
 
 def _history(repository: Repository, revision: str) -> History:
-    return [(commit.sha, parse_trailers(commit.message)) for commit in repository.log(revision, 1_000)]
+    log = repository.log(revision, 1_000)
+    return [(commit.sha, trailers) for commit in log for trailers in reversed(split_trailers(commit.message))]
 
 
 def commit_plan(place: Workplace, plan: Plan, hand: Hand, template: str, parents: Sequence[str] | None = None) -> str:

@@ -11,6 +11,7 @@ from ci_gitops.core.trailers import (
     format_trailers,
     merged_trailers,
     parse_trailers,
+    split_trailers,
 )
 
 _words = st.text(min_size=1, max_size=30)
@@ -54,3 +55,11 @@ def test_the_sum_of_several_commits_goes_from_the_first_old_to_the_last_new() ->
     second = Trailers((ImageMove("staging", "shop", "web", "web:2", "web:3"),), source=Source("g/p", "b", 2))
     merged = merged_trailers([format_trailers(first), format_trailers(second)])
     assert merged == Trailers((ImageMove("staging", "shop", "web", "web:1", "web:3"),), (), Source("g/p", "b", 2))
+
+
+def test_each_commit_of_a_squash_keeps_its_own_build() -> None:
+    first = Trailers((ImageMove("production", "shop", "web", "web:1", "web:2"),), (), Source("group/web", "a" * 40, 5))
+    second = Trailers((ImageMove("production", "shop", "api", "api:1", "api:2"),), (), Source("group/api", "b" * 40, 7))
+    message = f"Squashed\n\n* first\n\n{format_trailers(first)}\r\n\r\n{format_trailers(second)}\n"
+    assert split_trailers(message) == (first, second)
+    assert split_trailers("Nothing\n\nSigned-off-by: A <a@example.com>") == ()
