@@ -8,7 +8,6 @@ link is refused; folders that are links are not walked into.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
@@ -123,9 +122,8 @@ def _stage(path: Path, target: str, text: str) -> str:
     temporary = f"{folder}/.{name}.{os.getpid()}.tmp"
     try:
         found = os.stat(target)  # noqa: PTH116
-        # The kernel's permission to replace a file is that of its folder; ours is the file's own.
-        if not os.access(target, os.W_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        # To replace a file the kernel asks for the right to its folder only; we want the right to the file as well.
+        os.close(os.open(target, os.O_WRONLY | os.O_CLOEXEC))
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
         with open(os.open(temporary, flags, 0o600), "wb", buffering=0) as stream:  # noqa: PTH123
             _write(stream, text.encode())
