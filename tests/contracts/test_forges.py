@@ -226,6 +226,16 @@ def test_the_project_s_settings_rule_where_the_call_is_silent(rig: LocalRig, for
     assert rig.server.head("config", SOURCE) == head
 
 
+def test_a_merge_request_s_own_settings_come_before_the_project_s(rig: LocalRig, forge: Forge) -> None:
+    rig.settings(squash=False, removeSourceBranch=True)
+    head = pushed(rig)
+    base = rig.branch("main", {"README.md": b"# Others\n"})
+    iid = forge.open(new(squash=True, remove_source_branch=False)).iid
+    assert forge.merge(iid, MergeCall(head)).state == "merged"
+    assert rig.git("log", "-1", "--format=%P", "main") == base
+    assert rig.server.head("config", SOURCE) == head
+
+
 def test_fast_forward_only_needs_a_rebase_where_main_moved(rig: LocalRig, forge: Forge) -> None:
     head = pushed(rig)
     before = rig.branch("main", {"README.md": b"# Others\n"})

@@ -167,6 +167,7 @@ class LocalForge:
     def _merge(self, iid: int, call: MergeCall) -> MergeOutcome | None:
         seen = self._seen(iid)
         project = self._settings(seen.refs)
+        call = records.with_own_settings(call, seen.document.data)
         request = seen.request
         if request.state == "merged":
             return MergeOutcome("merged", request, "it is merged already")

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
-from ci_gitops.adapters.forges.base import Approval, Comment, CommitStatus, Deployment, NewMergeRequest, Project
+from ci_gitops.adapters.forges.base import (
+    Approval,
+    Comment,
+    CommitStatus,
+    Deployment,
+    MergeCall,
+    NewMergeRequest,
+    Project,
+)
 from ci_gitops.core.mergerequests import MergeRequest
 
 _HEADS = "refs/heads/"
@@ -89,6 +97,16 @@ def why_not(request: MergeRequest, head_sha: str, *, draft_matters: bool = True)
     if request.draft and draft_matters:
         return "it is a draft"
     return ""
+
+
+def with_own_settings(call: MergeCall, data: Data) -> MergeCall:
+    """Where the call is silent, what the merge request was opened with."""
+    squash, remove = data["squash"], data["removeSourceBranch"]
+    return replace(
+        call,
+        method=call.method or (None if squash is None else "squash" if squash else "merge"),
+        remove_source_branch=remove if call.remove_source_branch is None else call.remove_source_branch,
+    )
 
 
 def with_comment(data: Data, comment: Comment) -> Data:
