@@ -18,6 +18,7 @@ from ci_gitops.errors import UsageError
 CA_VARIABLES = ("CI_SERVER_TLS_CA_FILE", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "GIT_SSL_CAINFO")
 _KEY_VARIABLE = "GITLAB_ID_RSA"
 _SIGNING = "CI_GITOPS_SIGNING_KEY"
+_JOB_USER = "gitlab-ci-token"
 
 
 def access_for(
@@ -30,8 +31,9 @@ def access_for(
 ) -> GitAccess:
     """What opens the repository at `url`, and (for messages) where it came from.
 
-    The token is the first of: `token_file`, CI_GITOPS_TOKEN_<ENVIRONMENT>, the password inside `url`,
-    CI_GITOPS_TOKEN, and for repositories on the same GitLab CI_JOB_TOKEN. Each secret is masked from here on.
+    The token is the first of: `token_file`, CI_GITOPS_TOKEN_<ENVIRONMENT>, a person's password inside `url`,
+    CI_GITOPS_TOKEN, the job token inside `url`, and for repositories on the same GitLab CI_JOB_TOKEN.
+    Each secret is masked from here on.
     """
     address = parse_git_url(url)
     masking.register(address.password)
@@ -81,10 +83,12 @@ def _token(
     own = environment_variable(environment) if environment else None
     if own and environ.get(own):
         return environ[own].strip(), own
-    if url.password:
+    if url.password and url.user != _JOB_USER:
         return url.password, "the address of the repository"
     if environ.get("CI_GITOPS_TOKEN"):
         return environ["CI_GITOPS_TOKEN"].strip(), "CI_GITOPS_TOKEN"
+    if url.password:  # GitLab's runner writes the job's token into the address of `origin`
+        return url.password, "CI_JOB_TOKEN"
     if environ.get("CI_JOB_TOKEN") and url.host == environ.get("CI_SERVER_HOST", "").lower():
         return environ["CI_JOB_TOKEN"], "CI_JOB_TOKEN"
     return None, None
@@ -92,8 +96,8 @@ def _token(
 
 def _user(url: GitUrl, source: str | None, environ: Mapping[str, str]) -> str:
     if source == "CI_JOB_TOKEN":
-        return "gitlab-ci-token"
-    if url.user:
+        return _JOB_USER
+    if url.user and url.user != _JOB_USER:
         return url.user
     on_github = url.host == "github.com" or environ.get("CI_GITOPS_FORGE") == "github"
     return "x-access-token" if on_github else "oauth2"

@@ -65,7 +65,7 @@ _WORDINGS: dict[Trouble, str] = {
 # value provided` by GitLab's.
 _RACED = re.compile(
     r"fetch first|non-fast-forward|stale info|cannot lock ref|incorrect old value provided|failed to update ref|"
-    r"reference already exists|failed to lock|fetch updates|is at [0-9a-f]+ but expected"
+    r"reference already exists|failed to lock|updated since checkout|is at [0-9a-f]+ but expected"
 )
 _NEVER_FREE = re.compile(r"exists; cannot create|there is a non-empty directory")  # a/b beside a: no wait helps
 _ATOMIC = re.compile(r"atomic (?:push|transaction)")

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from ci_gitops.adapters.git import GitAccess, Person, RefUpdate, Repository
-from ci_gitops.errors import GitError, RefusedError
-from tests.rig.git_server import GitServer, run_git
+from ci_gitops.errors import EditError, GitError, RefusedError
+from tests.rig.git_server import BareRepositories, GitServer, run_git
 
 ME = Person("Ann Author", "ann@example.com")
 FILES = {"apps/web/kustomization.yaml": b"images: []\n", "README.md": b"# Config\n", "bin/run": b"#!/bin/sh\n"}
@@ -207,3 +208,151 @@ def test_many_refs_are_read_in_one_conversation(git_server: GitServer) -> None:
         assert read == {ref: (sha, ref[-1:].encode()) for ref, sha in made.items()}
         assert sum(request.method == "POST" for request in git_server.requests) == 2
         assert repository.read_refs(list(made)[:1], "other") == {next(iter(made)): (next(iter(made.values())), None)}
+
+
+def test_many_writers_on_one_branch_all_land(git_server: GitServer) -> None:
+    """Threads stand for processes here: each has a repository of its own."""
+    git_server.create("config", FILES)
+
+    def write(number: int) -> int:
+        with opened(git_server) as repository:
+            for attempt in range(1, 40):
+                head = repository.fetch("main")
+                text = repository.read(head, ["README.md"])["README.md"] + f"{number}\n".encode()
+                new = repository.commit([head], {"README.md": text}, f"Write {number}", author=ME, committer=ME)
+                if repository.push([RefUpdate("refs/heads/main", new)]).landed:
+                    return attempt
+            raise AssertionError("never landed")
+
+    with ThreadPoolExecutor(12) as pool:
+        attempts = list(pool.map(write, range(12)))
+    assert max(attempts) > 1
+    lines = git_server.read("config", "README.md").decode().splitlines()[1:]
+    assert sorted(lines, key=int) == [str(number) for number in range(12)]
+    assert len(git_server.messages("config")) == 13
+
+
+def test_a_repository_on_this_machine(tmp_path: Path) -> None:
+    repositories = BareRepositories(tmp_path)
+    path = repositories.create("config", FILES)
+    for url in (path, f"file://{path}"):
+        with Repository.open(url, GitAccess()) as repository:
+            head = repository.fetch("HEAD")
+            new = repository.commit([head], {"README.md": url.encode()}, "Bump", author=ME, committer=ME)
+            assert repository.push([RefUpdate("refs/heads/main", new)]).landed
+        assert repositories.read("config", "README.md") == url.encode()
+    repositories.reject("config", "Not on a Friday")
+    with Repository.open(path, GitAccess()) as repository, pytest.raises(RefusedError, match="Not on a Friday"):
+        repository.push([RefUpdate("refs/heads/ci-gitops/x", repository.fetch("main"), "")])
+
+
+def test_a_checkout_is_not_pulled_from_under_its_user(tmp_path: Path) -> None:
+    repositories = BareRepositories(tmp_path)
+    checkout = tmp_path / "checkout"
+    run_git("clone", "--quiet", repositories.create("config", FILES), checkout)
+    with Repository.open(str(checkout), GitAccess()) as repository:
+        head = repository.fetch("main")
+        new = repository.commit([head], {"README.md": b"x"}, "Bump", author=ME, committer=ME)
+        with pytest.raises(RefusedError, match="checked out"):
+            repository.push([RefUpdate("refs/heads/main", new)])
+
+
+def test_a_shallow_checkout_can_be_read(git_server: GitServer, tmp_path: Path) -> None:
+    git_server.create("config", FILES)
+    path = str(git_server.bare("config"))
+    _history(git_server, 4)
+    run_git("clone", "--quiet", "--depth=2", f"file://{path}", tmp_path / "shallow")
+    with Repository.open(str(tmp_path / "shallow"), GitAccess()) as repository:
+        head = repository.fetch("HEAD")
+        assert repository.read(head, ["counter"]) == {"counter": b"3"}
+        repository.deepen("HEAD", 100)
+        assert [commit.shallow for commit in repository.log(head, 100)] == [False, True]
+
+
+def test_sha256_repositories(tmp_path: Path) -> None:
+    repositories = BareRepositories(tmp_path)
+    url = repositories.create("config", FILES, object_format="sha256")
+    with Repository.open(url, GitAccess()) as repository:
+        head = repository.fetch("main")
+        assert len(head) == 64
+        assert repository.read(head, ["README.md"]) == {"README.md": b"# Config\n"}
+        new = repository.commit([head], {"README.md": b"x"}, "Bump", author=ME, committer=ME)
+        assert repository.push([RefUpdate("refs/heads/main", new)]).landed
+
+
+def _with_links(repositories: BareRepositories) -> str:
+    """A repository with symbolic links of each kind."""
+    links = {
+        "link": "apps/web/kustomization.yaml", "folder": "apps/web", "out": "../../etc/passwd", "abs": "/etc/passwd",
+        "loop": "loop", "dangling": "nowhere", "apps/up": "../README.md", "chain": "apps/up", "self": ".",
+    }  # fmt: skip
+    url = repositories.create("config", FILES)
+    text = "".join(f"M 120000 inline {path}\ndata {len(target)}\n{target}\n" for path, target in links.items())
+    head = "commit refs/heads/main\ncommitter S <s@example.com> 1 +0000\ndata 0\nfrom refs/heads/main^0\n"
+    run_git("--git-dir", repositories.bare("config"), "fast-import", "--quiet", stdin=(head + text).encode())
+    return url
+
+
+def test_links_lead_no_further_than_the_tree(tmp_path: Path) -> None:
+    with Repository.open(_with_links(BareRepositories(tmp_path)), GitAccess()) as repository:
+        head = repository.fetch("main")
+        resolved = {
+            path: repository.resolve(head, path)
+            for path in ("link", "folder/kustomization.yaml", "chain", "self/README.md", "README.md", "out", "abs",
+                         "loop", "dangling", "folder", "README.md/x", "self/self/loop")
+        }  # fmt: skip
+        assert resolved == {
+            "link": "apps/web/kustomization.yaml",
+            "folder/kustomization.yaml": "apps/web/kustomization.yaml",
+            "chain": "README.md",
+            "self/README.md": "README.md",
+            "README.md": "README.md",
+            **dict.fromkeys(("out", "abs", "loop", "dangling", "folder", "README.md/x", "self/self/loop")),
+        }
+        assert repository.read(head, ["link", "out"]) == {"link": b"images: []\n"}
+        entry = repository.entry(head, "link")
+        assert entry
+        assert entry.mode == "120000"
+        with pytest.raises(EditError, match="symbolic link"):
+            repository.commit([head], {"link": b"x"}, "Bump", author=ME, committer=ME)
+
+
+@pytest.mark.parametrize("path", ["../x", "/x", "a//b", "a/./b", ".git/config", "a/.GIT/x", "", "a\0b", "a/.."])
+def test_paths_that_no_commit_may_hold(tmp_path: Path, path: str) -> None:
+    with Repository.open(BareRepositories(tmp_path).create("config", FILES), GitAccess()) as repository:
+        head = repository.fetch("main")
+        with pytest.raises(EditError, match="cannot be a path"):
+            repository.commit([head], {path: b"x"}, "Bump", author=ME, committer=ME)
+
+
+def test_modes_stay_names_are_cleaned_and_files_go(tmp_path: Path) -> None:
+    repositories = BareRepositories(tmp_path)
+    url = repositories.create("config", FILES)
+    run_git("--git-dir", repositories.bare("config"), "fast-import", "--quiet", stdin=(
+        b"commit refs/heads/main\ncommitter S <s@example.com> 1 +0000\ndata 0\nfrom refs/heads/main^0\n"
+        b"M 100755 inline bin/run\ndata 2\n#!\n"))  # fmt: skip
+    strange = 'quo"te\\back\u00e9\nline'
+    with Repository.open(url, GitAccess()) as repository:
+        head = repository.fetch("main")
+        files = {"bin/run": b"new", "README.md": None, strange: b"1", "\U0001f600": b"2"}
+        odd = Person(" Ann <x>\nB\0ob ", "<ann@example.com>\n")
+        new = repository.commit([head], files, "Ümläut", author=odd, committer=ME)
+        entry = repository.entry(new, "bin/run")
+        assert entry
+        assert entry.mode == "100755"
+        assert set(repository.paths(new)) == {"bin/run", "apps/web/kustomization.yaml", strange, "\U0001f600"}
+        commit = repository.log(new, 1)[0]
+        assert (commit.author, commit.email, commit.subject) == ("Ann x B ob", "ann@example.com", "Ümläut")
+        assert repository.log(new, 5, ["bin/run"])[0].sha == new
+        with pytest.raises(GitError, match="needs a name and an address"):
+            repository.commit([new], {"a": b""}, "x", author=Person("", "a@b"), committer=ME)
+
+
+def test_push_options_reach_the_server(git_server: GitServer) -> None:
+    git_server.create("config", FILES)
+    git_server.hook("config", 'echo "$GIT_PUSH_OPTION_COUNT $GIT_PUSH_OPTION_0" >&2')
+    with opened(git_server) as repository:
+        head = repository.fetch("main")
+        options = ["merge_request.title=A b; c"]
+        outcome = repository.push([RefUpdate("refs/heads/ci-gitops/x", head, "")], options=options)
+    assert outcome.messages == ("1 merge_request.title=A b; c",)

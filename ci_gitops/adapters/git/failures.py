@@ -27,7 +27,7 @@ class Failures:
         where = self.url.clean
         said = clean("; ".join(server_lines(done.errors)) or reason(done.errors))
         if kind == "temporary":
-            return TemporaryError(f"{where} cannot be reached: {said}.", hint="Try again; nothing was written.")
+            return TemporaryError(f"{where} cannot be reached: {said}.", hint="Try again later.")
         if kind in ("host-key-unknown", "host-key-changed"):
             return self._host_key(kind)
         if kind == "certificate":

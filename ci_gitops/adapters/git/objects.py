@@ -6,16 +6,17 @@ from collections.abc import Mapping, Sequence
 
 from ci_gitops.adapters.git.records import EXECUTABLE, REGULAR, SYMLINK, Entry, Person
 from ci_gitops.adapters.git.runner import Runner
+from ci_gitops.adapters.git.transfer import Transfer
 from ci_gitops.core.git_paths import check_path
 from ci_gitops.errors import EditError, GitError
 
 
-def list_tree(runner: Runner, revision: str) -> dict[str, Entry]:
+def list_tree(runner: Runner, transfer: Transfer, revision: str) -> dict[str, Entry]:
     """Each file of the revision's tree."""
     words = ("ls-tree", "-r", "-z", "--full-tree", revision)
     listed = runner.local(*words, ok=(0, 128))
     if listed.code != 0:  # its trees are not here: it came with history only
-        listed = runner.fetching(*words)
+        listed = transfer.fetching(*words)
     entries = {}
     for line in listed.stdout.decode("utf-8", "surrogateescape").split("\0"):
         if line:
@@ -53,10 +54,10 @@ def read_named(runner: Runner, names: Sequence[str]) -> list[bytes | None]:
     return contents
 
 
-def merge_trees(runner: Runner, ours: str, theirs: str) -> tuple[str, tuple[str, ...]]:
+def merge_trees(transfer: Transfer, ours: str, theirs: str) -> tuple[str, tuple[str, ...]]:
     """The tree of Git's own merge of two commits, and the paths that conflict in it."""
     words = ("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", "--end-of-options", ours, theirs)
-    tree, *paths = runner.fetching(*words, ok=(0, 1)).stdout.decode("utf-8", "surrogateescape").split("\0")
+    tree, *paths = transfer.fetching(*words, ok=(0, 1)).stdout.decode("utf-8", "surrogateescape").split("\0")
     return tree.strip(), tuple(dict.fromkeys(path for path in paths if path))
 
 

@@ -177,7 +177,7 @@ class Repository:
 
     def _tree(self, revision: str) -> dict[str, Entry]:
         if revision not in self._trees:
-            self._trees[revision] = objects.list_tree(self._runner, self._checked(revision))
+            self._trees[revision] = objects.list_tree(self._runner, self._transfer, self._checked(revision))
         return self._trees[revision]
 
     def _contents(self, oids: Sequence[str]) -> dict[str, bytes]:
@@ -273,7 +273,7 @@ class Repository:
         if self.is_ancestor(theirs, ours):
             return Merged(ours)
         self._with_merge_base(ours, theirs)
-        tree, conflicts = objects.merge_trees(self._runner, ours, theirs)
+        tree, conflicts = objects.merge_trees(self._transfer, ours, theirs)
         if conflicts:
             return Merged(None, conflicts)
         parents = [ours] if squash else [ours, theirs]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, cast
 
@@ -28,7 +30,12 @@ def kept_variables(environ: Mapping[str, str]) -> dict[str, str]:
 
 def git_program(folder: str) -> Git:
     """GitPython's runner for commands in `folder`; the import costs a tenth of a second, so it is done late."""
-    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # else the import fails where git is missing
+    if "git" not in sys.modules:
+        before = os.environ.get("GIT_PYTHON_REFRESH")
+        os.environ["GIT_PYTHON_REFRESH"] = "quiet"  # else the import fails where git is missing
+        importlib.import_module("git.cmd")
+        if before is None:
+            del os.environ["GIT_PYTHON_REFRESH"]
     from git.cmd import Git
 
     return Git(folder)
@@ -47,7 +54,7 @@ class Runner:
         trace: Callable[[str], None] | None = None,
     ) -> None:
         self._git = git_program(str(folder.path))
-        self._timeout = timeout
+        self.timeout = timeout
         self._trace = trace
         plain = {
             **kept_variables(access.environment or os.environ),
@@ -77,29 +84,19 @@ class Runner:
             raise GitError(f"git {arguments[0]} failed: {done.errors or f'exit code {done.code}'}")
         return done
 
-    def fetching(self, *arguments: str, ok: tuple[int, ...] = (0,)) -> Completed:
-        """A command on the private repository that may fetch what it lacks, object by object."""
-        done = self._run(arguments, b"", self.remote_environment, None)
-        if done.code not in ok:
-            raise GitError(f"git {arguments[0]} failed: {done.errors or f'exit code {done.code}'}")
-        return done
-
-    def remote(self, *arguments: str, stdin: bytes = b"", on_line: Callable[[str], None] | None = None) -> Completed:
-        """A command that talks to the server; what its failure means is the caller's to say."""
-        return self._run(arguments, stdin, self.remote_environment, on_line)
+    def remote(self, *arguments: str, stdin: bytes = b"", timeout: float | None = None) -> Completed:
+        """A command that may talk to the server; what its failure means is the caller's to say."""
+        return self._run(arguments, stdin, self.remote_environment, timeout)
 
     def _run(
-        self, arguments: tuple[str, ...], stdin: bytes, environment: Mapping[str, str],
-        on_line: Callable[[str], None] | None,
-    ) -> Completed:  # fmt: skip
+        self, arguments: tuple[str, ...], stdin: bytes, environment: Mapping[str, str], timeout: float | None = None
+    ) -> Completed:
         if self._trace:
             self._trace(f"git {' '.join(arguments)}")
         # The handle stops the process when it is collected, so it lives as long as the process.
         handle = self._start(arguments, environment)
-        done = supervise(
-            cast("subprocess.Popen[bytes]", handle.proc), ("git", *arguments), stdin=stdin, timeout=self._timeout,
-            on_line=on_line,
-        )  # fmt: skip
+        process = cast("subprocess.Popen[bytes]", handle.proc)
+        done = supervise(process, ("git", *arguments), stdin=stdin, timeout=timeout or self.timeout)
         if done.code == _NOT_FOUND:
             raise CiGitopsError("The program 'git' is not installed.", hint="Install it or put it on PATH.")
         return done

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from ci_gitops.adapters.git.failures import Failures
 from ci_gitops.adapters.git.private import REMOTE, PrivateFolder
@@ -16,6 +16,7 @@ from ci_gitops.core.git_refs import full_ref, is_object_id
 from ci_gitops.errors import GitError, RefusedError, TemporaryError
 
 _TRIES = 3
+_AGAIN = "Run the same command again: it goes on from what is there then."
 _FETCH = (
     "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--no-recurse-submodules",
     "--refmap=",
@@ -96,8 +97,7 @@ class Transfer:
             f"--force-with-lease={update.ref}:{update.expected}" for update in updates if update.expected is not None
         ]
         words += ["--end-of-options", REMOTE, *(f"{update.new}:{update.ref}" for update in updates)]
-        for last in _attempts():
-            done = self._runner.remote(*words)
+        for done, last in self._attempts(words):
             if done.code == 0:
                 return PushOutcome(True, messages=server_lines(done.errors))
             rejected = rejections(done.text)
@@ -109,7 +109,6 @@ class Transfer:
                 return PushOutcome(True, messages=server_lines(done.errors))
             if last:
                 raise self._failures.error(done)
-            self._wait(_pause())
         raise AssertionError("the last attempt returns or raises")
 
     def _rejected(self, rejected: Sequence[Rejection], done: Completed, updates: Sequence[RefUpdate]) -> PushOutcome:
@@ -136,22 +135,37 @@ class Transfer:
         refs, _ = self.refs(*(update.ref for update in updates))
         return all(refs.get(update.ref, "") == update.new for update in updates)
 
-    def _repeated(self, *words: str, stdin: bytes = b"") -> Completed:
+    def fetching(self, *words: str, ok: tuple[int, ...] = (0,)) -> Completed:
+        """A command on the private repository that may fetch what it lacks, object by object."""
+        done = self._repeated(*words, ok=ok)
+        if done.code not in ok:
+            raise self._failures.error(done)
+        return done
+
+    def _repeated(self, *words: str, stdin: bytes = b"", ok: tuple[int, ...] = (0,)) -> Completed:
         """A reading command: tried again where the trouble may pass."""
-        for last in _attempts():
-            done = self._runner.remote(*words, stdin=stdin)
-            if done.code == 0 or last or trouble(done.errors) != "temporary":
+        for done, last in self._attempts(words, stdin):
+            if last or done.code in ok or trouble(done.errors) != "temporary":
                 return done
-            self._wait(_pause())
         raise AssertionError("the last attempt returns")
 
+    def _attempts(self, words: Sequence[str], stdin: bytes = b"") -> Iterator[tuple[Completed, bool]]:
+        """Run a command up to three times with pauses between; and whether that was the last time.
 
-def _attempts() -> list[bool]:
-    return [number == _TRIES for number in range(1, _TRIES + 1)]
-
-
-def _pause() -> float:
-    return random.uniform(0.5, 2.0)  # noqa: S311 - jitter
+        All of them together take no longer than the timeout.
+        """
+        bound = self._runner.timeout
+        deadline = time.monotonic() + bound
+        for number in range(1, _TRIES + 1):
+            try:
+                done = self._runner.remote(*words, stdin=stdin, timeout=max(0.1, deadline - time.monotonic()))
+            except TemporaryError as error:
+                where = self._failures.url.clean
+                raise TemporaryError(f"{where} did not finish its answer in {bound:.0f} s.", hint=_AGAIN) from error
+            pause = random.uniform(0.5, 2.0)  # noqa: S311 - jitter
+            last = number == _TRIES or time.monotonic() + pause > deadline
+            yield done, last
+            self._wait(pause)
 
 
 def ref_of(name: str) -> str:
