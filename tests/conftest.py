@@ -17,7 +17,7 @@ pytest_plugins = [
 ]
 
 #: Rigs that are dear to start: tests that use one run in one worker, so that it starts once.
-SHARED_RIGS = ("docker_engine", "cluster")
+SHARED_RIGS = ("cluster", "docker_engine")
 SEED = int(os.environ.get("CI_GITOPS_TEST_SEED") or datetime.datetime.now(datetime.UTC).date().toordinal())
 
 
