@@ -123,8 +123,8 @@ class Registry:
             raise RegistryError(f"The configuration of {ref} does not have its digest {digest}.")
         return self._document(answer, str(ref))
 
-    def _tag_pages(self, repository: str) -> Iterator[str]:
-        path = f"/v2/{repository}/tags/list?n=1000"
+    def _tag_pages(self, repository: str, page: int = 1000) -> Iterator[str]:
+        path = f"/v2/{repository}/tags/list?n={page}"
         for _ in range(_MOST_PAGES):
             answer = self.http.request(
                 "GET", path, scope=f"repository:{repository}:pull", limit=_LARGEST_DOCUMENT, missing_ok=True

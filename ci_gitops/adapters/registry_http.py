@@ -12,6 +12,7 @@ import re
 import ssl
 import time
 import urllib.parse
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -176,9 +177,14 @@ class RegistryHttp:
         return answer
 
     def _send(self, method: str, url: str, headers: Mapping[str, str], limit: int) -> Answer:
-        response = self._pool_for(url).request(
-            method, url, headers=dict(headers), preload_content=False, redirect=False
-        )
+        import urllib3
+
+        with warnings.catch_warnings():
+            # --insecure-registry asked for exactly that.
+            warnings.simplefilter("ignore", urllib3.exceptions.InsecureRequestWarning)
+            response = self._pool_for(url).request(
+                method, url, headers=dict(headers), preload_content=False, redirect=False
+            )
         body = response.read(limit + 1)
         if len(body) > limit:
             response.close()

@@ -23,8 +23,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
-from tests.rig.parts import program
+from tests.rig.parts import missing, program
 
 HOW = "install Debian's docker-registry"
 USER, PASSWORD = "alice", "rabbit-hole-7"
@@ -78,7 +79,9 @@ class RegistryServer:
         digest = f"sha256:{hashlib.sha256(config).hexdigest()}"
         _, headers, _ = self.request("POST", f"/v2/{repository}/blobs/uploads/")
         place = headers["Location"].partition(self.host)[2] or headers["Location"]
-        status, _, body = self.request("PUT", f"{place}&digest={digest}", data=config)
+        status, _, body = self.request(
+            "PUT", f"{place}&digest={digest}", {"Content-Type": "application/octet-stream"}, config
+        )
         assert status == 201, (status, body)
         media = "application/vnd.oci.image.manifest.v1+json"
         described = {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": digest, "size": len(config)}
@@ -181,3 +184,51 @@ def guarded_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Regis
 def repository(request: pytest.FixtureRequest) -> str:
     """A repository name of this test's own."""
     return "test/" + re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")
+
+
+@pytest.fixture(scope="session")
+def own_address(worker_id: str) -> Iterator[str]:
+    """An address of this machine that is not the loopback's: engines check certificates there."""
+    number = int(re.sub(r"\D", "", worker_id) or 0) + 1
+    address = f"10.99.0.{number}"
+    add = subprocess.run(["ip", "address", "add", f"{address}/32", "dev", "lo"], capture_output=True, check=False)
+    if add.returncode:
+        missing("a second address", f"`ip address add` must be allowed: {add.stderr.decode().strip()}")
+    yield address
+    subprocess.run(["ip", "address", "delete", f"{address}/32", "dev", "lo"], check=False)
+
+
+@dataclass(frozen=True)
+class Certificates:
+    """An authority of our own, and what it has signed for one address."""
+
+    ca: trustme.CA
+    authority: Path
+    folder: Path
+
+    def issue(self, address: str, name: str, **settings: Any) -> tuple[Path, Path]:
+        """Certificate and key."""
+        issued = self.ca.issue_cert(address, **settings)
+        certificate, key = self.folder / f"{name}.pem", self.folder / f"{name}.key"
+        issued.cert_chain_pems[0].write_to_path(certificate)
+        issued.private_key_pem.write_to_path(key)
+        return certificate, key
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    folder = tmp_path_factory.mktemp("certificates")
+    authority = folder / "authority.pem"
+    ca = trustme.CA()
+    ca.cert_pem.write_to_path(authority)
+    return Certificates(ca, authority, folder)
+
+
+@pytest.fixture(scope="session")
+def tls_registry(
+    tmp_path_factory: pytest.TempPathFactory, own_address: str, certificates: Certificates
+) -> Iterator[RegistryServer]:
+    """A registry with a certificate of an authority of its own, at an address where it counts."""
+    pair = certificates.issue(own_address, "registry")
+    with running_registry(tmp_path_factory.mktemp("tls"), address=own_address, users=True, tls=pair) as server:
+        yield server

@@ -1,0 +1,215 @@
+"""What the registry client does with servers that are ill, strange or hostile."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ci_gitops.adapters import registry_http
+from ci_gitops.adapters.patience import AwayError
+from ci_gitops.adapters.registry import Registry
+from ci_gitops.adapters.registry_http import RegistryHttp, is_loopback
+from ci_gitops.adapters.registry_login import Login
+from ci_gitops.core.images import ImageRef
+from ci_gitops.errors import CiGitopsError, RegistryError
+from tests.fakes.web import Asked, Reply, Web, scripted_web
+
+DIGEST = f"sha256:{'a' * 64}"
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+
+
+def client(web: Web, login: bool = True, **settings: Any) -> Registry:
+    who = Login(web.host, "the test", "alice", "rabbit-hole") if login else None
+    return Registry(RegistryHttp(web.host, who, wait=settings.pop("wait", lambda _: None), **settings))
+
+
+def ref(web: Web, rest: str = "shop/web:1") -> ImageRef:
+    return ImageRef.parse(f"{web.host}/{rest}")
+
+
+def always(*replies: Reply) -> Callable[[Asked], Reply]:
+    """The replies one after the other, the last one for ever."""
+    left = list(replies)
+    return lambda asked: left.pop(0) if len(left) > 1 else left[0]
+
+
+def found(asked: Asked) -> Reply:
+    return Reply(200, {"Docker-Content-Digest": DIGEST, "Content-Type": MANIFEST})
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503])
+def test_trouble_that_passes_is_waited_for(status: int) -> None:
+    waited: list[float] = []
+    with scripted_web(always(Reply(status), Reply(status, {"Retry-After": "7"}), found(Asked("", "", {})))) as web:
+        descriptor = client(web, wait=waited.append).head(ref(web))
+    assert descriptor
+    assert descriptor.digest == DIGEST
+    assert waited == [1.0, 7.0]
+
+
+@pytest.mark.parametrize("wanted", ["61", "3600", "Wed, 21 Oct 2026 07:28:00 GMT"])
+def test_a_server_that_asks_for_more_than_a_minute_is_not_waited_for(wanted: str) -> None:
+    waited: list[float] = []
+    with scripted_web(always(Reply(429, {"Retry-After": wanted}))) as web:
+        with pytest.raises(AwayError) as caught:
+            client(web, wait=waited.append).head(ref(web))
+        assert caught.value.exit_code == 75
+        assert waited == []
+
+
+def test_a_server_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    import threading
+
+    monkeypatch.setattr(registry_http, "SECONDS", 0.2)
+    release = threading.Event()
+
+    def hang(asked: Asked) -> Reply:
+        release.wait(10)
+        return Reply()
+
+    with scripted_web(hang) as web:
+        with pytest.raises(AwayError, match="cannot be reached"):
+            client(web).head(ref(web))
+        release.set()
+
+
+def test_a_token_server_elsewhere_gets_no_credentials() -> None:
+    """A registry that is not ours to trust further than itself could name any host."""
+    challenge = {"WWW-Authenticate": 'Bearer realm="https://tokens.example.net/auth",service="x"'}
+    with scripted_web(always(Reply(401, challenge))) as web, pytest.raises(RegistryError, match="were not sent"):
+        client(web).head(ref(web))
+
+
+@pytest.mark.parametrize(
+    ("registry", "realm", "trusted"),
+    [
+        ("https://registry.gitlab.com", "https://gitlab.com/jwt/auth", True),
+        ("https://registry-1.docker.io", "https://auth.docker.io/token", True),
+        ("https://registry.example.co.uk", "https://gitlab.example.co.uk/jwt/auth", True),
+        ("https://ghcr.io", "https://ghcr.io/token", True),
+        ("https://ghcr.io", "https://evil.io/token", False),
+        ("https://registry.example.com", "https://example.com.evil.net/token", False),
+        ("https://registry.example.com", "https://evil-example.com/token", False),
+        ("https://10.0.0.1:5000", "https://10.0.0.1:8443/token", True),
+        ("https://10.0.0.1:5000", "https://10.0.0.2/token", False),
+    ],
+)
+def test_which_token_servers_belong_to_a_registry(registry: str, realm: str, trusted: bool) -> None:
+    assert registry_http._same_organisation(registry, realm) is trusted
+
+
+def test_blob_stores_get_no_credentials() -> None:
+    """A redirect to another host goes there bare."""
+    config = json.dumps({"os": "linux", "architecture": "arm64", "config": {"Labels": {"a": "b"}}}).encode()
+    digest = f"sha256:{hashlib.sha256(config).hexdigest()}"
+    manifest = json.dumps({"config": {"digest": digest}}).encode()
+    with scripted_web(always(Reply(200, {}, config))) as store:
+
+        def registry(asked: Asked) -> Reply:
+            if "Authorization" not in asked.headers:
+                return Reply(401, {"WWW-Authenticate": "Basic realm=registry"})
+            if "/blobs/" in asked.path:
+                return Reply(307, {"Location": f"http://{store.host}/{digest}"})
+            return Reply(200, {"Content-Type": MANIFEST}, manifest)
+
+        with scripted_web(registry) as web:
+            image = client(web).config(ref(web))
+        assert image
+        assert (image.labels, image.platforms) == ({"a": "b"}, ("linux/arm64",))
+        assert "Authorization" not in store.asked[0].headers
+
+
+def test_redirects_have_an_end() -> None:
+    again = always(Reply(307, {"Location": "/v2/again"}))
+    with scripted_web(again) as web, pytest.raises(RegistryError, match="sent us on"):
+        client(web).head(ref(web))
+
+
+def test_a_missing_digest_header_is_made_up_for() -> None:
+    body = b'{"schemaVersion": 2}'
+    with scripted_web(always(Reply(200, {"Content-Type": MANIFEST}, body))) as web:
+        descriptor = client(web).head(ref(web))
+    assert descriptor
+    assert descriptor.digest == f"sha256:{hashlib.sha256(body).hexdigest()}"
+
+
+def test_a_list_of_tags_is_not_followed_to_another_host() -> None:
+    page = Reply(200, {"Link": '<https://elsewhere.example.net/v2/x>; rel="next"'}, b'{"tags": ["1"]}')
+    with scripted_web(always(page)) as web, pytest.raises(RegistryError, match="not followed"):
+        client(web).tags("shop/web")
+
+
+def test_a_list_of_tags_has_an_end() -> None:
+    page = Reply(200, {"Link": '</v2/shop/web/tags/list?again>; rel="next"'}, b'{"tags": ["1"]}')
+    with scripted_web(always(page)) as web, pytest.raises(RegistryError, match="more than"):
+        client(web).tags("shop/web")
+
+
+@pytest.mark.parametrize(
+    ("reply", "said"),
+    [
+        (Reply(200, {"Content-Type": MANIFEST}, b"x" * 5_000_000), "more than"),
+        (Reply(200, {"Content-Type": MANIFEST}, b"<html>"), "JSON"),
+        (Reply(200, {"Content-Type": MANIFEST}, b"[]"), "JSON list"),
+        (Reply(200, {"Content-Type": MANIFEST}, b"{}"), "names no configuration"),
+        (Reply(400, {}, b'{"errors": [{"message": "bad name"}]}'), "400 .bad name"),
+        (Reply(418, {}, b'{"errors": "odd"}'), "418"),
+        (Reply(403, {}, b'{"errors": [{"code": "DENIED"}]}'), "refused the login as alice from the test: 403 .DENIED"),
+    ],
+)
+def test_nonsense_is_an_error_that_says_so(reply: Reply, said: str) -> None:
+    with scripted_web(always(reply)) as web, pytest.raises(CiGitopsError, match=said):
+        client(web).config(ref(web))
+
+
+def test_attestations_are_no_platforms() -> None:
+    index = {
+        "manifests": [
+            {"digest": DIGEST, "platform": {"os": "linux", "architecture": "arm", "variant": "v7"}},
+            {"digest": DIGEST, "platform": {"os": "unknown", "architecture": "unknown"}},
+        ]
+    }
+    body = json.dumps(index).encode()
+
+    def registry(asked: Asked) -> Reply:
+        if asked.path.endswith("/1"):
+            return Reply(200, {"Content-Type": "application/vnd.oci.image.index.v1+json"}, body)
+        return Reply(404)
+
+    with scripted_web(registry) as web:
+        image = client(web).config(ref(web))
+    assert image
+    assert image.platforms == ("linux/arm/v7",)
+
+
+def test_a_proxy_is_asked_where_the_environment_names_one() -> None:
+    with scripted_web(found) as proxy:
+        environ = {"http_proxy": f"http://{proxy.host}", "NO_PROXY": "internal.example.com,.corp"}
+        http = RegistryHttp("registry.example.com", environ=environ)
+        assert http._send("GET", "http://registry.example.com/v2/", {}, 100).status == 200
+        assert proxy.asked[0].path == "http://registry.example.com/v2/"
+    assert registry_http._proxy("http://internal.example.com/v2/", environ) is None
+    assert registry_http._proxy("http://a.corp:5000/v2/", environ) is None
+    assert registry_http._proxy("http://127.0.0.1:5000/v2/", environ) is None
+    assert registry_http._proxy("https://registry.example.com/v2/", environ) is None
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [
+        ("localhost", True),
+        ("localhost:5000", True),
+        ("127.0.0.1:5000", True),
+        ("127.1.2.3", True),
+        ("[::1]:5000", True),
+        ("10.99.0.1:5000", False),
+        ("localhost.example.com", False),
+        ("registry.example.com", False),
+    ],
+)
+def test_what_the_loopback_is(host: str, loopback: bool) -> None:
+    assert is_loopback(host) is loopback
