@@ -87,11 +87,11 @@ def _edits(
     edits: list[Edit] = []
     missing = {image.name: image for image in images}
     for file in found:
-        text = files.read_text(file.path, file.tree)
-        if not file.named and not _may_name(text, images):
-            continue
         try:
-            edit, names = edit_images(text, images, path=_shown(file.path), key=key, compat=compat, add=file.named)
+            text = files.read_text(file.path, file.tree)
+            if not file.named and not _may_name(text, images):
+                continue
+            edit, names = edit_images(text, images, path=str(file.path), key=key, compat=compat, add=file.named)
         except UsageError:
             raise
         except CiGitopsError as error:
@@ -106,7 +106,7 @@ def _edits(
         edits.append(edit)
     for image in missing.values():
         uses = [use for edit in edits for use in image_uses(edit.old, path=edit.path)]
-        raise not_used(image, [_shown(file.path) for file in found], uses)
+        raise not_used(image, [str(file.path) for file in found], uses)
     return edits
 
 
@@ -142,17 +142,13 @@ def _kustomization_in(folder: Path) -> Path:
         return folder / there[0]
     if there:
         raise EditError(
-            f"{_shown(folder)} has two kustomizations, {' and '.join(there)}; kustomize builds neither.",
+            f"{folder} has two kustomizations, {' and '.join(there)}; kustomize builds neither.",
             hint="Remove one of them, then try again.",
         )
     raise EditError(
-        f"{_shown(folder)} has no kustomization ({', '.join(FILE_NAMES)}).",
+        f"{folder} has no kustomization ({', '.join(FILE_NAMES)}).",
         hint="Name a file by --path FILE, or every file below a folder by --path FOLDER --recursive.",
     )
-
-
-def _shown(path: Path) -> str:
-    return str(path)
 
 
 def _matched_in_resources(edit: Edit, images: Sequence[ImageArgument]) -> list[str]:

@@ -151,6 +151,7 @@ class _Composer:
         self.ends: list[int] = []
         self.template: tuple[int, int] | None = None
         self.aliased: set[str] = set()
+        self.anchors: set[str] = set()  # of the document
         self.weights: dict[str, int] = {}  # anchor -> nodes that it stands for
         self.weight = 0
 
@@ -172,6 +173,7 @@ class _Composer:
         )
 
     def document(self, parser: Any) -> None:
+        self.anchors.clear()
         self.weights.clear()
         self.weight = 0
         root: Node | None = None
@@ -209,13 +211,16 @@ class _Composer:
         self.weight += 1
         if self.weight > MAX_NODES:
             self.too_many(place[2])
+        if event.anchor and kind is not yaml.AliasEvent:
+            self.anchors.add(event.anchor)
+            self.weights[event.anchor] = 1
         if kind is yaml.ScalarEvent:
-            if event.anchor:
-                self.weights[event.anchor] = 1
             return Scalar(event.value, event.style or "", *place, event.anchor, event.tag)
         if kind is yaml.AliasEvent:
+            if event.anchor not in self.anchors:
+                raise EditError(f"{self.path}:{place[2]}:{place[3]}: not YAML: there is no anchor &{event.anchor}.")
             self.aliased.add(event.anchor)
-            self.weight += self.weights.get(event.anchor, 1) - 1
+            self.weight += self.weights[event.anchor] - 1
             return Alias(event.anchor, *place)
         flow = bool(event.flow_style)
         if kind is yaml.SequenceStartEvent:

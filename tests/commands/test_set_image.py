@@ -114,20 +114,22 @@ def test_recursive_changes_what_declares_the_image_and_nothing_else(cli: Cli, tm
         "chart/values.yaml": "image: {repository: app, tag: v1}\n",
         "chart/templates/pod.yaml": "kind: Pod\n{{- if .x }}\nimage: app:v1\n{{- end }}\n",
         "notes.txt": "app:v1\n",
+        "latin.yaml": "image: app:v1 # \udce9\n",
         ".git/config.yaml": "image: app:v1\n",
     }
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text)
+        (tmp_path / name).write_text(text, errors="surrogateescape")
     ran = cli("set-image", "app:v2", "--recursive", "--path", ".", cwd=tmp_path)
     assert ran.code == 0, ran.err
     assert "3 files changed." in ran.out
+    assert "Warning: Left alone: latin.yaml:1: not UTF-8 text" in ran.err
     assert "Warning: Left alone: chart/templates/pod.yaml:2:1: this is a Go template" in ran.err
-    changed = {name for name, text in files.items() if (tmp_path / name).read_text() != text}
+    changed = {name for name, text in files.items() if (tmp_path / name).read_text(errors="surrogateescape") != text}
     assert changed == {"apps/a/kustomization.yaml", "apps/b/deploy.yaml", "chart/values.yaml"}
     nowhere = cli("set-image", "ap:v2", "--recursive", "--path", ".", cwd=tmp_path)
     assert nowhere.code == 1
-    assert "The image 'ap' is not used in any of the 5 files." in nowhere.err
+    assert "The image 'ap' is not used in any of the 6 files." in nowhere.err
 
 
 def test_helm_values_by_key(cli: Cli, tmp_path: Path) -> None:
@@ -255,7 +257,7 @@ def test_a_file_that_cannot_be_edited(
         (["app:v2", "--path", "nowhere.yaml"], 1, "There is no file nowhere.yaml"),
         (["app:v2", "--path", "nowhere/"], 1, "There is no file nowhere"),
         (["app:v2", "--key", "image."], 2, "'image.' is not a path to a value"),
-        (["app:v2", "--key", "images[3]"], 1, "there is no images[3]"),
+        (["app:v2", "--key", "images[3]"], 2, "is a kustomization: its images are found by their names"),
         (["app:v2", "--compat", "flux"], 2, "'flux' is not 'kustomize'"),
         (["app:v2", "b=*"], 1, "it has no entry for 'b' whose values could be kept"),
     ],

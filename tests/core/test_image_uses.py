@@ -21,11 +21,14 @@ def test_values() -> None:
         "image:\n  registry: reg.example.com\n  repository: web\n  tag: 1.2\n"
         "worker:\n  image: {repository: w, tag: ''}\nsidecarImage: side:v1\n"
         "git:\n  repository: https://git.example.com/x\n  branch: main\nname: x\ntag: y\n"
+        "controller: {image: {registry: r.io, image: c/c, tag: v1}}\nold: {image: nginx, tag: v3}\n"
     )
     assert [(use.name, use.tag, use.field) for use in image_uses(text, path="values.yaml")] == [
         ("reg.example.com/web", "1.2", "image"),
         ("w", None, "worker.image"),
         ("side", "v1", "sidecarImage"),
+        ("r.io/c/c", "v1", "controller.image"),
+        ("nginx", "v3", "old"),
     ]
 
 

@@ -131,6 +131,8 @@ def test_a_name_that_matches_others_as_a_regular_expression_is_hinted_at() -> No
         ("kind: Deployment\n", "app:v3", "its kind is 'Deployment'"),
         ("Images: []\n", "app:v3", "it writes 'Images'"),
         ("images: [\n", "app:v3", "2:1: not YAML"),
+        ("images: *none\n", "app:v3", "1:9: not YAML: there is no anchor &none"),
+        ("x: &x {name: app}\nimages:\n- <<: *x\n", "app:v3", "3:3: images[0] takes keys from elsewhere by <<"),
         ("images:\n- name: other\n", "app=*", "it has no entry for 'app' whose values could be kept"),
     ],
 )
@@ -181,6 +183,11 @@ jobs:
         ("a:\n  tag: v1\n", "a", "x:v2", "a:\n  tag: v2\n"),
         ("a.b:\n  image: x:v1\n", '"a.b".image', "x:v2", "a.b:\n  image: x:v2\n"),
         ("image: ''\n", "image", "x=y:v2", "image: 'y:v2'\n"),
+        ("image: nginx\ntag: v1\n", "image", "nginx:v2", "image: nginx\ntag: v2\n"),
+        ("image: reg:5000/nginx:v1\ntag: v1\n", "image", "nginx:v2", "image: reg:5000/nginx:v2\ntag: v1\n"),
+        ("c:\n  image:\n    registry: r.io\n    image: in/c\n    tag: v1\n", "c.image", "r.io/in/c:v2",
+         "c:\n  image:\n    registry: r.io\n    image: in/c\n    tag: v2\n"),
+        ("a: {image: x:v1}\n---\na: {image: y:v1}\n", "a.image", "y:v2", "a: {image: x:v1}\n---\na: {image: y:v2}\n"),
         ("apiVersion: x.io/v1\nkind: Thing\nspec:\n  image: reg/x:v1\n", "spec.image", "reg/x:v2",
          "apiVersion: x.io/v1\nkind: Thing\nspec:\n  image: reg/x:v2\n"),
     ],
@@ -197,7 +204,7 @@ def test_values_and_custom_resources_by_key(before: str, key: str, image: str, a
         ("imag", "app:v2", "there is no imag"),
         ("jobs[3].image", "app:v2", "there is no jobs[3].image"),
         ("jobs", "app:v2", "jobs is not an image reference"),
-        ("image.tag", "x:v2", "image.tag is the image '1.0', not 'x'"),
+        ("image.tag", "x=y:v2", "image.tag is a part of an image, not an image"),
     ],
 )
 def test_a_key_that_is_not_that_image_is_refused(key: str, image: str, says: str) -> None:
@@ -205,6 +212,11 @@ def test_a_key_that_is_not_that_image_is_refused(key: str, image: str, says: str
         edited(VALUES, image, path="values.yaml", key=key)
     assert says in caught.value.message
     assert caught.value.hint or key == "jobs"
+
+
+def test_a_map_with_image_and_tag_is_one_place() -> None:
+    text = "app:\n  image: nginx\n  tag: v1\n"
+    assert edited(text, "nginx:v2", path="values.yaml").new == text.replace("v1", "v2")
 
 
 def test_a_new_digest_key_is_said_to_need_the_chart() -> None:
@@ -317,6 +329,7 @@ def test_without_add_an_entry_is_only_changed() -> None:
         (["a:v1"], {"compat": "flux"}, "no compatibility with 'flux'"),
         (["a:v1", "b:v1"], {"key": "image"}, "name exactly one"),
         (["a:v1"], {"compat": "kustomize", "path": "values.yaml"}, "is no kustomization"),
+        (["a:v1"], {"key": "images[0]"}, "is a kustomization"),
     ],
 )
 def test_calls_that_cannot_be(images: list[str], how: dict[str, str], says: str) -> None:

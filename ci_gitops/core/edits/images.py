@@ -105,6 +105,8 @@ def _anywhere(draft: Draft, image: ImageArgument) -> bool:
 def _at_key(draft: Draft, images: Sequence[ImageArgument], key: Path, compat: str | None) -> set[str]:
     if len(images) != 1 or compat:
         raise UsageError("--key is the place of one image: name exactly one, without --compat.")
+    if kustomization.is_kustomization(_first(draft), draft.path):
+        raise UsageError(f"{draft.path} is a kustomization: its images are found by their names, without --key.")
     places = [number for number in range(len(draft.documents)) if draft.find(number, key) is not None]
     if not places:
         nodes = max((yamltext.trail(draft.parsed, n, key) for n in range(len(draft.documents))), key=len)
@@ -113,8 +115,14 @@ def _at_key(draft: Draft, images: Sequence[ImageArgument], key: Path, compat: st
             f"{draft.path}: there is no {path_text(key)} (nothing at {part!r}).",
             hint=yamltext.near_key(nodes[-1], part) if nodes else None,
         )
+    others: list[EditError] = []
     for number in places:
-        values.set_at(draft, number, key, images[0])
+        try:
+            values.set_at(draft, number, key, images[0])
+        except manifests.OtherImageError as error:
+            others.append(error)
+    if len(others) == len(places):
+        raise others[0]
     return {images[0].name}
 
 

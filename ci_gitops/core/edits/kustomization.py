@@ -63,6 +63,12 @@ def entries_at(draft: Draft, document: int, where: Path) -> list[Mapping]:
         if not isinstance(item, Mapping):
             place = item or node
             raise EditError(f"{draft.path}:{place.line}:{place.column}: images[{number}] must be a map with a name.")
+        if item.merges and item.get("name") is None:
+            raise EditError(
+                f"{draft.path}:{item.line}:{item.column}: images[{number}] takes keys from elsewhere by <<, its name"
+                " perhaps among them.",
+                hint="Write the name out in this entry, then try again.",
+            )
         entries.append(item)
     return entries
 

@@ -13,6 +13,10 @@ from ci_gitops.errors import EditError, UsageError
 _CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
 
 
+class OtherImageError(EditError):
+    """At the place that was named stands another image."""
+
+
 def is_manifest(root: Node | None) -> bool:
     return isinstance(root, Mapping) and root.text("apiVersion") is not None and root.text("kind") is not None
 
@@ -63,7 +67,7 @@ def check_name_at(draft: Draft, where: str, path: Path, current: str, image: Ima
     """Where the place is given by its path, the argument's name must still be that image's, at least its end."""
     if image.new_name is not None or current == image.name or f"/{current}".endswith(f"/{image.name}"):
         return
-    raise EditError(
+    raise OtherImageError(
         f"{where}: {path_text(path)} is the image {current!r}, not {image.name!r}.",
         hint=f"To put another image there write {image.name}={image.wanted}.",
     )

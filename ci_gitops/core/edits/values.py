@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NoReturn
 
 from ci_gitops.core.edits.draft import Draft
 from ci_gitops.core.edits.kustomization import put
@@ -15,6 +17,7 @@ from ci_gitops.errors import EditError
 
 _NAME_KEYS = ("repository", "image", "name")
 _VERSION_KEYS = ("tag", "digest")
+_PART_KEYS = ("tag", "digest", "repository", "registry")
 #: Where other manifests carry Helm values: Flux's HelmRelease, Argo CD's Application, kustomize's helmCharts.
 _VALUE_KEYS = ("values", "valuesObject", "valuesInline")
 
@@ -50,13 +53,15 @@ def is_values(root: Node | None) -> bool:
 
 def places(root: Node | None, *, within_manifest: bool = False) -> Iterator[tuple[Path, Node, ImageRef]]:
     """Each place that declares an image; in a manifest only under the keys that hold Helm values."""
+    maps: set[Path] = set()
     for path, node in walk(root):
         if within_manifest and not any(part in _VALUE_KEYS for part in path):
             continue
         if isinstance(node, Mapping) and _declares(path, node):
+            maps.add(path)
             image = values_image(node)
             yield path, node, ImageRef(image.name, image.tag, image.digest)
-        elif isinstance(node, Scalar) and path and str(path[-1]).lower().endswith("image"):
+        elif isinstance(node, Scalar) and path and path[:-1] not in maps and str(path[-1]).lower().endswith("image"):
             reference = read(node.value)
             if reference:
                 yield path, node, reference
@@ -82,6 +87,12 @@ def set_matching(draft: Draft, document: int, image: ImageArgument, *, within_ma
 def set_at(draft: Draft, document: int, path: Path, image: ImageArgument) -> None:
     """Change the image at a path: a map, or one string."""
     node = draft.find(document, path)
+    parent = draft.find(document, path[:-1])
+    if isinstance(node, Scalar) and isinstance(parent, Mapping):
+        if path[-1] in _PART_KEYS:
+            _refuse_part(draft, node, path, image)
+        if path[-1] == "image" and _is_half(node, parent):
+            path, node = path[:-1], parent
     if not isinstance(node, Mapping):
         set_string(draft, document, path, image)
         return
@@ -101,6 +112,20 @@ def set_at(draft: Draft, document: int, path: Path, image: ImageArgument) -> Non
         _set_joined(draft, document, path, current, image)
     else:
         _set_version(draft, document, path, current, image)
+
+
+def _is_half(node: Scalar, parent: Mapping) -> bool:
+    """`image: nginx` with its tag or digest in a key beside it."""
+    beside = any(isinstance(parent.get(key), Scalar) for key in _VERSION_KEYS)
+    return beside and not re.search(r"@|:[^/]*$", node.value)
+
+
+def _refuse_part(draft: Draft, node: Scalar, path: Path, image: ImageArgument) -> NoReturn:
+    where = f"--key {path_text(path[:-1])}" if len(path) > 1 else f"`ci-gitops set {path_text(path)}={image.tag}`"
+    raise EditError(
+        f"{draft.path}:{node.line}:{node.column}: {path_text(path)} is a part of an image, not an image.",
+        hint=f"Name the map that holds it: {where}.",
+    )
 
 
 def _set_name(draft: Draft, document: int, path: Path, current: ValuesImage, name: str) -> None:
