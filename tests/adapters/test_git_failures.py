@@ -105,7 +105,7 @@ def test_a_closed_port_is_temporary() -> None:
 
 @pytest.mark.parametrize("where", ["info/refs", "git-upload-pack", "git-receive-pack"])
 def test_a_server_that_hangs_is_given_up(git_server: GitServer, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(private, "_QUIET", 1)
+    monkeypatch.setattr(private, "QUIET", 1)
     git_server.create("config", FILES)
     git_server.hang = where
     started = time.monotonic()
@@ -122,6 +122,31 @@ def test_a_host_that_swallows_everything_is_given_up() -> None:
         url = parse_git_url(f"http://127.0.0.1:{silent.getsockname()[1]}/config.git")
         with Repository(url, GitAccess(), timeout=1.0) as repository, pytest.raises(TemporaryError, match="1 s"):
             repository.fetch("main")
+
+
+def test_a_host_that_takes_no_connection_is_given_up() -> None:
+    with socket.socket() as full, contextlib.ExitStack() as waiting:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for _ in range(4):  # more than its queue holds: what comes now gets no answer
+            client = waiting.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(full.getsockname())
+        url = parse_git_url(f"http://127.0.0.1:{full.getsockname()[1]}/config.git")
+        with (
+            Repository(url, GitAccess(), timeout=1.0) as repository,
+            pytest.raises(TemporaryError, match="does not answer within 1 s"),
+        ):
+            repository.fetch("main")
+
+
+def test_a_proxy_is_used(git_server: GitServer) -> None:
+    git_server.create("config", FILES)
+    proxied = dataclasses.replace(access(git_server), environment={**os.environ, "http_proxy": git_server.base})
+    with Repository.open("http://git.invalid/config.git", proxied) as repository:
+        head = repository.fetch("main")
+        assert repository.read(head, ["README.md"]) == FILES
+    assert all(request.path.startswith("http://git.invalid/") for request in git_server.requests)
 
 
 def test_trouble_that_passes_is_waited_out(git_server: GitServer) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import shutil
 import ssl
 import subprocess
@@ -254,6 +255,7 @@ class _Handler(BaseHTTPRequestHandler):
             callback, git.before_push = git.before_push, None
             callback()
         path, _, query = self.path.partition("?")
+        path = re.sub(r"^http://[^/]*", "", path)  # as a proxy we are asked with the whole address
         env = {
             "PATH": os.environ["PATH"],
             "GIT_PROJECT_ROOT": str(git.root),

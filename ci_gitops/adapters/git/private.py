@@ -18,7 +18,7 @@ from ci_gitops.core.git_urls import GitUrl
 from ci_gitops.errors import CiGitopsError, UsageError
 
 REMOTE = "origin"
-_QUIET = 20  # seconds without a byte after which a transfer is given up
+QUIET = 20  # seconds without a byte after which a transfer is given up
 
 # Answers only for the host that the password is for: after a redirect Git would ask for another one.
 _ASKPASS = """\
@@ -119,7 +119,7 @@ def _remote_settings(folder: PrivateFolder, url: GitUrl, access: GitAccess, ca_f
         settings += [
             ("http.followRedirects", "initial"),
             ("http.lowSpeedLimit", "1"),
-            ("http.lowSpeedTime", str(_QUIET)),
+            ("http.lowSpeedTime", str(QUIET)),
         ]
         if access.user and access.token:
             # Git from 2.46 then sends the password at once, and saves a round trip and a failed login.

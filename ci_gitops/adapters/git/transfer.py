@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from ci_gitops.adapters.git.failures import Failures
-from ci_gitops.adapters.git.private import REMOTE, PrivateFolder
+from ci_gitops.adapters.git.private import QUIET, REMOTE, PrivateFolder
+from ci_gitops.adapters.git.reach import check_reachable
 from ci_gitops.adapters.git.records import PushOutcome, RefUpdate
 from ci_gitops.adapters.git.runner import Runner
 from ci_gitops.adapters.process import Completed
@@ -33,6 +34,7 @@ class Transfer:
         self._folder = folder
         self._failures = failures
         self._wait = wait
+        self._reached = False
 
     def refs(self, *patterns: str, symbolic: bool = False) -> tuple[dict[str, str], str | None]:
         """The refs that match, and with `symbolic` the one that HEAD stands for."""
@@ -155,6 +157,9 @@ class Transfer:
         All of them together take no longer than the timeout.
         """
         bound = self._runner.timeout
+        if not self._reached:
+            check_reachable(self._failures.url, self._runner.remote_environment, min(QUIET, bound))
+            self._reached = True
         deadline = time.monotonic() + bound
         for number in range(1, _TRIES + 1):
             try:
