@@ -143,7 +143,7 @@ class _Story:
 
     def _judge(self, shop: _Shop, request: MergeRequest) -> Verdict:
         """One merge request's verdict; its failure does not keep the others from being merged."""
-        self._run.output.step(f"Looking at !{request.iid} {request.title}")
+        self._run.output.detail(f"Looking at !{request.iid} {request.title}")
         try:
             known = shop.place.settings.environments
             written = sorted(request.environments & set(known)) or list(self._named)

@@ -22,6 +22,8 @@ from ci_gitops.settings import EnvironmentSettings
 Rule = Literal["manual", "when-green", "now"]
 VerdictState = Literal["merged", "already", "ready", "armed", "waiting", "manual", "refused", "failed"]
 _GATES_STATUS = f"{OWN_STATUS}/gates"
+_LONGEST_PAUSE = 15.0  # seconds between two looks
+_TELL_AGAIN = 60.0
 _HEAD_MOVES = 3  # how often a head may move under us before we leave it to the next run
 
 
@@ -72,20 +74,25 @@ class Patience:
 
 
 def settle(judge: Callable[[], Sequence[Verdict]], patience: Patience) -> Sequence[Verdict]:
-    """Call `judge` until nothing waits any more or patience is at its end; its last answer."""
+    """Call `judge` until nothing waits any more or patience is at its end; its last answer.
+
+    What is waited for is told when it changes, and once a minute.
+    """
     deadline = patience.clock() + patience.seconds
-    pause = 1.0
+    pause, told, told_at = 1.0, "", 0.0
     while True:
         verdicts = judge()
-        open_ones = [verdict for verdict in verdicts if verdict.waits]
+        held = [verdict for verdict in verdicts if verdict.waits]
         left = deadline - patience.clock()
-        if not open_ones or left <= 0:
+        if not held or left <= 0:
             return verdicts
-        first = open_ones[0]
-        gate = first.unmet[0]
-        patience.progress(f"Waiting for !{first.request.iid}: {gate.gate}: {gate.reason} ({left:.0f} s left)")
+        gate = held[0].unmet[0]
+        reason = f"Waiting for !{held[0].request.iid}: {gate.gate}: {gate.reason}"
+        if reason != told or patience.clock() - told_at >= _TELL_AGAIN:
+            patience.progress(f"{reason} ({left:.0f} s left)")
+            told, told_at = reason, patience.clock()
         patience.sleep(min(pause, left))
-        pause = min(pause * 1.5, 15.0)
+        pause = min(pause * 1.5, _LONGEST_PAUSE)
 
 
 @dataclass(frozen=True, slots=True)

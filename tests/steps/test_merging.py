@@ -97,12 +97,13 @@ def test_waiting_has_growing_pauses_and_an_end() -> None:
 
     told: list[str] = []
     waits = Verdict(MergeRequest(3, SOURCE, "main", "t"), "waiting", reason="for a person")
-    patience = Patience(60.0, lambda: now[0], sleep, told.append)
+    patience = Patience(90.0, lambda: now[0], sleep, told.append)
     assert settle(lambda: [waits], patience) == [waits]
-    assert now[0] == pytest.approx(60.0)
+    assert now[0] == pytest.approx(90.0)
     assert pauses[:3] == [1.0, 1.5, 2.25]
     assert max(pauses) <= 15.0
-    assert told[0] == "Waiting for !3: merge: for a person (60 s left)"
+    assert told[0] == "Waiting for !3: merge: for a person (90 s left)"
+    assert len(told) == 2
     pauses.clear()
     assert settle(lambda: [waits], Patience()) == [waits]
     assert pauses == []

@@ -37,7 +37,7 @@ class Documents:
         *,
         clock: Callable[[], float] = time.monotonic,
         wait: Callable[[float], None] = time.sleep,
-        patience: float = 100.0,
+        patience: float = 600.0,  # seconds that races are run; trouble with the server has its own bound
     ) -> None:
         self.repository = repository
         self.person = person
