@@ -8,7 +8,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -19,6 +19,9 @@ from ci_gitops.errors import CiGitopsError, UsageError
 from ci_gitops.output import Output
 from ci_gitops.results import Result
 from ci_gitops.run import Run
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 
 class LazyGroup(click.Group):
@@ -38,12 +41,19 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+        if args and args[0] not in COMMANDS and not args[0].startswith("-") and not ctx.resilient_parsing:
             raise UsageError(
                 f"There is no command {args[0]!r}.",
                 hint=did_you_mean(args[0], COMMANDS) or "`ci-gitops --help` lists them.",
             )
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Commands from the table; click would import them all to ask for their help."""
+        from click.shell_completion import CompletionItem
+
+        found = [CompletionItem(name, help=text) for name, (_, text) in COMMANDS.items() if name.startswith(incomplete)]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -142,6 +152,10 @@ def call(arguments: list[str]) -> int:
         return outcome if isinstance(outcome, int) else 0
     except CiGitopsError as error:
         return _failed(run.output, error)
+    except click.exceptions.NoArgsIsHelpError as error:
+        # Nothing was asked: the help is the answer, and a job that forgot its command fails.
+        error.show()
+        return 2
     except click.ClickException as error:
         return _failed(run.output, _usage_error(error))
     except (KeyboardInterrupt, click.Abort):
@@ -198,7 +212,7 @@ def _interrupt(signum: int, frame: FrameType | None) -> NoReturn:
 def _output_before_parsing(arguments: list[str]) -> Output:
     """The output for failures of the command line itself, which must be JSON where JSON was asked for."""
     chosen: Any = os.environ.get("CI_GITOPS_OUTPUT", "text")
-    for word, following in zip(arguments, [*arguments[1:], ""], strict=True):
+    for word, following in zip(arguments, [*arguments[1:], ""], strict=False):
         name, _, value = word.partition("=")
         if word in ("-o", "--output"):
             chosen = following

@@ -16,5 +16,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "config": ("config", "Show or check the configuration, or print its schema."),
     "merge": ("merge", "Merge our merge requests whose gates hold."),
     "demo": ("demo", "Walk the whole road on this machine, with no account."),
+    "completion": ("completion", "Print the script that completes commands, options and names in a shell."),
     "exit-codes": ("exit_codes", "List the exit codes and what each one means."),
 }

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ci_gitops.results import Result
 from ci_gitops.run import Run
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 EXIT_CODES: dict[int, str] = {
     0: "done, or nothing to do",
@@ -44,6 +47,14 @@ class GitopsOption(click.Option):
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
         names = self.variables(ctx.auto_envvar_prefix) if ctx.auto_envvar_prefix else ()
         return next((value for name in names if (value := os.environ.get(name))), None)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        found = super().shell_complete(ctx, incomplete)
+        if found or (not {"--app", "--environment"}.intersection(self.opts) and self.metavar != "ENV"):
+            return found
+        from ci_gitops.commands.completion import declared
+
+        return declared(ctx, incomplete, apps="--app" in self.opts)
 
 
 class GitopsCommand(click.Command):
