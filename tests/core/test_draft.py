@@ -87,6 +87,8 @@ def test_a_missing_key_offers_the_near_one() -> None:
         ("a:\n  b: |\n    text\n\n\nc: d\n", None, "a:\n  b: |\n    text\n  k: v\n\n\nc: d\n"),
         ("a:\n    b:\n    - x\n    # after\nc: d\n", None, "a:\n    b:\n    - x\n    k: v\n    # after\nc: d\n"),
         ("a: {}\n", None, "a: {k: v}\n"),
+        ("a:\n  b: 1\n  c: |\n    text", None, "a:\n  b: 1\n  k: v\n  c: |\n    text"),
+        ("a:\n  b: 1\n  c: |-\n    text", None, "a:\n  b: 1\n  c: |-\n    text\n  k: v"),
     ],
 )
 def test_a_key_is_inserted_as_its_neighbours_are(text: str, after: str | None, new: str) -> None:
@@ -120,6 +122,7 @@ ENTRY = [("name", "x"), ("newTag", "1.10")]
         ("# nothing\n", '# nothing\nl:\n- name: x\n  newTag: "1.10"\n'),
         ("{m: n}\n", '{m: n, l: [{name: x, newTag: "1.10"}]}\n'),
         ('{\n  "m": "n"\n}\n', '{\n  "m": "n",\n  "l": [{"name": "x", "newTag": "1.10"}]\n}\n'),
+        ("m: n\n# about\np: |\n  text", 'm: n\nl:\n- name: x\n  newTag: "1.10"\n# about\np: |\n  text'),
         ('{"l": []}', '{"l": [{"name": "x", "newTag": "1.10"}]}'),
         (
             '{\n  "l": [\n    {"name": "a"}\n  ]\n}\n',
@@ -179,6 +182,12 @@ def test_several_edits_of_one_text() -> None:
     assert [change.field for change in edit.changes] == [
         "m", "l[0].newTag", "l[0].digest", "l[0].newName", "l[1].name", "l[1].name",
     ]  # fmt: skip
+
+
+def test_a_block_of_text_at_the_end_keeps_its_missing_line_end() -> None:
+    for text in ("a: |\n  text", "l:\n- name: |\n    text"):
+        with pytest.raises(EditError, match="would get a line end"):
+            Draft(text).append(0, ("l",), ENTRY)
 
 
 def test_keys_that_may_come_by_merge_are_not_added() -> None:

@@ -32,6 +32,9 @@ class Draft:
         # With a line end after the last line, every line can be treated alike; `edit` takes it off again.
         self.padded = bool(text) and not text.endswith(("\n", "\r"))
         self.parsed: YamlText = yamltext.parse(text + self.newline if self.padded else text, path)
+        # A block of text that ends with the file, and not with a line end, would get one from any line after it.
+        block = _last_block(self.parsed.documents[-1]) if self.padded else None
+        self._open = block is not None and "-" not in self.parsed.text[block.start :].split("\n", 1)[0]
         self.changes: list[Change] = []
         self.notes: list[str] = []
         self._splices: list[Splice] = []
@@ -119,7 +122,7 @@ class Draft:
                 f" <<, {name!r} perhaps among them.",
                 hint=f"Write {name} out in this map, then try again.",
             )
-        position = _after(mapping, after)
+        position = min(_after(mapping, after), self._last_position(mapping))
         json = mapping.flow and _all_quoted(mapping)
         key, value_node = _scalar(name, '"' if json else ""), _scalar(value, '"' if json else "", flow=mapping.flow)
         entry = f"{_write(key)}: {_write(value_node)}"
@@ -147,6 +150,8 @@ class Draft:
 
     def _append_item(self, sequence: Sequence, entries: Items[tuple[str, str]]) -> Splice:
         last = sequence.items[-1]
+        if self._ends_open(last):
+            raise self._unsafe([(last.start, last.end, "")], "the block of text at the end would get a line end")
         flow = sequence.flow or (isinstance(last, Mapping) and last.flow)
         json = isinstance(last, Mapping) and last.flow and _all_quoted(last)
         item = _mapping(entries, flow=flow, json=json)
@@ -177,10 +182,17 @@ class Draft:
             if parent.flow:
                 spans = [_span(pair) for pair in parent.entries]
                 splices = [self._into_flow(parent, spans, len(spans), f"{_write(key)}: [{_write_flow(item)}]")]
+                parent.entries.append((key, made))
             else:
                 lines = f"{' ' * (parent.column - 1)}{name}:{self.newline}{self._items(document, parent, item)}"
-                splices = [self._at_end(document, parent, lines)]
-            parent.entries.append((key, made))
+                last = self._last_position(parent)
+                at_end = len(path) == 1 and last == len(parent.entries)
+                splices = [
+                    self._at_end(document, parent, lines)
+                    if at_end
+                    else self._after_line(parent.entries[last - 1][1], lines)
+                ]
+                parent.entries.insert(last, (key, made))
         else:
             splices = self._fill(document, parent, node, item)
             parent.entries = [(key, made if value is node else value) for key, value in parent.entries]
@@ -252,6 +264,20 @@ class Draft:
         for key, value in item.entries if isinstance(item, Mapping) else ():
             if isinstance(key, Scalar) and isinstance(value, Scalar):
                 self.changes.append(Change(path_text((*path, number, key.value)), value.value, None, key.line))
+
+    def _last_position(self, mapping: Mapping) -> int:
+        """Where a new last key goes: before a block of text that no line may follow."""
+        count = len(mapping.entries)
+        if not self._ends_open(mapping):
+            return count
+        if count == 1:
+            block = mapping.entries[0][1]
+            raise self._unsafe([(block.start, block.end, "")], "the block of text at the end would get a line end")
+        return count - 1
+
+    def _ends_open(self, node: Node) -> bool:
+        block = _last_block(node) if self._open else None
+        return block is not None and block is _last_block(self.parsed.documents[-1])
 
     # --- spans --------------------------------------------------------------------------------------
 
