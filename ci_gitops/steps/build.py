@@ -71,7 +71,7 @@ def build_image(run: Run, request: BuildRequest, access: RegistryAccess, engine_
         read_secret(secret, run.environ)
     host = context_host(run.environ)
     environ = {**run.environ, "DOCKER_HOST": host} if host else run.environ
-    with workshop(environ, access, run.output.step, live=run.output.live) as place:
+    with workshop(environ, access, run.output) as place:
         engine = open_engine(engine_name, request, place)
         title = engine.title
         run.output.note(f"Engine: {title}")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.rig.cli import Cli, Ran
-from tests.rig.engine import ENGINES, DockerEngine, Engine
+from tests.rig.engine import ENGINES, DockerEngine, Engine, on_engines
 from tests.rig.registry import PASSWORD, USER, RegistryServer
 
 DOCKERFILE = """\
@@ -26,9 +26,6 @@ FROM base AS extra
 ENV STAGE=extra
 """
 SECRET = "the-cheshire-cat-grins"
-
-every_engine = pytest.mark.parametrize("engine", ENGINES, indirect=True)
-with_secrets = pytest.mark.parametrize("engine", [name for name in ENGINES if name != "classic"], indirect=True)
 
 
 @pytest.fixture
@@ -60,7 +57,7 @@ def build(cli: Cli, engine: Engine, folder: Path, *arguments: object, **variable
                env={**engine.variables, **variables})  # fmt: skip
 
 
-@every_engine
+@on_engines(*ENGINES, others=3)
 def test_an_image_is_built_pushed_and_handed_on(
     cli: Cli, application: Path, engine: Engine, registry: RegistryServer, repository: str
 ) -> None:
@@ -93,7 +90,7 @@ def test_an_image_is_built_pushed_and_handed_on(
     assert "STAGE=extra" not in config["Env"]
 
 
-@every_engine
+@on_engines(*ENGINES, others=3)
 def test_a_failing_step_is_shown_with_its_line_and_last_words(
     cli: Cli, application: Path, engine: Engine, registry: RegistryServer, repository: str
 ) -> None:
@@ -113,7 +110,7 @@ def test_a_failing_step_is_shown_with_its_line_and_last_words(
     assert registry.tags(repository) == []
 
 
-@every_engine
+@on_engines(*ENGINES, others=1)
 def test_a_file_that_is_not_in_the_context_is_named(cli: Cli, application: Path, engine: Engine) -> None:
     (application / "Dockerfile").write_text("FROM scratch\n\nCOPY missing /there\n")
     ran = build(cli, engine, application, "--image", "example.com/web", "--tag", "1", "--no-push")
@@ -123,7 +120,7 @@ def test_a_file_that_is_not_in_the_context_is_named(cli: Cli, application: Path,
     assert ".dockerignore" in ran.err
 
 
-@with_secrets
+@on_engines("docker", "buildah", "buildkit", "modern-docker", "modern-buildkit", others=1)
 def test_secrets_reach_the_step_and_nothing_else(
     cli: Cli, application: Path, engine: Engine, registry: RegistryServer, repository: str, tmp_path: Path
 ) -> None:
@@ -150,7 +147,7 @@ def test_secrets_reach_the_step_and_nothing_else(
     assert "[masked]" in ran.err
 
 
-@every_engine
+@on_engines(*ENGINES, others=1)
 def test_what_an_engine_cannot_do_it_refuses_by_name(
     cli: Cli, application: Path, engine: Engine, tmp_path: Path
 ) -> None:
@@ -171,7 +168,7 @@ def test_what_an_engine_cannot_do_it_refuses_by_name(
         assert "--engine buildah" in ran.err
 
 
-@every_engine
+@on_engines(*ENGINES, others=1)
 def test_without_push_nothing_leaves_the_engine(
     cli: Cli, application: Path, engine: Engine, registry: RegistryServer, repository: str
 ) -> None:
@@ -187,7 +184,7 @@ def test_without_push_nothing_leaves_the_engine(
     assert registry.tags(repository) == []
 
 
-@every_engine
+@on_engines(*ENGINES, others=1)
 def test_the_login_comes_from_ci_variables(
     cli: Cli, application: Path, engine: Engine, guarded_registry: RegistryServer, repository: str
 ) -> None:
@@ -237,7 +234,7 @@ def test_the_first_engine_that_can_do_all_of_it_is_taken(
     assert {item["platform"]["architecture"] for item in index["manifests"]} == {"amd64", "arm64"}
 
 
-@pytest.mark.parametrize("engine", ["buildah", "modern-buildkit"], indirect=True)
+@on_engines("buildah", "modern-buildkit")
 def test_the_same_sources_give_the_same_digest(
     cli: Cli, application: Path, engine: Engine, registry: RegistryServer, repository: str
 ) -> None:
@@ -262,7 +259,7 @@ def test_the_same_sources_give_the_same_digest(
     assert architectures == {"amd64", "arm64"}
 
 
-@pytest.mark.parametrize("engine", ["buildah", "modern-buildkit"], indirect=True)
+@on_engines("buildah", "modern-buildkit", others=0)
 def test_a_cache_in_the_registry_is_filled_and_used(
     cli: Cli, application: Path, engine: Engine, registry: RegistryServer, repository: str
 ) -> None:
@@ -284,7 +281,7 @@ def test_building_again_says_that_nothing_has_changed(
     assert "nothing has changed" in second.err
 
 
-@pytest.mark.parametrize("engine", ["docker", "buildah"], indirect=True)
+@on_engines("docker", "buildah", others=0)
 def test_a_registry_that_is_away_is_tried_three_times(cli: Cli, application: Path, engine: Engine) -> None:
     ran = build(cli, engine, application, "--image", "127.0.0.1:9/web", "--tag", "1")
     assert ran.code == 75

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import re
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import SEED
 from tests.rig.parts import missing, program
 
 HOW = "install Debian's docker.io; the daemon must run as root"
@@ -81,6 +83,13 @@ def buildah_variables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str
 
 
 ENGINES = ("docker", "classic", "buildkit", "buildah", "modern-docker", "modern-buildkit")
+
+
+def on_engines(*names: str, others: int = 1) -> pytest.MarkDecorator:
+    """Run a test on the first of `names` and on as many others, different ones each day; on all in the full tests."""
+    chosen = {names[0], *random.Random(f"{SEED} {names}").sample(names[1:], min(others, len(names) - 1))}
+    params = [pytest.param(name, marks=() if name in chosen else pytest.mark.full) for name in names]
+    return pytest.mark.parametrize("engine", params, indirect=True)
 
 
 @pytest.fixture

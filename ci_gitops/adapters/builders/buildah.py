@@ -17,7 +17,7 @@ from pathlib import Path
 from ci_gitops.adapters import process
 from ci_gitops.adapters.builders.base import BuildRequest, Built, Engine, Refusal
 from ci_gitops.adapters.builders.transcript import read_dockerfile, run_build, run_push
-from ci_gitops.adapters.builders.workshop import Workshop, client_config
+from ci_gitops.adapters.builders.workshop import Workshop
 from ci_gitops.adapters.registry_http import is_loopback
 from ci_gitops.core.dockerfile import instructions
 from ci_gitops.errors import BuildError
@@ -57,7 +57,7 @@ class BuildahEngine:
         given = self.workshop.environment(request)
         # Its own file of logins alone: the Docker client's has an empty helper, which buildah would call.
         given["DOCKER_CONFIG"] = str(self.workshop.folder / "no-docker-config")
-        ours = {"BUILDAH_ISOLATION": "chroot", "REGISTRY_AUTH_FILE": str(self._auth_file())}
+        ours = {"BUILDAH_ISOLATION": "chroot", "REGISTRY_AUTH_FILE": str(self.workshop.auth_file())}
         if not given.get("CONTAINERS_STORAGE_CONF"):
             ours["STORAGE_DRIVER"] = "vfs"
         if self._unverified:
@@ -176,16 +176,6 @@ class BuildahEngine:
             folder.mkdir()
             shutil.copyfile(authority, folder / "ca.crt")
         return ["--cert-dir", str(folder)]
-
-    def _auth_file(self) -> Path:
-        """The logins in the form that buildah reads, which knows no empty helper."""
-        path = self.workshop.folder / "auth.json"
-        if not path.exists():
-            config = client_config(self.workshop.environ, self.workshop.registry)
-            helpers = {host: helper for host, helper in config["credHelpers"].items() if helper}
-            path.touch(mode=0o600)
-            path.write_text(json.dumps({"auths": config["auths"], "credHelpers": helpers}))
-        return path
 
     def _registries_file(self) -> Path:
         """The machine's settings for registries, with ours marked as insecure: base images may lie there."""

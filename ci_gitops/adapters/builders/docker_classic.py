@@ -54,6 +54,8 @@ class ClassicEngine:
 
     def _stream(self, request: BuildRequest) -> Sequence[dict[str, object]]:
         arguments = {name: self._value(name) if value is None else value for name, value in request.build_args}
+        # Base images may need the login too; the package would read the user's configuration.
+        self.daemon.client.api.reload_config(str(self.workshop.auth_file()))
         # The package's types say bytes; with decode=True it gives the daemon's JSON objects.
         stream: Sequence[dict[str, object]] = self.daemon.client.api.build(  # type: ignore[assignment]
             path=str(request.context), dockerfile=str(request.dockerfile), tag=request.references[0],

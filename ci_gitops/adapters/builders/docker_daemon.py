@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ci_gitops.adapters.builders.base import BuildRequest, Built, Refusal
 from ci_gitops.adapters.builders.trouble import registry_trouble
 from ci_gitops.adapters.builders.workshop import RegistryAccess, Workshop
+from ci_gitops.adapters.patience import AwayError, persist
 from ci_gitops.adapters.registry_http import is_loopback
 from ci_gitops.errors import BuildError, CiGitopsError, RegistryError
 
@@ -93,11 +94,19 @@ def connect(workshop: Workshop) -> Daemon | str:
 
     environ = {name: value for name, value in workshop.environ.items() if name.startswith("DOCKER_")}
     address = environ.get("DOCKER_HOST") or "the local socket"
+
+    def ask() -> Daemon:
+        try:
+            client = docker.from_env(environment=environ, timeout=_SECONDS)
+            return Daemon(client, address, client.info())
+        except (DockerException, OSError, ValueError) as error:
+            raise AwayError(f"No Docker daemon answers at {address} ({_short(error)}).") from error
+
     try:
-        client = docker.from_env(environment=environ, timeout=_SECONDS)
-        return Daemon(client, address, client.info())
-    except (DockerException, OSError, ValueError) as error:
-        return f"no Docker daemon answers at {address} ({_short(error)})"
+        # A daemon at an address is a service that a job starts beside itself: it may need some seconds.
+        return persist(ask, tell=workshop.tell, wait=workshop.wait, tries=4 if address.startswith("tcp:") else 1)
+    except AwayError as error:
+        return error.message
 
 
 class docker_errors:  # noqa: N801 - reads as a statement
@@ -129,7 +138,14 @@ def _auth(registry: RegistryAccess) -> dict[str, str]:
 
 
 def _push_error(reference: str, said: str, registry: RegistryAccess) -> CiGitopsError:
-    return registry_trouble(said, registry) or RegistryError(f"{reference} was not pushed: {said}")
+    trouble = registry_trouble(said, registry)
+    if trouble and trouble.hint and "--ca-file" in trouble.hint:
+        # We may know the authority; it is the daemon that connects.
+        trouble.hint = (
+            f"The Docker daemon checks by itself: put the authority's certificate at "
+            f"/etc/docker/certs.d/{registry.host}/ca.crt on its machine, or use --engine buildah."
+        )
+    return trouble or RegistryError(f"{reference} was not pushed: {said}")
 
 
 def _short(error: BaseException) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -50,6 +51,7 @@ def _last_error(lines: Sequence[str]) -> str:
 def _run(
     workshop: Workshop, request: BuildRequest, argv: Sequence[str], env: Mapping[str, str] | None
 ) -> tuple[int, list[str]]:
+    workshop.trace(shlex.join(argv))
     kept: deque[str] = deque(maxlen=_KEPT)
 
     def heard(line: str) -> None:

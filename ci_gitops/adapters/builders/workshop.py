@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from ci_gitops.adapters import process
 from ci_gitops.adapters.builders.base import BuildRequest, BuildSecret
 from ci_gitops.adapters.registry_login import Login, config_key, docker_configs, docker_folder, same_host
 from ci_gitops.errors import UsageError
+from ci_gitops.output import Output
 
 _ENGINE_VARIABLES = (
     "DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "DOCKER_API_VERSION", "BUILDKIT_HOST",
@@ -47,6 +49,8 @@ class Workshop:
     registry: RegistryAccess
     tell: Callable[[str], None]
     live: bool = False  # a person's terminal: what moves may be told
+    trace: Callable[[str], None] = lambda _: None  # gets each command line, for -vv
+    wait: Callable[[float], None] = time.sleep
 
     def environment(self, request: BuildRequest | None = None) -> dict[str, str]:
         """What an engine's program gets of our environment."""
@@ -56,6 +60,15 @@ class Workshop:
         kept["BUILDX_CONFIG"] = str(builders if builders.is_dir() else self.folder / "buildx")
         return {**kept, "DOCKER_CONFIG": str(self.folder)}
 
+    def auth_file(self) -> Path:
+        """The logins alone, for programs that would call the client's empty helper."""
+        path = self.folder / "auth.json"
+        if not path.exists():
+            config = client_config(self.environ, self.registry)
+            helpers = {host: helper for host, helper in config["credHelpers"].items() if helper}
+            _write_private(path, json.dumps({"auths": config["auths"], "credHelpers": helpers}))
+        return path
+
     def secret_file(self, secret: BuildSecret) -> Path:
         """A file that holds the secret; what came in a variable is laid in the private folder."""
         if secret.file:
@@ -64,8 +77,8 @@ class Workshop:
         if value is None:
             raise UsageError(f"The variable {secret.variable} of --secret id={secret.id} is not set.")
         path = self.folder / f"secret-{secret.id}"
-        path.touch(mode=0o600)
-        path.write_text(value)
+        if not path.exists():
+            _write_private(path, value)
         return path
 
     def build_arguments(self, request: BuildRequest) -> list[str]:
@@ -79,9 +92,7 @@ class Workshop:
 
 
 @contextmanager
-def workshop(
-    environ: Mapping[str, str], registry: RegistryAccess, tell: Callable[[str], None], *, live: bool = False
-) -> Iterator[Workshop]:
+def workshop(environ: Mapping[str, str], registry: RegistryAccess, output: Output) -> Iterator[Workshop]:
     """A workshop for one build, removed at the end whatever happens."""
     with tempfile.TemporaryDirectory(prefix="ci-gitops-build-") as name:
         folder = Path(name)
@@ -90,7 +101,7 @@ def workshop(
             if source.is_dir():
                 (folder / shared).symlink_to(source.absolute())
         _write_private(folder / "config.json", json.dumps(client_config(environ, registry)))
-        yield Workshop(environ, folder, registry, tell, live)
+        yield Workshop(environ, folder, registry, output.step, output.live, output.command)
 
 
 def client_config(environ: Mapping[str, str], registry: RegistryAccess) -> dict[str, Any]:
