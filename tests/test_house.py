@@ -68,3 +68,37 @@ def test_the_wheel_holds_the_package_and_its_command(tmp_path: Path) -> None:
 )
 def test_lines_of_the_package_list(line: str, package: Package) -> None:
     assert Package.parse(line) == package
+
+
+def test_every_dependency_is_justified_and_used() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    page = (ROOT / "docs/dependencies.md").read_text()
+    runtime, development = page.split("## Of the tests")
+    for text, wanted in (
+        (runtime, project["project"]["dependencies"]),
+        (development, project["dependency-groups"]["dev"]),
+    ):
+        assert set(re.findall(r"(?m)^\| ([a-z0-9.-]+) \|", text)) - {"package"} == {
+            re.split(r"[><=]", name)[0] for name in wanted
+        }
+    modules = {"gitpython": "git", "pyyaml": "yaml", "ruamel.yaml": "ruamel"}
+    sources = "".join(file.read_text() for file in (ROOT / "ci_gitops").rglob("*.py"))
+    for name in (re.split(r"[><=]", wanted)[0] for wanted in project["project"]["dependencies"]):
+        module = modules.get(name, name)
+        assert re.search(rf"(?m)^\s*(from|import) {module}\b", sources), f"nothing imports {name}"
+
+
+def test_the_architecture_page_knows_every_layer_in_order() -> None:
+    page = (ROOT / "docs/architecture.md").read_text()
+    picture = page.split("```text")[2].split("```")[0]
+    contract = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]
+    lines = []
+    for row in contract["layers"]:
+        for layer in (name.removeprefix("ci_gitops.") for name in row.split(" | ")):
+            found = re.search(rf"(?m)(?:^|\s{{2}}|, ){layer}(?=[/, \n])", picture)
+            assert found, f"{layer} is not in the picture"
+            lines.append(picture[: found.end()].count("\n"))
+    assert lines == sorted(lines)
+    for entry in (ROOT / "ci_gitops").iterdir():
+        if entry.stem not in ("__init__", "__pycache__", "py"):
+            assert entry.stem in page, f"{entry.name} is not in docs/architecture.md"

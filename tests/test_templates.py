@@ -161,3 +161,12 @@ def test_the_projects_own_pipeline_is_valid(tmp_path: Path) -> None:
     pipeline = (FOLDER.parent / ".gitlab-ci.yml").read_text()
     shown = yaml.safe_load(local_runner(tmp_path, pipeline, "--preview"))
     assert {"test", "build-image"} <= set(shown)
+
+
+def test_the_readmes_pipeline_is_valid(tmp_path: Path) -> None:
+    text = (FOLDER.parent / "README.md").read_text().split("```yaml\n")[1].split("```")[0]
+    assert len(text.splitlines()) <= 15
+    assert text.count(f"ref: v{__version__}") == text.count("- project:")
+    local = re.sub(r"- project: .*\n *ref: .*\n *file: /", "- local: ", text)
+    shown = yaml.safe_load(local_runner(tmp_path, local, "--preview"))
+    assert {"build-image", "update-config", "deploy"} <= set(shown)

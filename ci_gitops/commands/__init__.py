@@ -5,16 +5,16 @@ This table is what `--help` shows, so that the help page imports no command. A t
 
 from __future__ import annotations
 
-#: command -> (module under this package, one line of help)
+#: In the order of the road, then what is around it. command -> (module under this package, one line of help)
 COMMANDS: dict[str, tuple[str, str]] = {
     "build": ("build", "Build an image and push it."),
-    "set-image": ("set_image", "Set images in kustomizations, Helm values and manifests."),
     "update": ("update", "Write images, values or chart versions into the config repository."),
+    "merge": ("merge", "Merge our merge requests whose gates hold."),
     "deploy": ("deploy", "Apply what Git declares for an environment."),
+    "set-image": ("set_image", "Set images in kustomizations, Helm values and manifests."),
     "set": ("set", "Set values and chart versions in YAML files."),
     "init": ("init", "Write a first .ci-gitops.yaml for this repository."),
     "config": ("config", "Show or check the configuration, or print its schema."),
-    "merge": ("merge", "Merge our merge requests whose gates hold."),
     "demo": ("demo", "Walk the whole road on this machine, with no account."),
     "completion": ("completion", "Print the script that completes commands, options and names in a shell."),
     "exit-codes": ("exit_codes", "List the exit codes and what each one means."),

@@ -23,13 +23,13 @@ from ci_gitops.adapters.registry_server import running_registry
 from ci_gitops.commands import COMMANDS
 from ci_gitops.commands.common import command, option, pass_run
 from ci_gitops.core import sample
-from ci_gitops.errors import BuildError, RegistryError, UsageError
+from ci_gitops.errors import CiGitopsError, UsageError
 from ci_gitops.output import Output, styled
 from ci_gitops.results import Result
 from ci_gitops.run import Run
 
 _PERSON = Person("Ada", "ada@example.com")
-_ENGINE_VARIABLES = ("DOCKER_HOST", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY", "DOCKER_CONFIG", "KUBECONFIG")
+_KEPT = ("DOCKER_HOST", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY", "DOCKER_CONFIG", "KUBECONFIG")
 
 
 @command("demo", exits=(0, 1, 2))
@@ -68,7 +68,13 @@ class Stage:
     def on(cls, run: Run, folder: Path) -> Stage:
         outer = run.output
         quiet = Output(verbosity=min(outer.verbosity, 0) - 1, colour=outer.colour, out=outer.err, err=outer.err)
-        return cls(outer, Run(clean_environment(run.environ, *_ENGINE_VARIABLES), folder, None, quiet))
+        # What buildah keeps goes with the folder; Docker's daemon keeps the image as after any build.
+        storage = folder / "storage.conf"
+        storage.write_text(
+            f'[storage]\ndriver = "vfs"\ngraphroot = "{folder}/layers"\nrunroot = "{folder}/layers/run"\n'
+        )
+        environ = {**clean_environment(run.environ, *_KEPT), "CONTAINERS_STORAGE_CONF": str(storage)}
+        return cls(outer, Run(environ, folder, None, quiet))
 
     def chapter(self, title: str, *lines: str) -> None:
         self._number += 1
@@ -117,10 +123,10 @@ def _repositories(stage: Stage, image: str) -> str:
 def _image(stage: Stage, image: str, tag: str, host: str | None) -> None:
     """The image of the commit: built where an engine works, else a ready-made one; pushed where a registry is."""
     stage.chapter("The commit becomes an image")
-    push = "--push" if host else "--no-push"
+    push = () if host else ("--no-push",)
     try:
-        stage.call("build", "web", "--image", image, "--tag", tag, push, "--network", "none", "--result", "build.json")
-    except (BuildError, RegistryError) as error:
+        stage.call("build", "web", "--image", image, "--tag", tag, *push, "--result", "build.json")
+    except CiGitopsError as error:
         stage.say(error.message)
         folder, reference = stage.inner.cwd / "image", f"{image}:{tag}"
         digest = write_layout(folder, sample.application_files(), reference)
