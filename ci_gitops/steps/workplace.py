@@ -112,7 +112,7 @@ class Workplaces:
     def at(self, place: Place, environment: str | None = None) -> Workplace:
         """Open `place` at its branch's head."""
         repository = self._repository(place.url, environment)
-        branch = place.branch or repository.default_branch()
+        branch = place.branch or repository.fetch_default()
         return self.head(repository, place.url, branch)
 
     def head(self, repository: Repository, url: str, branch: str) -> Workplace:

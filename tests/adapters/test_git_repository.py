@@ -232,12 +232,49 @@ def test_many_writers_on_one_branch_all_land(git_server: GitServer) -> None:
     assert len(git_server.messages("config")) == 13
 
 
+@pytest.mark.parametrize("object_format", ["sha1", "sha256"])
+@pytest.mark.parametrize("allow_filter", [True, False])
+def test_the_default_branch_comes_in_one_conversation(
+    git_server: GitServer, allow_filter: bool, object_format: str
+) -> None:
+    git_server.create("config", FILES, branch="trunk", allow_filter=allow_filter, object_format=object_format)
+    git_server.commit("config", {"counter": b"1"}, branch="trunk")
+    with opened(git_server) as repository:
+        assert repository.fetch_default() == "trunk"
+        asked = len(git_server.requests)
+        assert asked == 4  # refused, let in, refs, objects
+        head = repository.fetch("trunk")
+        assert len(git_server.requests) == asked
+        assert head == git_server.head("config", "trunk")
+        assert repository.read(head, ["README.md"]) == {"README.md": b"# Config\n"}
+        other = git_server.commit("config", {"other": b"1"}, branch="trunk")
+        assert repository.fetch("trunk") == other
+        new = repository.commit([other], {"README.md": b"x"}, "Bump", author=ME, committer=ME)
+        assert repository.push([RefUpdate("refs/heads/trunk", new)]).landed
+        assert repository.deepen("trunk", 10)
+        assert len(repository.log(new, 10)) == 4
+
+
+def test_repositories_without_a_default_branch(git_server: GitServer) -> None:
+    git_server.create("empty")
+    git_server.create("detached", FILES)
+    run_git("--git-dir", git_server.bare("detached"), "update-ref", "--no-deref", "HEAD", git_server.head("detached"))
+    with opened(git_server, "empty") as repository:
+        with pytest.raises(GitError, match="it is empty"):
+            repository.fetch_default()
+        with pytest.raises(GitError, match="it is empty"):
+            repository.default_branch()
+    with opened(git_server, "detached") as repository, pytest.raises(GitError, match="names no branch"):
+        repository.default_branch()
+
+
 def test_a_repository_on_this_machine(tmp_path: Path) -> None:
     repositories = BareRepositories(tmp_path)
     path = repositories.create("config", FILES)
     for url in (path, f"file://{path}"):
         with Repository.open(url, GitAccess()) as repository:
-            head = repository.fetch("HEAD")
+            assert repository.fetch_default() == "main"
+            head = repository.fetch("main")
             new = repository.commit([head], {"README.md": url.encode()}, "Bump", author=ME, committer=ME)
             assert repository.push([RefUpdate("refs/heads/main", new)]).landed
         assert repositories.read("config", "README.md") == url.encode()

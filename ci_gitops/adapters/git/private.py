@@ -48,6 +48,7 @@ class PrivateFolder:
         self.local_config = self.path / "local.gitconfig"
         self.remote_config = self.path / "remote.gitconfig"
         self.askpass = self.path / "askpass"
+        self.address = url.clean if url.remote else os.path.abspath(url.path)  # noqa: PTH100 - links stay as they are
         try:
             self._fill(url, access)
         except BaseException:
@@ -78,6 +79,9 @@ class PrivateFolder:
         for folder in ("objects", "refs"):
             (self.repository / folder).mkdir(parents=True)
         (self.repository / "HEAD").write_text("ref: refs/heads/none\n")
+        self._configure(hashes)
+
+    def _configure(self, hashes: str) -> None:
         # No hooks; no fsync, since nothing here outlives the run; version 1 allows promised objects.
         settings = [
             ("core.repositoryFormatVersion", "1"), ("core.bare", "true"), ("core.hooksPath", os.devnull),
@@ -87,6 +91,12 @@ class PrivateFolder:
         if hashes != "sha1":
             settings.append(("extensions.objectFormat", hashes))
         (self.repository / "config").write_text(config_text(settings))
+
+    def adopt(self, clone: Path, *, hashes: str) -> None:
+        """Take a bare clone in place of the empty repository."""
+        shutil.rmtree(self.repository)
+        clone.rename(self.repository)
+        self._configure(hashes)
 
     def use_sha256(self) -> None:
         """Begin again for a remote repository with SHA-256 object names."""
@@ -109,7 +119,7 @@ def _remote_settings(folder: PrivateFolder, url: GitUrl, access: GitAccess, ca_f
         (f"protocol.{url.scheme}.allow", "always"),
         ("protocol.version", "2"),
         ("credential.helper", ""),
-        (f"remote.{REMOTE}.url", os.path.abspath(url.path) if not url.remote else url.clean),  # noqa: PTH100 - not resolved
+        (f"remote.{REMOTE}.url", folder.address),
         # Told here, a filtered fetch does not write it into the repository: local commands then say that
         # an object is missing, in place of fetching each one by itself.
         (f"remote.{REMOTE}.promisor", "true"),

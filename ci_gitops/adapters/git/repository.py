@@ -57,6 +57,7 @@ class Repository:
         self._transfer = Transfer(self._runner, self._folder, Failures(url, access), wait)
         self._trees: dict[str, dict[str, Entry]] = {}
         self._signer: Signer | None = None
+        self._fresh: dict[str, str] = {}  # heads that came with the default branch, not asked for yet
         self._heads: dict[str, str] = {}  # what was fetched last, by ref
 
     @classmethod
@@ -96,9 +97,24 @@ class Repository:
         """The name of the branch that HEAD stands for."""
         refs, head = self._transfer.refs("HEAD", symbolic=True)
         if head is None or not head.startswith("refs/heads/"):
-            state = "its HEAD names no branch" if refs else "it is empty"
-            raise GitError(f"{self.url.clean} has no default branch: {state}.", hint="Give one with --branch.")
+            raise self._no_default(empty=not refs)
         return head.removeprefix("refs/heads/")
+
+    def fetch_default(self) -> str:
+        """The name of the default branch; its head is fetched along, and the next `fetch` of it asks nobody.
+
+        For the first conversation only: one less than `default_branch` and `fetch`.
+        """
+        self._progress(f"Fetching {self.url.clean}")
+        ref, sha = self._transfer.fetch_default()
+        if ref is None or sha is None or not ref.startswith("refs/heads/"):
+            raise self._no_default(empty=sha is None)
+        self._fresh[ref] = sha
+        return ref.removeprefix("refs/heads/")
+
+    def _no_default(self, *, empty: bool) -> GitError:
+        state = "it is empty" if empty else "its HEAD names no branch"
+        return GitError(f"{self.url.clean} has no default branch: {state}.", hint="Give one with --branch.")
 
     def remote_refs(self, *patterns: str) -> dict[str, str]:
         """Ref names and their commits as they are on the server now; patterns as `git ls-remote` takes them."""
@@ -107,8 +123,10 @@ class Repository:
     def fetch(self, branch_or_ref: str) -> str:
         """The head of a branch (or a full ref, HEAD, or a commit's id), brought here without its history."""
         ref = ref_of(branch_or_ref)
-        self._progress(f"Fetching {branch_or_ref} of {self.url.clean}")
-        sha = self._transfer.fetch(ref)
+        sha = self._fresh.pop(ref, None)
+        if sha is None:
+            self._progress(f"Fetching {branch_or_ref} of {self.url.clean}")
+            sha = self._transfer.fetch(ref)
         if sha is None:
             raise self._unknown(branch_or_ref, ref)
         self._heads[ref] = sha

@@ -67,6 +67,24 @@ class Transfer:
         # Read from the file: `git rev-parse` would be a process more.
         return (self._folder.repository / where).read_text().strip()
 
+    def fetch_default(self) -> tuple[str | None, str | None]:
+        """The ref that HEAD stands for and its commit, brought here in one conversation: only a clone can do that.
+
+        It replaces what is here, so it is for the first conversation. None, None: the server has nothing.
+        """
+        place = self._folder.path / "clone.git"
+        words = ["clone", "--quiet", "--bare", "--no-local", "--single-branch", "--no-tags", "--depth=1"]
+        words += ["--filter=blob:none", "--template=", "--end-of-options", self._folder.address, str(place)]
+        done = self._repeated(*words)
+        if done.code != 0:
+            raise self._failures.error(done)
+        packed = place / "packed-refs"
+        lines = packed.read_text().splitlines() if packed.exists() else []
+        refs = dict(line.split(" ")[::-1] for line in lines if line.count(" ") == 1)
+        head = (place / "HEAD").read_text().strip().removeprefix("ref: ")
+        self._folder.adopt(place, hashes="sha256" if any(len(sha) == 64 for sha in refs.values()) else "sha1")
+        return (head, refs[head]) if head in refs else (None, next(iter(refs.values()), None))
+
     def fetch_whole(self, refs: Sequence[str]) -> dict[str, str]:
         """Bring the newest commit of each of these refs here with all that it holds, in one conversation."""
         places = {ref: f"refs/{REMOTE}/{ref.removeprefix('refs/')}" for ref in refs}
