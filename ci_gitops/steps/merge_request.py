@@ -61,7 +61,7 @@ class RequestWriter:
         """One round on what is true now; None where another process was faster."""
         plan, notes = current_plan(place, targets, intent, self.hand)
         requests = self.forge.find(target=place.branch)
-        ways = overlaps(requests)
+        ways = self._overlaps(requests)
         if ways and not self.hand.dry_run:
             if not all(self._give_way(place, way) for way in ways):
                 return None
@@ -82,6 +82,10 @@ class RequestWriter:
             if written is None:
                 return None
             done.append(replace(written, attempts=attempt, notes=(*notes, *written.notes)))
+        if any(written.outcome == "opened" for written in done) and self._overlaps(
+            self.forge.find(target=place.branch)
+        ):
+            return None  # another run has opened one for the same target meanwhile: the next round settles it
         return done
 
     def _act(self, place: Workplace, action: Action, targets: Sequence[TargetFiles], intent: Intent) -> Written | None:
@@ -218,6 +222,11 @@ class RequestWriter:
             return self._keep(place, way.later, block.without(way.targets))
         self.forge.close(way.later.iid, superseded_by=way.earlier.iid)
         return True
+
+    def _overlaps(self, requests: Sequence[MergeRequest]) -> list[GiveWay]:
+        """Those of this environment: another one's are settled by who writes to that."""
+        ours = f"{self.environment.name}/"
+        return [way for way in overlaps(requests) if all(target.startswith(ours) for target in way.targets)]
 
     def _keep(self, place: Workplace, request: MergeRequest, rest: Block) -> bool:
         """Make the branch of `request` anew, with the moves of `rest` only; False to look again."""

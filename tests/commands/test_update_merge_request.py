@@ -218,6 +218,30 @@ def test_two_that_overlap_become_one(requests: Requests) -> None:
     assert "v8" in requests.read(PRODUCTION.replace("shop", "pay"), batch)
 
 
+def test_one_that_another_run_opens_at_the_same_moment_is_joined(requests: Requests) -> None:
+    """It is opened between our look and our push: ours gives way, its edit moves to the other."""
+    trailers = Trailers((ImageMove("production", "shop", API, f"{API}:v7", f"{API}:v8"),))
+    other = "ci-gitops/production/batch-of-another-run"
+
+    def another_run() -> None:
+        run_git("--git-dir", requests.server.bare(requests.name), "branch", other, "main")
+        changed = requests.read(PRODUCTION).replace("v7", "v8").encode()
+        requests.server.commit(requests.name, {PRODUCTION: changed}, commit_message(None, trailers), other)
+        with Repository.open(str(requests.server.bare(requests.name)), GitAccess()) as repository:
+            forge = open_forge("local", repository, Person("Bob", "bob@example.com"))
+            forge.open(NewMergeRequest(other, "main", "Another", put_block("", Block((trailers,)))))
+
+    requests.server.before_push = another_run
+    ran = requests.production(f"{WEB}:1.2", "--app", "shop")
+    assert (ran.code, ran.json["mergeRequest"]["iid"]) == (0, 1), ran.err
+    assert '"1.2"' in requests.read(PRODUCTION, other)
+    assert "v8" in requests.read(PRODUCTION, other)
+    with Repository.open(str(requests.server.bare(requests.name)), GitAccess()) as repository:
+        forge = open_forge("local", repository, Person("Bob", "bob@example.com"))
+        assert [one.iid for one in forge.find()] == [1]
+        assert forge.get(2).superseded_by == 1
+
+
 def test_staging_is_still_pushed(requests: Requests) -> None:
     ran = requests.update(f"{WEB}:1.2", "--environment", "staging", "--environment", "production", "--forge", "local")
     assert ran.code == 0, ran.err
