@@ -94,13 +94,21 @@ def write_text(path: Path, text: str) -> None:
     write_all([Edit(str(path), "", text)])
 
 
+@dataclass(frozen=True, slots=True)
+class _Staged:
+    path: Path
+    target: str  # the file itself, where the path is a link
+    temporary: str
+    old: str
+    new: str
+
+
 def write_all(edits: Iterable[Edit]) -> None:
     """Write what was edited, all or none: nothing is renamed before everything is written beside its target."""
-    staged: list[_Staged] = []
+    staged = [_staged(Path(edit.path), edit.old, edit.new) for edit in edits]
     try:
-        for edit in edits:
-            path, target = Path(edit.path), os.path.realpath(edit.path)
-            staged.append(_Staged(path, target, _stage(path, target, edit.new), edit.old))
+        for one in staged:
+            _stage(one)
         _rename(staged)
     finally:
         for one in staged:
@@ -108,34 +116,27 @@ def write_all(edits: Iterable[Edit]) -> None:
                 os.unlink(one.temporary)  # noqa: PTH108
 
 
-@dataclass(frozen=True, slots=True)
-class _Staged:
-    path: Path
-    target: str
-    temporary: str
-    old: str
-
-
-def _stage(path: Path, target: str, text: str) -> str:
-    """Write the text beside its target, with the target's mode and owner."""
+def _staged(path: Path, old: str, new: str) -> _Staged:
+    target = os.path.realpath(path)
     folder, name = os.path.split(target)
-    temporary = f"{folder}/.{name}.{os.getpid()}.tmp"
+    return _Staged(path, target, f"{folder}/.{name}.{os.getpid()}.tmp", old, new)
+
+
+def _stage(one: _Staged) -> None:
+    """Write the new text beside its target, with the target's mode and owner."""
     try:
-        found = os.stat(target)  # noqa: PTH116
+        found = os.stat(one.target)  # noqa: PTH116
         # To replace a file the kernel asks for the right to its folder only; we want the right to the file as well.
-        os.close(os.open(target, os.O_WRONLY | os.O_CLOEXEC))
+        os.close(os.open(one.target, os.O_WRONLY | os.O_CLOEXEC))
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-        with open(os.open(temporary, flags, 0o600), "wb", buffering=0) as stream:  # noqa: PTH123
-            _write(stream, text.encode())
+        with open(os.open(one.temporary, flags, 0o600), "wb", buffering=0) as stream:  # noqa: PTH123
+            _write(stream, one.new.encode())
             os.fchmod(stream.fileno(), stat.S_IMODE(found.st_mode))
             if (found.st_uid, found.st_gid) != (os.geteuid(), os.getegid()):
                 with contextlib.suppress(OSError):
                     os.fchown(stream.fileno(), found.st_uid, found.st_gid)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)  # noqa: PTH108
-        raise _cannot_write(path, error) from error
-    return temporary
+        raise _cannot_write(one.path, error) from error
 
 
 def _write(stream: FileIO, data: bytes) -> None:
@@ -145,13 +146,26 @@ def _write(stream: FileIO, data: bytes) -> None:
 
 
 def _rename(staged: Sequence[_Staged]) -> None:
-    for number, one in enumerate(staged):
-        try:
+    done = 0
+    try:
+        for one in staged:
             os.replace(one.temporary, one.target)  # noqa: PTH105
-        except OSError as error:
-            for done in staged[:number]:
-                os.replace(_stage(done.path, done.target, done.old), done.target)  # noqa: PTH105
-            raise _cannot_write(one.path, error) from error
+            done += 1
+    except BaseException as error:  # an interruption too leaves all or none
+        for one in staged[: done + 1]:
+            _put_back(one)
+        if isinstance(error, OSError):
+            raise _cannot_write(staged[done].path, error) from error
+        raise
+
+
+def _put_back(one: _Staged) -> None:
+    """The old text again; also where the interruption came between the rename and its being counted."""
+    if os.path.exists(one.temporary):  # noqa: PTH110
+        return
+    back = _staged(one.path, one.new, one.old)
+    _stage(back)
+    os.replace(back.temporary, back.target)  # noqa: PTH105
 
 
 def _cannot_write(path: Path, error: OSError) -> EditError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
@@ -70,10 +70,10 @@ def cli(
     """
     arguments = read_arguments(images, compat)
     found = list(_files(paths or (Path(),), recursive))
-    edits = _edits(run, found, arguments, key, compat)
+    edits = [_with_hints(edit, arguments) for edit in _edits(run, found, arguments, key, compat)]
     changed = [edit for edit in edits if edit.changed]
     for edit in edits:
-        for note in (*edit.notes, *_matched_in_resources(edit, arguments)):
+        for note in edit.notes:
             run.output.note(f"{edit.path}: {note}")
     if not dry_run:
         files.write_all(changed)
@@ -151,15 +151,16 @@ def _kustomization_in(folder: Path) -> Path:
     )
 
 
-def _matched_in_resources(edit: Edit, images: Sequence[ImageArgument]) -> list[str]:
-    """Images of the kustomization's own resources that a name would match as a regular expression."""
+def _with_hints(edit: Edit, images: Sequence[ImageArgument]) -> Edit:
+    """The edit, with a note for each image of the resources that a name would match as a regular expression."""
     dotted = [image.name for image in images if "." in image.name]
     path = Path(edit.path)
     if not dotted or path.name not in FILE_NAMES or not edit.changed:
-        return []
+        return edit
     names: set[str] = set()
     for resource in local_resources(edit.new):
         file = path.parent / resource
         if file.is_file() and file.stat().st_size < files.MAX_BYTES:
             names |= named_in(file.read_text(encoding="utf-8", errors="replace"))
-    return [also_matched_text(name, other) for name in dotted for other in also_matched(name, names)]
+    hints = [also_matched_text(name, other) for name in dotted for other in also_matched(name, names)]
+    return replace(edit, notes=tuple(dict.fromkeys((*edit.notes, *hints))))

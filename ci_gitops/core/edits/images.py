@@ -141,11 +141,10 @@ def _hint_regular_expressions(draft: Draft, images: Sequence[ImageArgument]) -> 
 
 def also_matched(name: str, others: set[str]) -> list[str]:
     """The other names that kustomize would change too, because to it `name` is a regular expression."""
-    try:
-        pattern = re.compile(f"^(?:{name})$")
-    except re.error:
+    if "." not in name or not re.fullmatch(r"[\w./:-]+", name):
         return []
-    return sorted(other for other in others if other != name and pattern.match(other))
+    pattern = re.compile(name)
+    return sorted(other for other in others if other != name and pattern.fullmatch(other))
 
 
 def also_matched_text(name: str, other: str) -> str:
@@ -153,7 +152,7 @@ def also_matched_text(name: str, other: str) -> str:
 
 
 _IMAGE_LINE = re.compile(
-    r"^[ \t-]*image:[ \t]*[\"']?([^\s\"'@]+?)(?::[^/\s\"'@]+)?(?:@\S+)?[\"']?[ \t\r]*$", re.MULTILINE
+    r"""^[ \t-]*image:[ \t]*["']?([^\s"'@]{1,400}?)(?::[^/\s"'@]{1,200})?(?:@\S{1,200})?["']?[ \t\r]*$""", re.MULTILINE
 )
 
 
