@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 MASK = "[masked]"
 _SHORTEST = 4  # anything shorter would mask half of every text
+_SHORTEST_INNER = 8
 _SECRET_NAME = re.compile(r"(?i)(token|passw|pwd|secret|private|credential|id_rsa|api_?key|access_?key|_key$|auth)")
 _NOT_SECRET = re.compile(r"(?i)(_file|_path|_url|_host|_user|_username|_sock|_docs?|_name)$")
 _URL_PASSWORD = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)[^\s/@:]*:[^\s/@]+@")
@@ -29,16 +30,33 @@ def register(secret: str | None) -> None:
     global _pattern
     if not secret or len(secret.strip()) < _SHORTEST:
         return
-    from urllib.parse import quote  # here, since a call without secrets needs none of it
 
-    value = secret.strip()
-    forms = {secret, value, quote(value, safe=""), base64.b64encode(value.encode()).decode()}
-    lines = [line.strip() for line in value.splitlines()]
-    if len(lines) > 1:  # keys: a tool may quote one line of it
-        forms.update(line for line in lines if len(line) >= 16 and not line.startswith("-----"))
+    forms = _forms(secret)
     if not forms <= _secrets:
         _secrets.update(form for form in forms if len(form) >= _SHORTEST)
         _pattern = None
+
+
+def _forms(secret: str) -> set[str]:
+    """The ways in which others write a secret: addresses, JSON, YAML and shell, base64, one line of a key."""
+    # Here, since a call without secrets needs none of it.
+    import json
+    from urllib.parse import quote, quote_plus
+
+    value = secret.strip()
+    raw = value.encode(errors="surrogateescape")
+    forms = {secret, value, quote(raw, safe=""), quote(raw), quote_plus(raw)}
+    forms |= {json.dumps(text, ensure_ascii=escaped)[1:-1] for text in (secret, value) for escaped in (True, False)}
+    forms |= {value.replace("'", "''"), value.replace("'", "'\"'\"'"), repr(value)[1:-1], raw.hex()}
+    forms |= {base64.b64encode(raw).decode(), base64.urlsafe_b64encode(raw).decode()}
+    for shift in (1, 2):  # within `user:secret` it stands at another offset; its first and last bytes mix with others
+        inner = base64.b64encode(b"\0" * shift + raw).decode()[4:-4]
+        if len(inner) >= _SHORTEST_INNER:
+            forms |= {inner, inner.replace("+", "-").replace("/", "_")}
+    lines = [line.strip() for line in value.splitlines()]
+    if len(lines) > 1:  # keys: a tool may quote one line of it
+        forms.update(line for line in lines if len(line) >= 16 and not line.startswith("-----"))
+    return forms
 
 
 def register_login(user: str, password: str) -> None:
