@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import json
 import shutil
 from collections.abc import Iterator, Mapping
@@ -171,7 +172,19 @@ def _parse(text: str, name: str) -> Mapping[str, Any]:
         ) from error
     if not isinstance(content, dict):
         raise RegistryError(f"{name} should hold a JSON object, as Docker's config.json does.")
+    _mask_logins(content)
     return content
+
+
+def _mask_logins(content: Mapping[str, Any]) -> None:
+    """The whole configuration is handed on to engines, which may show it: mask the logins of all its registries."""
+    auths = content.get("auths")
+    for entry in auths.values() if isinstance(auths, dict) else ():
+        if isinstance(entry, dict):
+            for secret in ("auth", "password", "identitytoken", "registrytoken"):
+                masking.register(str(entry.get(secret) or ""))
+            with contextlib.suppress(ValueError):
+                masking.register(base64.b64decode(str(entry.get("auth") or "")).decode().partition(":")[2])
 
 
 def _from_docker_configs(host: str, environ: Mapping[str, str]) -> Login | None:
