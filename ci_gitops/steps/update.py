@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
+from ci_gitops.adapters.git_access import signing_key
 from ci_gitops.core.images import ImageArgument
 from ci_gitops.core.targets import Target, fill
 from ci_gitops.core.updates import Assignment, Intent, TargetFiles
@@ -50,7 +52,7 @@ class UpdateCall:
     wait: str = "none"
     timeout: float | None = None
     message: str | None = None
-    sign: str | None = None
+    sign: Literal["gpg", "ssh"] | None = None
     forge: str | None = None
     forge_url: str | None = None
     token_file: Path | None = None
@@ -110,6 +112,7 @@ def hand_of(run: Run, call: UpdateCall) -> Hand:
         subject=call.message,
         force=call.force,
         dry_run=call.dry_run,
+        sign=signing_key(call.sign, run.environ) if call.sign else None,
         check=(lambda place, plan: check_plan(run, place, plan)) if call.check else None,
         now=datetime.now(UTC).isoformat(timespec="seconds"),
         timeout=call.timeout or RACE_SECONDS,

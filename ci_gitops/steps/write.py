@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from ci_gitops.adapters.git import Person, RefUpdate, Repository
+from ci_gitops.adapters.git import Person, RefUpdate, Repository, SigningKey
 from ci_gitops.core.backoff import race_pauses
 from ci_gitops.core.edits import Edit
 from ci_gitops.core.history import History, explain_older, gather, judge
@@ -40,6 +40,7 @@ class Hand:
     dry_run: bool = False
     now: str = ""  # RFC 3339
     timeout: float = RACE_SECONDS
+    sign: SigningKey | None = None
     check: Callable[[Workplace, Plan], None] | None = None  # --check: raises where a target does not render
     sleep: Callable[[float], None] = time.sleep
     uniform: Callable[[float, float], float] = field(default_factory=lambda: random.SystemRandom().uniform)
@@ -148,4 +149,6 @@ def commit_plan(place: Workplace, plan: Plan, hand: Hand, template: str, parents
     files: Mapping[str, bytes | None] = {
         repository.resolve(base, edit.path) or edit.path: edit.new.encode() for edit in plan.edits
     }
-    return repository.commit(list(parents or [base]), files, message, author=hand.author, committer=hand.author)
+    return repository.commit(
+        list(parents or [base]), files, message, author=hand.author, committer=hand.author, sign=hand.sign
+    )

@@ -10,6 +10,7 @@ import pytest
 from ci_gitops.adapters.git import Person, RefUpdate, Repository
 from ci_gitops.adapters.git_access import access_for, signing_key
 from ci_gitops.errors import GitError, UsageError
+from tests.rig.cli import Cli
 from tests.rig.git_server import BareRepositories
 from tests.rig.parts import program
 from tests.rig.ssh_server import make_key
@@ -38,8 +39,8 @@ def signed(bare: BareRepositories, kind: str, environ: dict[str, str]) -> str:
     return new
 
 
-def verify(bare: BareRepositories, commit: str, *settings: str, **variables: str) -> str:
-    words = ["git", "--git-dir", str(bare.bare("config")), *settings, "verify-commit", "--raw", commit]
+def verify(bare: BareRepositories, commit: str, *settings: str, repository: str = "config", **variables: str) -> str:
+    words = ["git", "--git-dir", str(bare.bare(repository)), *settings, "verify-commit", "--raw", commit]
     done = subprocess.run(words, capture_output=True, text=True, env={**os.environ, **variables}, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout + done.stderr
@@ -115,3 +116,22 @@ def test_keys_that_are_none(tmp_path: Path) -> None:
     ):
         with pytest.raises(UsageError, match=told):
             signing_key(kind, environ)  # type: ignore[arg-type]
+
+
+def test_an_update_is_signed(bare: BareRepositories, tmp_path: Path, cli: Cli) -> None:
+    public = make_key(tmp_path / "key")
+    overlay = b"images:\n- name: web\n  newTag: v1\n"
+    url = bare.create("shop", {"apps/web/overlays/staging/kustomization.yaml": overlay})
+    words = ("update", "web:v2", "--repo", url, "--environment", "staging", "--write", "push", "--sign", "ssh")
+    author = {"GITLAB_USERNAME": "Ann", "GITLAB_EMAIL": "ann@example.com"}
+    done = cli(*words, cwd=tmp_path, **author, CI_GITOPS_SIGNING_KEY=(tmp_path / "key").read_text())
+    assert done.code == 0, done.err
+    head = bare.head("shop")
+    assert head
+    (tmp_path / "allowed").write_text(f"ann@example.com {public}\n")
+    said = verify(bare, head, "-c", f"gpg.ssh.allowedSignersFile={tmp_path}/allowed", repository="shop")
+    assert 'Good "git" signature for ann@example.com' in said
+    refused = cli(*words[:1], "web:v3", *words[2:], cwd=tmp_path, **author)
+    assert refused.code == 2
+    assert "CI_GITOPS_SIGNING_KEY is not set" in refused.err
+    assert bare.head("shop") == head
