@@ -89,11 +89,6 @@ def yaml_files(folder: Path, extra: Sequence[str] = ()) -> Iterator[Path]:
             yield Path(entry.path)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Replace one file, which must be there."""
-    write_all([Edit(str(path), "", text)])
-
-
 @dataclass(frozen=True, slots=True)
 class _Staged:
     path: Path

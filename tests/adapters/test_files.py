@@ -25,7 +25,7 @@ def test_text_is_read_and_written_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_bytes("\ufeffä: 1\r\n".encode())
     assert files.read_text(path, tmp_path) == "\ufeffä: 1\r\n"
-    files.write_text(path, "\ufeffä: 2\r\n")
+    files.write_all([edit(path, "\ufeffä: 2\r\n")])
     assert path.read_bytes() == "\ufeffä: 2\r\n".encode()
 
 
@@ -44,7 +44,7 @@ def test_a_link_within_the_tree_is_followed_and_stays(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("a: 1\n")
     (tmp_path / "b.yaml").symlink_to("a.yaml")
     assert files.read_text(tmp_path / "b.yaml", tmp_path) == "a: 1\n"
-    files.write_text(tmp_path / "b.yaml", "a: 2\n")
+    files.write_all([edit(tmp_path / "b.yaml", "a: 2\n")])
     assert (tmp_path / "b.yaml").is_symlink()
     assert (tmp_path / "a.yaml").read_text() == "a: 2\n"
 
