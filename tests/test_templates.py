@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import yaml
 from ci_gitops import __version__
 from ci_gitops.commands import COMMANDS
 from ci_gitops.commands.common import GitopsOption
+from tests.rig.git_server import GitServer
 from tests.rig.parts import program
 
 FOLDER = Path(__file__).parents[1] / "ci-templates"
@@ -105,7 +107,7 @@ def test_gitlabs_schema_takes_it(name: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def local_runner(folder: Path, pipeline: str, *arguments: str) -> str:
+def local_runner(folder: Path, pipeline: str, *arguments: str, environment: dict[str, str] | None = None) -> str:
     """Run gitlab-ci-local on a repository with the templates and this `.gitlab-ci.yml`."""
     runner = program("gitlab-ci-local", "`make parts` installs it where there is npm")
     (folder / "ci-templates").mkdir()
@@ -119,7 +121,8 @@ def local_runner(folder: Path, pipeline: str, *arguments: str) -> str:
         ("-c", "user.name=t", "-c", "user.email=t@example.com", "commit", "-qm", "Start"),
     ):
         subprocess.run(["git", *words], cwd=folder, check=True, capture_output=True)
-    done = subprocess.run([runner, *arguments], cwd=folder, capture_output=True, text=True, check=False)
+    words = [runner, *arguments]
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -170,3 +173,38 @@ def test_the_readmes_pipeline_is_valid(tmp_path: Path) -> None:
     local = re.sub(r"- project: .*\n *ref: .*\n *file: /", "- local: ", text)
     shown = yaml.safe_load(local_runner(tmp_path, local, "--preview"))
     assert {"build-image", "update-config", "deploy"} <= set(shown)
+
+
+ROAD = """
+stages: [update, deploy]
+include:
+  - local: ci-templates/update.yml
+    inputs: {stage: update, images: "registry.example.com/web:1.1", environment: staging, repo: REPO}
+  - local: ci-templates/deploy.yml
+    inputs: {environment: staging, tier: staging, repo: REPO, args: "--destination dir:live"}
+"""
+MANIFEST = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: web}
+spec: {containers: [{name: web, image: registry.example.com/web:1.0}]}
+"""
+
+
+def test_the_jobs_really_do_it_and_hand_the_commit_on(tmp_path: Path, git_server: GitServer) -> None:
+    url = git_server.create("config", {"environments/staging/web/pod.yaml": MANIFEST.encode()})
+    program_folder = tmp_path / "bin"
+    program_folder.mkdir()
+    script = program_folder / "ci-gitops"
+    script.write_text(f'#!/bin/sh\nPYTHONPATH="{FOLDER.parent}" exec "{sys.executable}" -P -m ci_gitops "$@"\n')
+    script.chmod(0o755)
+    job = tmp_path / "job"
+    job.mkdir()
+    local_runner(
+        job, ROAD.replace("REPO", url), "--force-shell-executor", "--shell-isolation",
+        "--variable", f"CI_GITOPS_TOKEN={git_server.password}",
+        environment={**os.environ, "PATH": f"{program_folder}:{os.environ['PATH']}", "HOME": str(tmp_path)},
+    )  # fmt: skip
+    assert b"image: registry.example.com/web:1.1" in git_server.read("config", "environments/staging/web/pod.yaml")
+    (written,) = job.rglob("live/staging/web/v1_pod_web.yaml")
+    assert "registry.example.com/web:1.1" in written.read_text()
