@@ -13,6 +13,7 @@ pytest_plugins = [
     "tests.rig.engine",
     "tests.rig.git_server",
     "tests.rig.ssh_server",
+    "tests.rig.helm",
     "tests.rig.registry",
 ]
 

