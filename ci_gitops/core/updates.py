@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from ci_gitops.core.edits import Edit, image_uses, set_images
-from ci_gitops.core.edits.chart_lock import lock_name, relock
+from ci_gitops.core.edits.chart_lock import concerns_lock, lock_name, relock
 from ci_gitops.core.edits.chart_uses import ChartUse, chart_uses
 from ci_gitops.core.edits.charts import set_charts
 from ci_gitops.core.edits.scalars import set_values
@@ -317,6 +317,7 @@ def _set_value(work: _Work, targets: Sequence[TargetFiles], assignment: Assignme
         edit = set_values(work.text(path), [(assignment.key, assignment.value)], path=path)
         work.put(edit)
         _values_moved(work, files.target, edit)
+        _lock(work, edit)
     return [files.target for files in meant]
 
 
@@ -324,7 +325,8 @@ def _set_chart(work: _Work, targets: Sequence[TargetFiles], name: str, version: 
     found: list[Target] = []
     known: set[str] = set()
     for files in targets:
-        paths = _yaml_files(work.tree, files.target)
+        shared = _chart_of(work.tree, files.target)
+        paths = [*_yaml_files(work.tree, files.target), *shared]
         work.load(paths)
         for path in paths:
             uses = _chart_uses(work.text(path), path)
@@ -335,10 +337,20 @@ def _set_chart(work: _Work, targets: Sequence[TargetFiles], name: str, version: 
                 _values_moved(work, files.target, edit)
                 _lock(work, edit)
                 found.append(files.target)
+                if path in shared and edit.changed:
+                    work.notes.append(f"{path} is one for all environments: its charts change in each of them.")
     if not found:
         where = ", ".join(str(files.target) for files in targets[:4])
         raise EditError(f"The chart {name} is used nowhere in {where}.", hint=did_you_mean(name, known, "Charts there"))
     return found
+
+
+def _chart_of(tree: Tree, target: Target) -> list[str]:
+    """The files that declare the charts of a target that is a chart's values file."""
+    if not target.path.endswith(_YAML):
+        return []
+    names = (join(posixpath.dirname(target.path) or ".", name) for name in ("Chart.yaml", "requirements.yaml"))
+    return [name for name in names if tree.holds(name)]
 
 
 def _chart_uses(text: str, path: str) -> list[ChartUse]:
@@ -352,7 +364,7 @@ def _chart_uses(text: str, path: str) -> list[ChartUse]:
 def _lock(work: _Work, edit: Edit) -> None:
     """Keep Chart.lock in step with the Chart.yaml that was edited."""
     lock = lock_name(edit.path)
-    if lock and edit.changed and work.tree.holds(lock):
+    if lock and concerns_lock(edit, by_chart=False) and work.tree.holds(lock):
         work.put(relock(edit, work.text(lock), path=lock, now=work.now))
 
 
