@@ -25,7 +25,7 @@ from ci_gitops.core.mergerequests import (
     plan_merge_requests,
 )
 from ci_gitops.core.replay import plan_chain, replay_intents
-from ci_gitops.core.trailers import Trailers, merged_trailers, parse_trailers
+from ci_gitops.core.trailers import Trailers, parse_trailers
 from ci_gitops.core.updates import Intent, Plan, TargetFiles
 from ci_gitops.errors import RefusedError, TemporaryError
 from ci_gitops.settings import EnvironmentSettings
@@ -160,11 +160,18 @@ class RequestWriter:
                 self.hand.check(on_branch, plan)
             if self.hand.dry_run:
                 return self._written(place, "planned", merge_request=request, plan=plan, notes=notes)
-            rebased = own and own[-1].parents[:1] != (place.revision,)
-            if rebased:
-                plan = self._replayed(place, own, targets, intent)
-                on_branch = place
-            commit = commit_plan(on_branch, plan, self.hand, self.environment.commit.subject)
+            if own and own[-1].parents[:1] != (place.revision,):
+                # What this call writes anyway is not replayed: the target may have it by now.
+                others = _block_of(own).updated(self._trailers(plan)).commits[:-1]
+                on_branch = self._replayed(place, Block(others))
+                plan, notes = current_plan(on_branch, targets, intent, self.hand)
+            commit = on_branch.revision
+            if plan.changed:
+                commit = commit_plan(on_branch, plan, self.hand, self.environment.commit.subject)
+            if commit == place.revision:
+                notes = (*notes, f"!{request.iid} is closed: {place.branch} holds all of it already")
+                request = self.forge.close(request.iid)
+                return self._written(place, "unchanged", merge_request=request, plan=plan, notes=notes)
             if not place.repository.push([RefUpdate(f"refs/heads/{request.source}", commit, head)]).landed:
                 return None
             own = place.repository.only_in(commit, place.revision)
@@ -177,13 +184,16 @@ class RequestWriter:
         person = self.hand.author
         return place.repository.merge(place.revision, head, "", author=person, committer=person).sha is None
 
-    def _replayed(
-        self, place: Workplace, own: Sequence[CommitInfo], targets: Sequence[TargetFiles], intent: Intent
-    ) -> Plan:
-        """All that the branch holds, and this intent, on top of the target branch's head."""
-        moves = merged_trailers(commit.message for commit in reversed(own))
-        steps = [(self._files(place, app), each) for app, each in replay_intents(moves)]
-        return plan_chain([*steps, (targets, intent)], place.tree, self.hand.now)
+    def _replayed(self, place: Workplace, block: Block) -> Workplace:
+        """The commits of `block` made anew on top of `place`, each with the build that it came from."""
+        for trailers in block.commits:
+            steps = [(self._files(place, app), intent) for app, intent in replay_intents(trailers)]
+            plan = plan_chain(steps, place.tree, self.hand.now)
+            if plan.changed:
+                hand = replace(self.hand, source=trailers.source, actor=trailers.actor, subject=None)
+                commit = commit_plan(place, plan, hand, self.environment.commit.subject)
+                place = replace(place, revision=commit, tree=RepositoryTree(place.repository, commit))
+        return place
 
     def _files(self, place: Workplace, app: str) -> tuple[TargetFiles, ...]:
         from ci_gitops.steps.update import targets_of
@@ -192,9 +202,7 @@ class RequestWriter:
 
     def _described(self, request: MergeRequest, own: Sequence[CommitInfo]) -> MergeRequest:
         """Keep title and block in step with the branch's commits; people's text and labels stay."""
-        block = Block()
-        for commit in reversed(own):
-            block = block.updated(parse_trailers(commit.message))
+        block = _block_of(own)
         description = put_block(request.description, block, limit=self.forge.description_limit)
         title = _title(request, self.environment.name, block.moves)
         missing = [label for label in self.environment.labels if label not in request.labels]
@@ -210,10 +218,8 @@ class RequestWriter:
         head = place.repository.fetch(way.earlier.source)
         self._no_person(place.repository.only_in(head, place.revision), way.earlier.source)
         on_branch = replace(place, revision=head, tree=RepositoryTree(place.repository, head))
-        theirs = block.without(block.targets - set(way.targets))
-        plan = self._plan_of(theirs, on_branch)
-        if plan.changed:
-            commit = commit_plan(on_branch, plan, self.hand, self.environment.commit.subject)
+        commit = self._replayed(on_branch, block.without(block.targets - set(way.targets))).revision
+        if commit != head:
             pushed = place.repository.push([RefUpdate(f"refs/heads/{way.earlier.source}", commit, head)])
             if not pushed.landed:
                 return False
@@ -232,15 +238,11 @@ class RequestWriter:
         """Make the branch of `request` anew, with the moves of `rest` only; False to look again."""
         head = place.repository.fetch(request.source)
         self._no_person(place.repository.only_in(head, place.revision), request.source)
-        commit = commit_plan(place, self._plan_of(rest, place), self.hand, self.environment.commit.subject)
+        commit = self._replayed(place, rest).revision
         if not place.repository.push([RefUpdate(f"refs/heads/{request.source}", commit, head)]).landed:
             return False
         self._described(request, place.repository.only_in(commit, place.revision))
         return True
-
-    def _plan_of(self, block: Block, place: Workplace) -> Plan:
-        intents = [each for trailers in block.commits for each in replay_intents(trailers)]
-        return plan_chain([(self._files(place, app), intent) for app, intent in intents], place.tree, self.hand.now)
 
     def _no_person(self, own: Sequence[CommitInfo], branch: str) -> None:
         theirs = person_commit(own)
@@ -255,7 +257,7 @@ class RequestWriter:
     def _merged(self, written: Written) -> Written:
         """Merge what was written by the environment's rule, and wait for that where it was asked for."""
         request = written.merge_request
-        if request is None or written.outcome in ("planned", "waiting"):
+        if request is None or request.state == "closed" or written.outcome in ("planned", "waiting"):
             return written
         merger = Merger(self.forge)
         verdict = merger.merge_by_rule(request, self.policy)
@@ -295,6 +297,14 @@ class RequestWriter:
     def _written(self, place: Workplace, outcome: str, **fields: object) -> Written:
         done = Written(place.url, place.branch, (self.environment.name,), outcome, place.revision)
         return replace(done, **fields)  # type: ignore[arg-type]
+
+
+def _block_of(own: Sequence[CommitInfo]) -> Block:
+    """What the commits of a branch (newest first) move."""
+    block = Block()
+    for commit in reversed(own):
+        block = block.updated(parse_trailers(commit.message))
+    return block
 
 
 def _title(request: MergeRequest, environment: str, moves: Sequence[Move]) -> str:

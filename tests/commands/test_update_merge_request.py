@@ -119,6 +119,33 @@ def test_the_target_moving_on_makes_the_branch_anew(requests: Requests) -> None:
     assert '"1.3"' in requests.read(PRODUCTION)
 
 
+def test_a_branch_made_anew_keeps_the_build_of_each_image(requests: Requests) -> None:
+    def pipeline(number: int) -> dict[str, str]:
+        return {**PIPELINE, "CI_PIPELINE_ID": str(number)}
+
+    requests.production(f"{WEB}:1.2", "--app", "shop", env=pipeline(5))
+    requests.server.commit(requests.name, {PRODUCTION: requests.read(PRODUCTION).replace("who", "Who").encode()})
+    requests.production(f"{API}:v9", "--app", "shop", env=pipeline(9))
+    ran = requests.production(f"{WEB}:1.3", "--app", "shop", env=pipeline(7))
+    assert (ran.code, ran.json["outcome"]) == (0, "updated"), ran.err
+    assert requests.merge("--mr", 1).json["merged"]
+    later = requests.production(f"{WEB}:1.2.1", "--app", "shop", env=pipeline(6))
+    assert later.json["outcome"] == "unchanged"
+    assert "newer pipeline 7" in later.json["notes"][0]
+    assert '"1.3"' in requests.read(PRODUCTION)
+    assert "v9" in requests.read(PRODUCTION)
+
+
+def test_one_that_the_target_has_overtaken_is_closed(cli: Cli, git_server: GitServer) -> None:
+    requests = Requests(cli, git_server, "merge: when-green, gates: {approvals: 1}")
+    requests.production(f"{WEB}:1.2", "--app", "shop")
+    requests.server.commit(requests.name, {PRODUCTION: requests.read(PRODUCTION).replace('"1.1"', '"1.3"').encode()})
+    ran = requests.production(f"{WEB}:1.3", "--app", "shop")
+    assert ran.code == 0, ran.err
+    assert (ran.json["outcome"], ran.json["mergeRequest"]["state"]) == ("unchanged", "closed")
+    assert "holds all of it already" in ran.json["notes"][0]
+
+
 def test_a_persons_commit_on_the_branch_stops_it(requests: Requests) -> None:
     requests.production(f"{WEB}:1.2", "--app", "shop")
     branch = "ci-gitops/production/shop"
