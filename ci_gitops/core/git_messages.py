@@ -47,7 +47,7 @@ _WORDINGS: dict[Trouble, str] = {
         r"Write access to repository not granted|insufficient permission for"
     ),
     "not-found": (
-        r"repository '.*' not found|Repository not found|does not appear to be a git repository|"
+        r"repository '.*' (?:not found|does not exist)|Repository not found|does not appear to be a git repository|"
         r"returned error: 404|could not be found|not found or you don't have permission"
     ),
     "temporary": (
@@ -70,6 +70,10 @@ _RACED = re.compile(
 _NEVER_FREE = re.compile(r"exists; cannot create|there is a non-empty directory")  # a/b beside a: no wait helps
 _ATOMIC = re.compile(r"atomic (?:push|transaction)")
 _UNAVAILABLE = re.compile(r"(?i)API is not accessible|internal api (?:unreachable|error)|service unavailable")
+_EMPTY_WORDS = re.compile(
+    r"fatal: Could not read from remote|Please make sure you have the correct|and the repository exists"
+)
+_ADDRESS = re.compile(r"^unable to access '[^']*': ")
 _SERVER_LINE = re.compile(r"^remote: ?(.*?)\s*$", re.MULTILINE)
 
 
@@ -127,10 +131,11 @@ def server_lines(stderr: str) -> tuple[str, ...]:
 
 
 def reason(stderr: str) -> str:
-    """The one line of Git's answer that tells most, without its prefix."""
+    """The one line of Git's answer that tells most, without its prefix, the address and the full stop."""
     lines = [plain(line).strip() for line in stderr.splitlines() if line.strip()]
-    for mark in ("fatal: ", "error: ", "ssh: "):
-        for line in lines:
+    telling = [line for line in lines if not _EMPTY_WORDS.match(line)] or lines
+    for mark in ("ssh: ", "fatal: ", "error: "):
+        for line in telling:
             if line.startswith(mark):
-                return line.removeprefix(mark)
-    return lines[-1] if lines else "no reason given"
+                return _ADDRESS.sub("", line.removeprefix(mark)).rstrip(".")
+    return telling[-1].rstrip(".") if telling else "no reason given"

@@ -67,7 +67,7 @@ def test_missing_credentials_say_what_to_set(git_server: GitServer) -> None:
 def test_a_token_that_may_not_push_says_which_right_is_missing(git_server: GitServer, source: str, told: str) -> None:
     git_server.create("config", FILES)
     git_server.read_only = True
-    with pytest.raises(GitError, match=f"refuses what was asked with {source}") as caught:
+    with pytest.raises(GitError, match=f"does not allow this with {source}") as caught:
         bump(git_server, dataclasses.replace(access(git_server), source=source))
     assert caught.value.hint
     assert told in caught.value.hint

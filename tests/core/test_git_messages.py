@@ -87,4 +87,20 @@ def test_what_the_server_said() -> None:
     stderr = "remote: \nremote: \x1b[31mNo\x1b[0m   \nremote:   reason\rremote: more\nTo h\nerror: failed to push"
     assert server_lines(stderr) == ("No", "reason", "more")
     assert reason(stderr) == "failed to push"
-    assert reason("") == "no reason given"
+
+
+@pytest.mark.parametrize(
+    ("stderr", "told"),
+    [
+        ("", "no reason given"),
+        ("fatal: unable to access 'https://h/p/': Could not resolve host: h\n", "Could not resolve host: h"),
+        ("fatal: repository 'x' does not exist\n", "repository 'x' does not exist"),
+        (("ssh: connect to host h port 22: Connection refused\r\nfatal: Could not read from remote repository.\n\n"
+         "Please make sure you have the correct access rights\nand the repository exists.\n"),
+         "connect to host h port 22: Connection refused"),
+        ("git@h: Permission denied (publickey).\nfatal: Could not read from remote repository.\n",
+         "git@h: Permission denied (publickey)"),
+    ],
+)  # fmt: skip
+def test_the_line_that_tells_most(stderr: str, told: str) -> None:
+    assert reason(stderr) == told

@@ -25,7 +25,7 @@ class Failures:
     def error(self, done: Completed) -> CiGitopsError:
         kind = trouble(done.errors)
         where = self.url.clean
-        said = clean("; ".join(server_lines(done.errors)) or reason(done.errors))
+        said = clean("; ".join(server_lines(done.errors)) or reason(done.errors)).rstrip(".")
         if kind == "temporary":
             return TemporaryError(f"{where} cannot be reached: {said}.", hint="Try again later.")
         if kind in ("host-key-unknown", "host-key-changed"):
@@ -33,7 +33,7 @@ class Failures:
         if kind == "certificate":
             return self._certificate()
         message, hint = self._message(kind)
-        return GitError(f"{message} ({said})" if message else f"git failed at {where}: {said}", hint=hint)
+        return GitError(f"{message.rstrip('.')} ({said})." if message else f"git failed at {where}: {said}", hint=hint)
 
     def _host_key(self, kind: Trouble) -> CiGitopsError:
         host = self.url.authority
@@ -68,19 +68,19 @@ class Failures:
     def _message(self, kind: Trouble) -> tuple[str, str | None]:
         where = self.url.clean
         if kind == "credentials-missing":
-            return f"{where} wants credentials and there are none.", self._how()
+            return f"{where} wants credentials and there are none", self._how()
         if kind == "credentials-wrong":
             which = self.access.source or "the SSH agent and the keys of this user"
-            return f"{where} does not accept the credentials from {which}.", self._renew()
+            return f"{where} does not accept the credentials from {which}", self._renew()
         if kind == "forbidden":
             which = self.access.source or "no credentials"
-            return f"{where} refuses what was asked with {which}.", self._right()
+            return f"{where} does not allow this with {which}", self._right()
         if kind == "not-found":
-            return f"There is no repository at {where}, or the credentials may not see it.", self._unseen()
+            return f"There is no repository at {where}, or the credentials may not see it", self._unseen()
         if kind == "redirected":
-            return f"{where} leads to another address that was not followed.", "Give the address that it leads to."
+            return f"{where} leads to another address that was not followed", "Give the address that it leads to."
         if kind == "hashes":
-            return f"{where} uses object names of another kind than this repository.", None
+            return f"{where} uses object names of another kind than this repository", None
         return "", None
 
     def _how(self) -> str:

@@ -260,7 +260,6 @@ class Repository:
         for update in updates:
             full_ref(update.ref)
             self._guard(update)
-        self._progress(f"Pushing to {self.url.clean}")
         return self._transfer.push(updates, options)
 
     def _guard(self, update: RefUpdate) -> None:

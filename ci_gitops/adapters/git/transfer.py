@@ -134,7 +134,7 @@ class Transfer:
     def _rejected(self, rejected: Sequence[Rejection], done: Completed, updates: Sequence[RefUpdate]) -> PushOutcome:
         lines = server_lines(done.errors)
         verdict, cause = judge(rejected, lines)
-        said = ": ".join(text for text in (cause.reason, " ".join(lines)) if text)
+        said = ": ".join(text for text in (cause.reason, " ".join(lines).rstrip(".")) if text)
         if verdict == "raced":
             # Where a connection broke, the transport may have sent our push twice: then we raced with ourselves.
             ours = any(update.new and update.new in said for update in updates)
