@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-_FIRST = 0.25  # seconds: about one fetch and push
-_LONGEST = 8.0
+_SHORTEST = 0.1  # seconds: less than one fetch and push takes
+_LONGEST = 20.0
 
 
-def race_pauses(uniform: Callable[[float, float], float]) -> Iterator[float]:
-    """Seconds to wait after each lost race, without an end.
+def race_pause(losses: int, took: float, uniform: Callable[[float, float], float]) -> float:
+    """Seconds to wait after the `losses`-th lost race (1 is the first), when that attempt took `took` seconds.
 
-    `uniform(a, b)` draws a number. The window doubles up to 8 s: many writers on one branch need room in
-    proportion to their number, and a loser does not know it. The wait stands before the fetch, so that what
-    follows (fetch, edit, push) is as short as it can be.
+    Among many writers of one branch at most one wins in the time that an attempt takes. So the window in which
+    the losers spread out is measured in attempts, and doubles with each loss: a busy server or machine, which
+    makes attempts long, widens it by itself. `uniform(a, b)` draws a number.
     """
-    window = _FIRST
-    while True:
-        yield uniform(0.0, window)
-        window = min(window * 2, _LONGEST)
+    window = min(max(took, _SHORTEST) * 2.0**losses, _LONGEST)
+    return uniform(0.0, window)

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from ci_gitops.core.targets import NAME
 
 KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+#: The configuration file at the root of a config repository.
+CONFIG_FILE = ".ci-gitops.yaml"
 _YAML = (".yaml", ".yml")
 _VALUES = re.compile(r"values-(?P<environment>[^/]+)\.(?P<ending>ya?ml)")
 #: Folders that say "configuration is here" and not whose: the app is named by the folder above them.

@@ -6,12 +6,13 @@ from typing import Any, Literal
 
 from pydantic import Field, PrivateAttr
 
+from ci_gitops.core.layout import CONFIG_FILE
 from ci_gitops.settings.apps import App
 from ci_gitops.settings.document import Document
 from ci_gitops.settings.environments import Environment, Previews, RepositoryPlace
 from ci_gitops.settings.values import Line, Model, Name
 
-FILE_NAME = ".ci-gitops.yaml"
+FILE_NAME = CONFIG_FILE
 
 
 class Render(Model):

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ci_gitops.core.layout import CONFIG_FILE
+from ci_gitops.core.uses import Tree
 from ci_gitops.errors import SettingsError
 from ci_gitops.run import Run
 from ci_gitops.settings import Config, parse_config
-from ci_gitops.settings.schema import FILE_NAME
+from ci_gitops.steps.locate import local_file
 
 
 def chosen_config(run: Run) -> Config | None:
     """The file that `--config` names; None without it."""
     if run.config is None:
         return None
-    path = run.cwd / run.config
-    return _read(path)
+    return _read(run.cwd / run.config)
 
 
 def local_config(run: Run) -> Config | None:
@@ -24,15 +25,18 @@ def local_config(run: Run) -> Config | None:
     An application's own file says where the config repository is; nothing else of it counts for a repository
     that is cloned.
     """
-    if run.config is not None:
-        return chosen_config(run)
-    for folder in (run.cwd, *run.cwd.parents):
-        path = folder / FILE_NAME
-        if path.is_file():
-            return _read(path)
-        if (folder / ".git").exists():
-            break
-    return None
+    path = local_file(run)
+    return _read(path) if path else None
+
+
+def config_at(tree: Tree) -> Config | None:
+    """The configuration at a revision of the config repository."""
+    if not tree.holds(CONFIG_FILE):
+        return None
+    texts = tree.read([CONFIG_FILE])
+    if CONFIG_FILE not in texts:
+        raise SettingsError(f"{CONFIG_FILE} of the config repository is not a file.")
+    return parse_config(texts[CONFIG_FILE], CONFIG_FILE)
 
 
 def _read(path: Path) -> Config:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import urllib.parse
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ci_gitops.core.layout import CONFIG_FILE
 from ci_gitops.errors import UsageError
 from ci_gitops.run import Run
 
@@ -24,19 +26,10 @@ class Place:
 
 def find_place(run: Run, repo: str | None, branch: str | None) -> Place:
     """The config repository of this run; UsageError where nothing names one."""
-    local = _local_repository(run)
-    origin = None if repo else _origin(run)
-    candidates = [
-        (repo, "--repo"),
-        (run.environ.get("GITLAB_REMOTE_URL"), "GITLAB_REMOTE_URL"),
-        (local[0], "repository.url of the local .ci-gitops.yaml"),
-        (origin, "the checkout's origin"),
-        (run.ci.repository_url, "the pipeline's own project"),
-    ]
-    for url, said_by in candidates:
+    for said_by, ask in _SOURCES:
+        url, default = (repo, None) if said_by == "--repo" else ask(run)
         if url:
             place = _absolute(url, run.cwd)
-            default = local[1] if said_by.startswith("repository.url") else None
             return Place(place, branch or _own_branch(run, place) or default, said_by)
     raise UsageError(
         "No config repository is named.",
@@ -70,8 +63,33 @@ def _absolute(url: str, cwd: Path) -> str:
     return str((cwd / url).resolve())
 
 
-def _local_repository(run: Run) -> tuple[str | None, str | None]:
-    """`repository:` of the local configuration file: its address and branch."""
+def local_file(run: Run) -> Path | None:
+    """`--config`, else the nearest configuration file from the working folder up to the Git root."""
+    if run.config is not None:
+        return run.cwd / run.config
+    for folder in (run.cwd, *run.cwd.parents):
+        if (folder / CONFIG_FILE).is_file():
+            return folder / CONFIG_FILE
+        if (folder / ".git").exists():
+            break
+    return None
+
+
+_Found = tuple[str | None, str | None]  # address and branch
+
+
+def _nothing(run: Run) -> _Found:
+    return None, None
+
+
+def _variable(run: Run) -> _Found:
+    return run.environ.get("GITLAB_REMOTE_URL"), None
+
+
+def _local_repository(run: Run) -> _Found:
+    """`repository:` of the local configuration file."""
+    if local_file(run) is None:
+        return None, None
     from ci_gitops.steps.configuration import local_config
 
     config = local_config(run)
@@ -79,7 +97,21 @@ def _local_repository(run: Run) -> tuple[str | None, str | None]:
     return (repository.url, repository.branch) if repository else (None, None)
 
 
-def _origin(run: Run) -> str | None:
+def _origin(run: Run) -> _Found:
     from ci_gitops.adapters.git import checkout_origin
 
-    return checkout_origin(run.cwd, run.environ)
+    return checkout_origin(run.cwd, run.environ), None
+
+
+def _own_project(run: Run) -> _Found:
+    return run.ci.repository_url, None
+
+
+#: Where the repository may be named, first come first served; nothing is asked that an earlier one has answered.
+_SOURCES: tuple[tuple[str, Callable[[Run], _Found]], ...] = (
+    ("--repo", _nothing),
+    ("GITLAB_REMOTE_URL", _variable),
+    (f"repository.url of the local {CONFIG_FILE}", _local_repository),
+    ("the checkout's origin", _origin),
+    ("the pipeline's own project", _own_project),
+)

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ci_gitops.adapters.git_access import signing_key
 from ci_gitops.core.images import ImageArgument
 from ci_gitops.core.targets import Target, fill
-from ci_gitops.core.updates import Assignment, Intent, TargetFiles
+from ci_gitops.core.updates import Assignment, Intent, Plan, TargetFiles
 from ci_gitops.errors import CiGitopsError, UsageError
 from ci_gitops.results import Result
 from ci_gitops.run import Run
-from ci_gitops.settings import EnvironmentSettings
 from ci_gitops.steps import people
-from ci_gitops.steps.check import check_plan
-from ci_gitops.steps.forge import forge_for
 from ci_gitops.steps.images import wanted_images
-from ci_gitops.steps.merge_request import RequestWriter
-from ci_gitops.steps.merging import Patience, Rule, policy_of
-from ci_gitops.steps.pin import pinned
 from ci_gitops.steps.report import leave_dotenv, update_result
 from ci_gitops.steps.workplace import Reach, Workplace, Workplaces
 from ci_gitops.steps.write import RACE_SECONDS, Hand, Written, push_write
+
+if TYPE_CHECKING:  # what a push to a branch does not need is imported where it is used
+    from ci_gitops.settings import EnvironmentSettings
+    from ci_gitops.steps.merging import Rule
 
 _TROUBLE = 100.0  # seconds
 _WAIT = 600.0  # seconds that --wait waits where --timeout says nothing
@@ -79,6 +77,8 @@ def update(run: Run, call: UpdateCall) -> Result:
             hint="Wait for the merge with --wait merged, and for the deployment with `ci-gitops verify` afterwards.",
         )
     if call.pin:
+        from ci_gitops.steps.pin import pinned
+
         intent = pinned(run, intent, call.ca_file)
     reach = Reach(call.repo, call.branch, call.ca_file, call.token_file, call.timeout or _TROUBLE)
     with Workplaces(run, reach) as places:
@@ -113,10 +113,16 @@ def hand_of(run: Run, call: UpdateCall) -> Hand:
         force=call.force,
         dry_run=call.dry_run,
         sign=signing_key(call.sign, run.environ) if call.sign else None,
-        check=(lambda place, plan: check_plan(run, place, plan)) if call.check else None,
+        check=_checker(run) if call.check else None,
         now=datetime.now(UTC).isoformat(timespec="seconds"),
         timeout=call.timeout or RACE_SECONDS,
     )
+
+
+def _checker(run: Run) -> Callable[[Workplace, Plan], None]:
+    from ci_gitops.steps.check import check_plan
+
+    return lambda place, plan: check_plan(run, place, plan)
 
 
 def jobs_of(places: Workplaces, call: UpdateCall) -> list[Job]:
@@ -204,6 +210,10 @@ def _rank(error: CiGitopsError) -> int:
 def _write(places: Workplaces, job: Job, intent: Intent, hand: Hand, call: UpdateCall) -> list[Written]:
     if job.rule == "push":
         return [push_write(places, job.place, job.targets, intent, hand, job.environment.commit.subject)]
+    from ci_gitops.steps.forge import forge_for
+    from ci_gitops.steps.merge_request import RequestWriter
+    from ci_gitops.steps.merging import Patience, policy_of
+
     forge = forge_for(places.run, job.place.repository, call.forge)
     policy = policy_of(job.environment, call.merge)
     patience = Patience(call.timeout or _WAIT if call.wait == "merged" else 0.0, progress=places.run.output.step)

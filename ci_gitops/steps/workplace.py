@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING
 
 from ci_gitops.adapters.git import Repository
 from ci_gitops.adapters.git_access import access_for, environment_variable
+from ci_gitops.core.layout import CONFIG_FILE
 from ci_gitops.core.targets import with_parents
-from ci_gitops.errors import EditError, SettingsError
+from ci_gitops.errors import EditError
 from ci_gitops.run import Run
-from ci_gitops.settings import Config, EnvironmentSettings, Settings, parse_config, resolve
-from ci_gitops.settings.schema import FILE_NAME
-from ci_gitops.steps.configuration import chosen_config
 from ci_gitops.steps.locate import Place, find_place
+
+if TYPE_CHECKING:
+    from ci_gitops.settings import EnvironmentSettings, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +109,10 @@ class Workplaces:
         place = self.at(Place(url, branch, f"environment {environment.name}"), environment.name)
         if environment.name in place.settings.config.environments or not root.settings.config.environments:
             return place
-        paths = place.tree.files()
-        ruled = resolve(root.settings.config, paths, repository=url, app_name=self._app_name())
-        return Workplace(place.repository, place.url, place.branch, place.revision, ruled, place.tree)
+        from ci_gitops.settings import resolve
+
+        ruled = resolve(root.settings.config, place.tree.files(), repository=url, app_name=self._app_name())
+        return replace(place, settings=ruled)
 
     def at(self, place: Place, environment: str | None = None) -> Workplace:
         """Open `place` at its branch's head."""
@@ -117,18 +122,32 @@ class Workplaces:
 
     def head(self, repository: Repository, url: str, branch: str) -> Workplace:
         """Fetch the branch's head and read the configuration there."""
-        revision = repository.fetch(branch)
-        tree = RepositoryTree(repository, revision)
-        config = chosen_config(self.run) or _config_at(tree)
+        # The schema takes about as long to import as the server takes to answer.
+        importing = Thread(target=import_module, args=("ci_gitops.settings",))
+        importing.start()
+        try:
+            revision = repository.fetch(branch)
+        finally:
+            importing.join()
+        return self._ruled(repository, url, branch, RepositoryTree(repository, revision))
+
+    def _ruled(self, repository: Repository, url: str, branch: str, tree: RepositoryTree) -> Workplace:
+        from ci_gitops.settings import resolve
+        from ci_gitops.steps.configuration import chosen_config, config_at
+
+        config = chosen_config(self.run) or config_at(tree)
         settings = resolve(config, tree.files(), repository=url, app_name=self._app_name())
-        return Workplace(repository, url, branch, revision, settings, tree)
+        return Workplace(repository, url, branch, tree.revision, settings, tree)
 
     def refreshed(self, place: Workplace) -> Workplace:
-        """The same place at what is the branch's head now."""
-        fresh = self.head(place.repository, place.url, place.branch)
-        if fresh.settings.config.environments or not place.settings.config.environments:
-            return fresh
-        return Workplace(fresh.repository, fresh.url, fresh.branch, fresh.revision, place.settings, fresh.tree)
+        """The same place at what is the branch's head now; the rules are read again where their file changed."""
+        repository = place.repository
+        tree = RepositoryTree(repository, repository.fetch(place.branch))
+        if repository.entry(tree.revision, CONFIG_FILE) == repository.entry(place.revision, CONFIG_FILE):
+            return replace(place, revision=tree.revision, tree=tree)
+        fresh = self._ruled(repository, place.url, place.branch, tree)
+        silent = place.settings.config.environments and not fresh.settings.config.environments
+        return replace(fresh, settings=place.settings) if silent else fresh
 
     def _repository(self, url: str, environment: str | None) -> Repository:
         own_token = environment if environment and self._has_token(environment) else None
@@ -153,12 +172,3 @@ class Workplaces:
     def _app_name(self) -> str | None:
         project = self.run.ci.project
         return project.rsplit("/", 1)[-1] if project else None
-
-
-def _config_at(tree: RepositoryTree) -> Config | None:
-    if not tree.holds(FILE_NAME):
-        return None
-    texts = tree.read([FILE_NAME])
-    if FILE_NAME not in texts:
-        raise SettingsError(f"{FILE_NAME} of the config repository is not a file.")
-    return parse_config(texts[FILE_NAME], FILE_NAME)

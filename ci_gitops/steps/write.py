@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ci_gitops.adapters.git import Person, RefUpdate, Repository, SigningKey
-from ci_gitops.core.backoff import race_pauses
+from ci_gitops.core.backoff import race_pause
 from ci_gitops.core.edits import Edit
 from ci_gitops.core.history import History, explain_older, gather, judge
 from ci_gitops.core.mergerequests import MergeRequest
@@ -100,11 +100,12 @@ def push_write(
 def attempts(hand: Hand, output: Output, branch: str) -> Iterator[int]:
     """1, 2, 3 …, with a pause between them that grows; TemporaryError when there were enough."""
     started = time.monotonic()
-    pauses = race_pauses(hand.uniform)
     for attempt in range(1, _MOST_TRIES + 1):
+        began = time.monotonic()
         yield attempt
-        pause = next(pauses)
-        if time.monotonic() + pause - started > hand.timeout:
+        now = time.monotonic()
+        pause = race_pause(attempt, now - began, hand.uniform)
+        if now + pause - started > hand.timeout:
             break
         output.step(f"Another push to {branch} was first; trying again on top of it (attempt {attempt + 1})")
         hand.sleep(pause)

@@ -1,0 +1,96 @@
+"""Any value, and the version of a chart, written into the files of targets."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Sequence
+
+from ci_gitops.core.edits import Edit
+from ci_gitops.core.edits.chart_lock import concerns_lock, lock_name, relock
+from ci_gitops.core.edits.chart_uses import ChartUse, chart_uses
+from ci_gitops.core.edits.charts import set_charts
+from ci_gitops.core.edits.scalars import set_values
+from ci_gitops.core.intents import Assignment
+from ci_gitops.core.targets import Target
+from ci_gitops.core.text import did_you_mean
+from ci_gitops.core.trailers import ValueMove
+from ci_gitops.core.update_work import YAML, TargetFiles, Work, yaml_files
+from ci_gitops.core.uses import Tree, join
+from ci_gitops.core.yamltext import parse
+from ci_gitops.errors import EditError, UsageError
+
+
+def set_value(work: Work, targets: Sequence[TargetFiles], assignment: Assignment) -> list[Target]:
+    meant = [files for files in targets if files.target.app == assignment.app]
+    if not meant:
+        apps = {files.target.app for files in targets}
+        raise UsageError(f"There is no app {assignment.app!r} here.", hint=did_you_mean(assignment.app, apps, "Apps"))
+    for files in meant:
+        folder = files.target.path if not files.target.path.endswith(YAML) else posixpath.dirname(files.target.path)
+        candidates = [join(folder or ".", assignment.path), assignment.path]
+        path = next((each for each in candidates if work.tree.holds(each)), None)
+        if path is None:
+            names = [each.removeprefix(f"{folder}/") for each in work.tree.files() if files.target.holds(each)]
+            raise EditError(
+                f"{files.target} has no file {assignment.path} (looked for {' and '.join(candidates)}).",
+                hint=did_you_mean(assignment.path, names, "Files there"),
+            )
+        edit = set_values(work.text(path), [(assignment.key, assignment.value)], path=path)
+        work.put(edit)
+        _values_moved(work, files.target, edit)
+        _lock(work, edit)
+    return [files.target for files in meant]
+
+
+def _values_moved(work: Work, target: Target, edit: Edit) -> None:
+    work.values += [
+        ValueMove(target.environment, target.app, edit.path, change.field, change.old, change.new or "")
+        for change in edit.changes
+    ]
+
+
+def set_chart(work: Work, targets: Sequence[TargetFiles], name: str, version: str) -> list[Target]:
+    found: list[Target] = []
+    known: set[str] = set()
+    for files in targets:
+        shared = _chart_of(work.tree, files.target)
+        paths = [*yaml_files(work.tree, files.target), *shared]
+        work.load(paths)
+        for path in paths:
+            uses = _chart_uses(work.text(path), path)
+            known |= {use.short for use in uses}
+            if any(name in (use.chart, use.chart.removeprefix("oci://"), use.short, use.name) for use in uses):
+                edit = set_charts(work.text(path), [(name, version)], path=path)
+                work.put(edit)
+                _values_moved(work, files.target, edit)
+                _lock(work, edit)
+                found.append(files.target)
+                if path in shared and edit.changed:
+                    work.notes.append(f"{path} is one for all environments: its charts change in each of them.")
+    if not found:
+        where = ", ".join(str(files.target) for files in targets[:4])
+        raise EditError(f"The chart {name} is used nowhere in {where}.", hint=did_you_mean(name, known, "Charts there"))
+    return found
+
+
+def _chart_of(tree: Tree, target: Target) -> list[str]:
+    """The files that declare the charts of a target that is a chart's values file."""
+    if not target.path.endswith(YAML):
+        return []
+    names = (join(posixpath.dirname(target.path) or ".", name) for name in ("Chart.yaml", "requirements.yaml"))
+    return [name for name in names if tree.holds(name)]
+
+
+def _chart_uses(text: str, path: str) -> list[ChartUse]:
+    """The charts that a file names; none in what is no YAML (a chart's templates)."""
+    try:
+        return chart_uses(parse(text, path).documents)
+    except EditError:
+        return []
+
+
+def _lock(work: Work, edit: Edit) -> None:
+    """Keep Chart.lock in step with the Chart.yaml that was edited."""
+    lock = lock_name(edit.path)
+    if lock and concerns_lock(edit, by_chart=False) and work.tree.holds(lock):
+        work.put(relock(edit, work.text(lock), path=lock, now=work.now))
