@@ -121,12 +121,15 @@ class Repository:
         return self._transfer.refs(*patterns)[0]
 
     def fetch(self, branch_or_ref: str) -> str:
-        """The head of a branch (or a full ref, HEAD, or a commit's id), brought here without its history."""
+        """The head of a branch (or a full ref, HEAD, or a commit's id), brought here without its history.
+
+        The same again brings what has come since: commits and contents, in one conversation.
+        """
         ref = ref_of(branch_or_ref)
         sha = self._fresh.pop(ref, None)
         if sha is None:
             self._progress(f"Fetching {branch_or_ref} of {self.url.clean}")
-            sha = self._transfer.fetch(ref)
+            sha = self._transfer.fetch(ref, again=ref in self._heads)
         if sha is None:
             raise self._unknown(branch_or_ref, ref)
         self._heads[ref] = sha

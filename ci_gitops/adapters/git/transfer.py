@@ -52,10 +52,11 @@ class Transfer:
                 refs[name] = value
         return refs, head
 
-    def fetch(self, source: str, *, depth: str = "--depth=1", objects: str = "blob:none") -> str | None:
+    def fetch(self, source: str, *, again: bool = False) -> str | None:
         """Bring the commit of a ref (or an object id) here; None where the server has no such ref."""
         where = f"refs/{REMOTE}/" + (f"ids/{source}" if is_object_id(source) else source.removeprefix("refs/"))
-        words = [*_FETCH, depth, f"--filter={objects}", "--end-of-options", REMOTE, f"+{source}:{where}"]
+        amount = ["--no-filter"] if again else ["--depth=1", "--filter=blob:none"]
+        words = [*_FETCH, *amount, "--end-of-options", REMOTE, f"+{source}:{where}"]
         done = self._repeated(*words)
         if done.code != 0 and trouble(done.errors) == "hashes":
             self._folder.use_sha256()
