@@ -115,21 +115,17 @@ class Workplaces:
         return replace(place, settings=ruled)
 
     def at(self, place: Place, environment: str | None = None) -> Workplace:
-        """Open `place` at its branch's head."""
-        repository = self._repository(place.url, environment)
-        branch = place.branch or repository.fetch_default()
-        return self.head(repository, place.url, branch)
-
-    def head(self, repository: Repository, url: str, branch: str) -> Workplace:
-        """Fetch the branch's head and read the configuration there."""
+        """Open `place` at its branch's head, under the configuration there."""
         # The schema takes about as long to import as the server takes to answer.
         importing = Thread(target=import_module, args=("ci_gitops.settings",))
         importing.start()
         try:
+            repository = self._repository(place.url, environment)
+            branch = place.branch or repository.fetch_default()
             revision = repository.fetch(branch)
         finally:
             importing.join()
-        return self._ruled(repository, url, branch, RepositoryTree(repository, revision))
+        return self._ruled(repository, place.url, branch, RepositoryTree(repository, revision))
 
     def _ruled(self, repository: Repository, url: str, branch: str, tree: RepositoryTree) -> Workplace:
         from ci_gitops.settings import resolve
