@@ -49,6 +49,11 @@ def test_an_update_in_a_dry_run_is_seen(cluster: Cluster, namespace: str) -> Non
     assert target.apply(first, dry_run=True).operation == "unchanged"
 
 
+def test_a_dry_run_does_not_need_the_namespace(cluster: Cluster) -> None:
+    (manifest,) = parse(CONFIG, "a file")
+    assert destination(cluster, "not-yet").apply(manifest, dry_run=True).operation == "create"
+
+
 def test_a_kind_that_the_cluster_does_not_know(cluster: Cluster, namespace: str) -> None:
     (manifest,) = parse("apiVersion: example.com/v1\nkind: Sprocket\nmetadata: {name: x}\n", "a file")
     with pytest.raises(ClusterError, match=r"no kind Sprocket in example\.com/v1"):

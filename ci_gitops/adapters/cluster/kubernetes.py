@@ -57,7 +57,10 @@ class Kubernetes:
         path = self._path(manifest)
         live = self._call("GET", path, manifest, absent_is_none=True)
         query = {"fieldManager": FIELD_MANAGER, **({"dryRun": "All"} if dry_run else {})}
-        applied = self._call("PATCH", f"{path}?{urllib.parse.urlencode(query)}", manifest, body=manifest.document)
+        # In a dry run the namespace may be one that is only declared.
+        applied = self._call(
+            "PATCH", f"{path}?{urllib.parse.urlencode(query)}", manifest, body=manifest.document, absent_is_none=dry_run
+        )
         if live is None or applied is None:
             return Applied(manifest, "create")
         return Applied(manifest, "unchanged" if _significant(live) == _significant(applied) else "update")
