@@ -290,6 +290,22 @@ def test_a_registry_that_is_away_is_tried_three_times(cli: Cli, application: Pat
     assert ran.out == ""
 
 
+@on_engines("docker", "buildah", "classic", "buildkit", "modern-docker")
+def test_a_base_image_that_is_not_there_or_out_of_reach(
+    cli: Cli, application: Path, engine: Engine, registry: RegistryServer
+) -> None:
+    for image, code in ((registry.image("nobody/has:1"), 1), ("127.0.0.1:9/base:1", 75)):
+        (application / "Dockerfile").write_text(f"# a base\nFROM {image}\nENV LEVEL=2\n")
+        ran = build(cli, engine, application, "--image", "example.com/web", "--tag", "1", "--no-push")
+        assert ran.code == code, ran.err
+        error = ran.err[ran.err.rindex("Error: ") :]
+        if code == 1:
+            assert "Dockerfile line 2 failed" in error
+            assert f"2 | FROM {image}" in error
+        else:
+            assert "A base image or cache cannot be reached" in error
+
+
 def test_refused_credentials_are_told_before_the_build_with_their_source(
     cli: Cli, application: Path, docker_engine: DockerEngine, guarded_registry: RegistryServer, repository: str
 ) -> None:

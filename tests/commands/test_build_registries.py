@@ -151,10 +151,9 @@ def test_a_credential_helper_logs_in_and_nothing_is_written(
     (folder / "config.json").write_text(content)
     temporary = tmp_path / "tmp"
     temporary.mkdir()
-    variables = {name: value for name, value in engine.variables.items() if name != "DOCKER_CONFIG"}
     ran = cli(
         "build", "--engine", engine.name, "--image", guarded_registry.image(repository), "--tag", "1",
-        cwd=application, env={**variables, "PATH": f"{programs}:{os.environ['PATH']}", "TMPDIR": str(temporary)},
+        cwd=application, env={**engine.variables, "PATH": f"{programs}:{os.environ['PATH']}", "TMPDIR": str(temporary)},
     )  # fmt: skip
     assert ran.code == 0, ran.err
     assert (folder / "config.json").read_text() == content
@@ -186,7 +185,6 @@ def test_the_docker_context_that_the_user_has_chosen(cli: Cli, application: Path
     endpoint = {"docker": {"Host": docker_engine.variables["DOCKER_HOST"]}}
     (meta / "meta.json").write_text(json.dumps({"Name": "mine", "Metadata": {}, "Endpoints": endpoint}))
     (folder / "config.json").write_text(json.dumps({"currentContext": "mine"}))
-    (folder / "cli-plugins").symlink_to(docker_engine.folder / "docker" / "cli-plugins")
     ran = cli("build", "--engine", "docker", "--image", "example.com/web", "--tag", "1", "--no-push", cwd=application)
     assert ran.code == 0, ran.err
 

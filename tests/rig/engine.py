@@ -31,12 +31,20 @@ _FIRST_MODERN = 26
 
 @dataclass(frozen=True)
 class DockerEngine:
-    """A running daemon. `variables` lead a command to it."""
+    """A running daemon. `variables` lead a command to it, `with_buildx` also give the client its plugin."""
 
     socket: Path
     folder: Path
     client: str
     variables: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def with_buildx(self) -> dict[str, str]:
+        plugins = self.folder / "docker" / "cli-plugins"
+        if not plugins.exists():
+            plugins.mkdir(parents=True)
+            (plugins / "docker-buildx").symlink_to(program("docker-buildx", HOW_BUILDX, *PLUGIN_FOLDERS))
+        return {**self.variables, "DOCKER_CONFIG": str(plugins.parent)}
 
     def docker(self, *arguments: object) -> str:
         """The real client, for looking at what was built."""
@@ -100,7 +108,8 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         return Engine(name, request.getfixturevalue("buildah_variables"), (), True, True)
     modern = name.startswith("modern")
     daemon: DockerEngine = request.getfixturevalue("modern_docker_engine" if modern else "docker_engine")
-    variables, options = daemon.variables, ("--network", "none")
+    # `docker` is the client that has BuildKit inside, where this machine has no plugin of its own.
+    variables, options = daemon.variables if name == "docker" else daemon.with_buildx, ("--network", "none")
     if name == "classic":
         # No client on PATH: the docker package builds by itself.
         empty = tmp_path_factory.mktemp("path")
@@ -115,13 +124,9 @@ def _engine(daemon: str, *settings: str) -> Iterator[DockerEngine]:
         missing("dockerd", HOW)
     # A socket's path may be 107 bytes long: pytest's folders are longer.
     folder = Path(tempfile.mkdtemp(prefix="ci-gitops-dockerd-"))
-    plugins = folder / "docker" / "cli-plugins"
-    plugins.mkdir(parents=True)
-    (plugins / "docker-buildx").symlink_to(program("docker-buildx", HOW_BUILDX, *PLUGIN_FOLDERS))
     try:
         with running_daemon(daemon, folder, *settings) as socket:
-            variables = {"DOCKER_HOST": f"unix://{socket}", "DOCKER_CONFIG": str(folder / "docker")}
-            yield DockerEngine(socket, folder, client, variables)
+            yield DockerEngine(socket, folder, client, {"DOCKER_HOST": f"unix://{socket}"})
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

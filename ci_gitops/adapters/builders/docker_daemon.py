@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ci_gitops.adapters.builders.base import BuildRequest, Built, Refusal
@@ -17,6 +18,7 @@ from ci_gitops.errors import BuildError, CiGitopsError, RegistryError
 if TYPE_CHECKING:
     import docker
 
+_LOCAL = "unix:///var/run/docker.sock"
 _SECONDS = 60  # for one answer; a push says something more often than that
 
 
@@ -89,11 +91,13 @@ class Daemon:
 
 def connect(workshop: Workshop) -> Daemon | str:
     """The daemon that DOCKER_HOST or the chosen context names (or the local socket), or why there is none."""
+    environ = {name: value for name, value in workshop.environ.items() if name.startswith("DOCKER_")}
+    address = environ.get("DOCKER_HOST") or _LOCAL
+    if address.startswith("unix://") and not Path(address.removeprefix("unix://")).exists():
+        return f"no Docker daemon listens at {address}"
+
     import docker
     from docker.errors import DockerException
-
-    environ = {name: value for name, value in workshop.environ.items() if name.startswith("DOCKER_")}
-    address = environ.get("DOCKER_HOST") or "the local socket"
 
     def ask() -> Daemon:
         try:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ci_gitops.core.dockerfile import Instruction, find_instruction, instruction_at
+from ci_gitops.core.dockerfile import Instruction, find_instruction, instruction_at, instructions
 from ci_gitops.errors import BuildError
 
 _LAST_LINES = 20
@@ -21,6 +21,11 @@ _CLASSIC_STEP = re.compile(r"Step \d+/\d+ : (.*)")
 _BUILDAH_STEP = re.compile(r"(?:\[\d+/\d+\] )?STEP \d+/\d+: (.*)")
 _BUILDAH_ERROR = re.compile(r"Error: building at STEP \"(.*?)\": (.*)", re.DOTALL)
 _DOCKERFILE_LINE = re.compile(r"^\S+:(\d+)$|parse error (?:on )?line (\d+)", re.MULTILINE)
+_LOADED = re.compile(r"\[internal\] load metadata for (.*)")
+_LAYERS = re.compile(
+    r"^(?:failed to build: |failed to solve(?: with frontend \S+)?: |rpc error: code = \w+ desc = |ERROR: |"
+    r"failed to create LLB definition: )+"
+)
 _NO_FILE = re.compile(
     r"not found: not found|failed to compute cache key|no such file or directory|COPY failed|ADD failed"
 )
@@ -70,7 +75,14 @@ def build_error(failure: Failure, dockerfile: str, name: str) -> BuildError:
 def _place(failure: Failure, dockerfile: str) -> Instruction | None:
     if failure.line is not None:
         return instruction_at(dockerfile, failure.line)
-    return find_instruction(dockerfile, failure.step) if failure.step and not failure.internal else None
+    if not failure.step:
+        return None
+    loaded = _LOADED.fullmatch(failure.step)
+    if loaded is None:
+        return find_instruction(dockerfile, failure.step)
+    # BuildKit of old names the image alone, with what Docker Hub's short names leave out.
+    froms = [item for item in instructions(dockerfile) if item.text.upper().startswith("FROM ")]
+    return next((item for item in froms if any(word in loaded[1] for word in item.text.split()[1:])), None)
 
 
 def _buildkit(lines: Sequence[str], reason: str) -> Failure:
@@ -87,6 +99,7 @@ def _buildkit(lines: Sequence[str], reason: str) -> Failure:
             outputs.setdefault(number, []).append(timed[1])
         elif said.startswith("ERROR"):
             failed.append(number)
+            reason = said.removeprefix("ERROR: ")  # without the names of all layers that it came through
         elif number not in titles:
             titles[number] = said
     number = failed[-1] if failed else ""
@@ -94,7 +107,7 @@ def _buildkit(lines: Sequence[str], reason: str) -> Failure:
     step = _TITLE.fullmatch(title)
     found = _DOCKERFILE_LINE.search("\n".join(line for line in lines if not line.startswith("#")))
     return Failure(
-        step[1] if step else title or None, tuple(outputs.get(number, ())), reason.removeprefix("ERROR: "),
+        step[1] if step else title or None, tuple(outputs.get(number, ())), _LAYERS.sub("", reason),
         _number(found), internal=step is None,
     )  # fmt: skip
 
@@ -103,15 +116,20 @@ def _classic(lines: Sequence[str], reason: str) -> Failure:
     step, output = _last_step(lines, _CLASSIC_STEP)
     found = _DOCKERFILE_LINE.search(reason)
     kept = [line for line in output if not line.startswith((" --->", "Removing intermediate"))]
-    return Failure(step, tuple(kept[:-1]), reason, _number(found), internal=step is None)
+    return Failure(step, tuple(kept[:-1]), reason, _number(found), internal=_is_from(step))
 
 
 def _buildah(lines: Sequence[str], text: str, reason: str) -> Failure:
     step, output = _last_step(lines, _BUILDAH_STEP)
     error = _BUILDAH_ERROR.search(text)
     kept = [line for line in output if not line.startswith(("Error: ", "subprocess exited", "time="))]
-    said = error[2].splitlines()[0] if error else reason
-    return Failure(step, tuple(kept), said, internal=bool(step and step.upper().startswith("FROM")))
+    said = error[2].splitlines()[0] if error else reason.removeprefix("Error: ")
+    return Failure(step, tuple(kept), said, internal=_is_from(step))
+
+
+def _is_from(step: str | None) -> bool:
+    """Not a step that the Dockerfile's author can mend: a base image is fetched, or nothing has begun."""
+    return step is None or step.upper().startswith("FROM ")
 
 
 def _number(found: re.Match[str] | None) -> int | None:

@@ -58,7 +58,8 @@ class Workshop:
         kept = process.clean_environment(self.environ, *_ENGINE_VARIABLES, *names, proxies=True)
         builders = docker_folder(self.environ) / "buildx"
         kept["BUILDX_CONFIG"] = str(builders if builders.is_dir() else self.folder / "buildx")
-        return {**kept, "DOCKER_CONFIG": str(self.folder)}
+        # The client of 20.10 has BuildKit inside and uses it only when told to.
+        return {**kept, "DOCKER_CONFIG": str(self.folder), "DOCKER_BUILDKIT": "1"}
 
     def auth_file(self) -> Path:
         """The logins alone, for programs that would call the client's empty helper."""
