@@ -116,11 +116,11 @@ class Workplaces:
 
     def at(self, place: Place, environment: str | None = None) -> Workplace:
         """Open `place` at its branch's head, under the configuration there."""
+        repository = self._repository(place.url, environment)
         # The schema takes about as long to import as the server takes to answer.
         importing = Thread(target=import_module, args=("ci_gitops.settings",))
         importing.start()
         try:
-            repository = self._repository(place.url, environment)
             branch = place.branch or repository.fetch_default()
             revision = repository.fetch(branch)
         finally:
