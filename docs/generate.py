@@ -112,8 +112,10 @@ def _row(prefix: str, parameter: click.Parameter) -> str:
     record = parameter.get_help_record(click.Context(click.Command("x")))
     assert record
     variables = parameter.variables(prefix) if isinstance(parameter, GitopsOption) else ()
-    if not variables and isinstance(parameter.envvar, str):
+    if isinstance(parameter.envvar, str):
         variables = (parameter.envvar,)
+    elif not variables and parameter.expose_value and parameter.allow_from_autoenv:
+        variables = (f"CI_GITOPS_{str(parameter.name).upper()}",)
     shown = " ".join(f"`{name}`" for name in variables)
     flags, text = (re.sub(r"\s+", " ", part).strip().replace("|", "\\|") for part in record)
     return f"| `{flags}` | {shown} | {text} |"
