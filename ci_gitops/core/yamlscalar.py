@@ -14,7 +14,7 @@ Kind = Literal["str", "null", "bool", "int", "float", "timestamp"]
 _KINDS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     ("null", re.compile(r"(?i)^(~|null|)$")),
     ("bool", re.compile(r"(?i)^(y|yes|n|no|on|off|true|false)$")),
-    ("int", re.compile(r"(?i)^[-+]?([0-9][0-9_,]*|0x[0-9a-f_,]+|0o[0-7_,]+|0b[01_,]+)$")),
+    ("int", re.compile(r"(?i)^[-+]?([0-9_][0-9_,]*|0x[0-9a-f_,]+|0o[0-7_,]+|0b[01_,]+)$")),
     ("int", re.compile(r"^[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+$")),  # base 60, YAML 1.1
     ("float", re.compile(r"(?i)^[-+]?(\.[0-9_]*|[0-9][0-9_,]*(\.[0-9_]*)?)(e[-+]?[0-9_]+)?$")),
     ("float", re.compile(r"^[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+\.[0-9_]*$")),
@@ -29,8 +29,10 @@ _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
 
 def kind_of(plain: str) -> Kind:
     """What a reader may take `plain` for when it stands there without quotes."""
+    # Go's reader drops underscores before it looks for a number: `+_8` is 8.
+    bare = plain.replace("_", "") if plain[:1] in "+-.0123456789" else plain
     for kind, pattern in _KINDS:
-        if pattern.match(plain):
+        if pattern.match(plain) or pattern.match(bare):
             return kind
     return "str"
 
