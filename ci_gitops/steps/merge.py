@@ -125,7 +125,8 @@ class _Story:
     def look(self) -> Sequence[Verdict]:
         """Judge, and where it is ready merge, each merge request that is not settled yet."""
         for shop in self._shops:
-            shop.place = self._places.refreshed(shop.place)
+            if self._final:  # while it is waited for, policy and branch may change
+                shop.place = self._places.refreshed(shop.place)
             requests = self._still_open(shop)
             later = {one.later.iid: one for one in overlaps(requests)}
             for request in requests:

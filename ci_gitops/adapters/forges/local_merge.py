@@ -27,16 +27,16 @@ def land(
     head = call.head_sha
     if (_fetched(repository, request.target), _fetched(repository, request.source)) != (base, head):
         return None
-    if repository.is_ancestor(head, base):
-        return Landing(base, base)  # somebody has brought it there by hand
     method: MergeMethod = call.method or ("squash" if project.squash else project.merge_method)
     if method == "fast-forward":
+        if repository.is_ancestor(head, base):
+            return Landing(base, base)
         if repository.is_ancestor(base, head):
             return Landing(base, head)
         return Landing(base, reason=f"{request.target} has moved on: its branch needs a rebase (fast-forward only)")
     message = call.message or f"Merge branch {request.source!r} into {request.target!r}\n\n{request.title}\n"
     merged = repository.merge(base, head, message, author=person, committer=person, squash=method == "squash")
-    if merged.sha:
+    if merged.sha:  # the base itself where somebody has brought it there by hand
         return Landing(base, merged.sha)
     reason = f"it conflicts with {request.target} in {', '.join(merged.conflicts)}"
     return Landing(base, reason=reason, conflicts=merged.conflicts)
