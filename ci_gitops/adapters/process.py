@@ -119,6 +119,9 @@ def supervise(
         code = process.wait(max(0.1, started + timeout - time.monotonic()))
     except (TimeoutError, subprocess.TimeoutExpired) as error:
         raise TemporaryError(f"{Path(argv[0]).name} did not end within {timeout:.0f} s and was stopped.") from error
+    except OverflowError as error:
+        name = Path(argv[0]).name
+        raise CiGitopsError(f"{name} wrote more than {output_limit} bytes and was stopped.") from error
     finally:
         _end(process)
     return Completed(tuple(argv), code, stdout, stderr, time.monotonic() - started)
@@ -167,7 +170,7 @@ def _pump(
                     continue
                 collected[stream] += data
                 if sum(map(len, collected.values())) > limit:
-                    raise CiGitopsError(f"{process.args!r} wrote more than {limit} bytes and was stopped.")
+                    raise OverflowError
                 if on_line:
                     shown[stream] = _tell(collected[stream], shown[stream], on_line)
     return bytes(collected[process.stdout]), bytes(collected[process.stderr])

@@ -14,6 +14,7 @@ from typing import Literal
 from ci_gitops.core.text import plain
 
 Trouble = Literal[
+    "disk-full",
     "credentials-missing",
     "credentials-wrong",
     "forbidden",
@@ -30,6 +31,7 @@ Trouble = Literal[
 
 # First match counts; the more special wording comes first.
 _WORDINGS: dict[Trouble, str] = {
+    "disk-full": r"(?m)^(?!remote:).*No space left on device",
     "host-key-changed": r"REMOTE HOST IDENTIFICATION HAS CHANGED",
     "host-key-unknown": r"Host key verification failed|No \S+ host key is known",
     "hashes": r"mismatched algorithms|unsupported object format|unknown object format",

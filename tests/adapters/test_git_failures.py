@@ -23,6 +23,7 @@ from ci_gitops.adapters.git_access import access_for
 from ci_gitops.core.git_urls import parse_git_url
 from ci_gitops.errors import CiGitopsError, GitError, RefusedError, TemporaryError, UsageError
 from tests.rig.git_server import GitServer
+from tests.rig.parts import missing
 
 ME = Person("Ann", "ann@example.com")
 FILES = {"README.md": b"# Config\n"}
@@ -178,6 +179,44 @@ def test_a_redirect_to_another_host_gets_no_credentials(git_server: GitServer, t
             bump(git_server)
         assert elsewhere.requests
         assert [request.authorization for request in elsewhere.requests if request.authorization] == []
+
+
+def test_a_repository_that_was_renamed_is_followed(git_server: GitServer) -> None:
+    git_server.create("config", FILES)
+    git_server.moved["old-name"] = "config"
+    bump(git_server, name="old-name")
+    assert git_server.read("config", "README.md") == b"# Config\nmore\n"
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Path]:
+    """A file system of one MiB for temporary files."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    words = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    if subprocess.run(words, capture_output=True, check=False).returncode != 0:
+        missing("a small tmpfs", "run the tests as root")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk(git_server: GitServer, small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    git_server.create("config", {**FILES, **{f"f/{number}": os.urandom(40_000) for number in range(50)}})
+    monkeypatch.setattr("tempfile.tempdir", str(small))
+    with Repository.open(git_server.url("config"), access(git_server)) as repository:
+        head = repository.fetch("main")
+        paths = repository.paths(head)
+        with pytest.raises(GitError, match="no space left in") as caught:
+            repository.read(head, paths)
+    assert "TMPDIR" in (caught.value.hint or "")
+    assert list(small.iterdir()) == []
+    with contextlib.suppress(OSError), (small / "filler").open("wb", buffering=0) as filler:
+        while filler.write(b"x" * 4096):
+            pass
+    with pytest.raises(CiGitopsError, match="No temporary folder can be"):
+        Repository.open(git_server.url("config"), access(git_server))
+    assert [path.name for path in small.iterdir()] == ["filler"]
+    assert git_server.messages("config") == ["First"]
 
 
 def test_a_hook_cannot_write_to_the_terminal(git_server: GitServer) -> None:

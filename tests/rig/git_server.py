@@ -153,6 +153,7 @@ class GitServer(BareRepositories):
     hang: str | None = None  # requests whose path holds this get no answer
     statuses: list[int] = field(default_factory=list)  # the next answers are these HTTP statuses
     redirect: str | None = None  # every request is sent on to this address
+    moved: dict[str, str] = field(default_factory=dict)  # old names of repositories, sent on to the new ones
     delay: float = 0.0  # seconds before each answer
     lose_answers: int = 0  # so many pushes are done, but their answers are lost
     before_push: Callable[[], None] | None = None  # called once, just before the next push is taken: for races
@@ -225,6 +226,9 @@ class _Handler(BaseHTTPRequestHandler):
             git._stop.wait(git.delay)
         if git.statuses:
             self._answer(git.statuses.pop(0), b"no")
+        elif self.path.split(".git/")[0].strip("/") in git.moved:
+            old = self.path.split(".git/")[0].strip("/")
+            self._answer(301, b"", {"Location": git.base + self.path.replace(old, git.moved[old], 1)})
         elif git.redirect:
             self._answer(302, b"", {"Location": git.redirect + self.path})
         elif not git.anonymous and self.headers.get("Authorization") != self._expected():

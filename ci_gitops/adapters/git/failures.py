@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from dataclasses import dataclass
 
 from ci_gitops.adapters.git.certificates import certificate_trouble
@@ -77,6 +78,9 @@ class Failures:
             return f"{where} does not allow this with {which}", self._right()
         if kind == "not-found":
             return f"There is no repository at {where}, or the credentials may not see it", self._unseen()
+        if kind == "disk-full":
+            folder = tempfile.gettempdir()
+            return f"There is no space left in {folder}", "Free some, or set TMPDIR to a folder with more."
         if kind == "redirected":
             return f"{where} leads to another address that was not followed", "Give the address that it leads to."
         if kind == "hashes":

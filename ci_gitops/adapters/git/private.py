@@ -41,9 +41,7 @@ class PrivateFolder:
         try:
             self.path = Path(tempfile.mkdtemp(prefix="ci-gitops-"))
         except OSError as error:
-            raise CiGitopsError(
-                f"No temporary folder can be made: {error.strerror}.", hint="Set TMPDIR to a folder with free space."
-            ) from error
+            raise _no_folder(error) from error
         self.repository = self.path / "repository.git"
         self.local_config = self.path / "local.gitconfig"
         self.remote_config = self.path / "remote.gitconfig"
@@ -51,6 +49,9 @@ class PrivateFolder:
         self.address = url.clean if url.remote else os.path.abspath(url.path)  # noqa: PTH100 - links stay as they are
         try:
             self._fill(url, access)
+        except OSError as error:
+            self.close()
+            raise _no_folder(error) from error
         except BaseException:
             self.close()
             raise
@@ -102,6 +103,13 @@ class PrivateFolder:
         """Begin again for a remote repository with SHA-256 object names."""
         shutil.rmtree(self.repository)
         self._make_repository("sha256")
+
+
+def _no_folder(error: OSError) -> CiGitopsError:
+    return CiGitopsError(
+        f"No temporary folder can be made in {tempfile.gettempdir()}: {error.strerror}.",
+        hint="Set TMPDIR to a folder that can be written and has free space.",
+    )
 
 
 def _local_settings(folder: PrivateFolder) -> Settings:

@@ -13,6 +13,7 @@ from ci_gitops.adapters.git.private import PrivateFolder, askpass_variables
 from ci_gitops.adapters.git.records import GitAccess
 from ci_gitops.adapters.git.ssh import ssh_variables
 from ci_gitops.adapters.process import PROXY_VARIABLES, Completed, supervise
+from ci_gitops.core.git_messages import reason, trouble
 from ci_gitops.core.git_urls import GitUrl
 from ci_gitops.errors import CiGitopsError, GitError
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from git.cmd import Git
 
 _KEPT = ("PATH", "HOME", "TMPDIR", "SSH_AUTH_SOCK")
+_SPACE = "Free some space, or set TMPDIR to a folder with more."
 _NOT_FOUND = 127  # how `env` ends when there is no such program
 
 
@@ -81,7 +83,9 @@ class Runner:
         """A command on the private repository. Raises GitError where it fails: that is nobody's expected answer."""
         done = self._run(arguments, stdin, {**self.local_environment, **(more or {})}, None)
         if done.code not in ok:
-            raise GitError(f"git {arguments[0]} failed: {done.errors or f'exit code {done.code}'}")
+            command = next((word for word in arguments if not word.startswith("-") and "." not in word), "")
+            hint = _SPACE if trouble(done.errors) == "disk-full" else None
+            raise GitError(f"git {command} failed: {reason(done.errors)}.", hint=hint)
         return done
 
     def remote(self, *arguments: str, stdin: bytes = b"", timeout: float | None = None) -> Completed:
