@@ -44,9 +44,9 @@ def test_a_file_is_read_changed_and_pushed(git_server: GitServer, allow_filter: 
 def test_a_lost_race_is_an_outcome(git_server: GitServer) -> None:
     git_server.create("config", FILES)
     with opened(git_server) as repository:
-        head = repository.fetch("main")
+        first = repository.fetch("main")
         other = git_server.commit("config", {"other": b"x"})
-        new = repository.commit([head], {"README.md": b"# New\n"}, "Bump", author=ME, committer=ME)
+        new = repository.commit([first], {"README.md": b"# New\n"}, "Bump", author=ME, committer=ME)
         outcome = repository.push([RefUpdate("refs/heads/main", new)])
         assert not outcome.landed
         assert outcome.raced
@@ -54,7 +54,7 @@ def test_a_lost_race_is_an_outcome(git_server: GitServer) -> None:
         assert head == other
         new = repository.commit([head], {"README.md": b"# New\n"}, "Bump", author=ME, committer=ME)
         assert repository.push([RefUpdate("refs/heads/main", new)]).landed
-        assert [commit.sha for commit in repository.log(new, 5)] == [new, other]
+        assert [commit.sha for commit in repository.log(new, 5)] == [new, other, first]
     assert git_server.read("config", "other") == b"x"
 
 
