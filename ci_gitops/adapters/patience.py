@@ -10,6 +10,7 @@ from ci_gitops.errors import TemporaryError
 
 TRIES = 3
 LONGEST_WAIT = 60.0  # seconds that a server's Retry-After may ask for
+LONGEST_IN_ALL = 100.0  # seconds of waiting for one server
 _FIRST_WAIT = 1.0
 _GROWTH = 4.0
 
@@ -32,15 +33,16 @@ def persist(
     tries: int = TRIES,
 ) -> Answer:
     """`call()`, again after an AwayError; the last one, or one that asks for too long a wait, is raised."""
-    pause = _FIRST_WAIT
+    pause, waited = _FIRST_WAIT, 0.0
     for attempt in range(1, tries + 1):
         try:
             return call()
         except AwayError as error:
             asked = error.retry_after or 0.0
-            if attempt == tries or asked > LONGEST_WAIT:
-                raise
             pause = max(pause, asked)
+            waited += pause
+            if attempt == tries or asked > LONGEST_WAIT or waited > LONGEST_IN_ALL:
+                raise
             tell(f"{error.message} Try {attempt} of {tries}; again in {pause:.0f} s.")
             wait(pause)
             pause *= _GROWTH

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ci_gitops.adapters.builders import open_engine
@@ -14,7 +14,8 @@ from ci_gitops.adapters.patience import TRIES, AwayError, persist
 from ci_gitops.adapters.registry import Registry
 from ci_gitops.adapters.registry_http import RegistryHttp
 from ci_gitops.core.images import ImageRef
-from ci_gitops.errors import RegistryError
+from ci_gitops.errors import CiGitopsError, RegistryError
+from ci_gitops.results import Result
 from ci_gitops.run import Run
 
 
@@ -73,18 +74,22 @@ def build_image(run: Run, request: BuildRequest, access: RegistryAccess, engine_
     environ = {**run.environ, "DOCKER_HOST": host} if host else run.environ
     with workshop(environ, access, run.output) as place:
         engine = open_engine(engine_name, request, place)
-        title = engine.title
-        run.output.note(f"Engine: {title}")
+        outcome = BuildOutcome(request.image, request.tags, None, engine.title)
+        run.output.note(f"Engine: {outcome.engine}")
         before = _ask_first(run, access, request) if request.push else None
         with run.output.section("build", f"Building {request.references[0]}"):
             built = persist(lambda: engine.build(request), tell=run.output.warn)
         run.output.note(f"Built {built.summary}")
         if not request.push:
-            return BuildOutcome(request.image, request.tags, None, title)
-        with run.output.section("push", f"Pushing {', '.join(request.references)}"):
-            persist(lambda: engine.push(request), tell=run.output.warn)
-    digest = _digest(open_registry(run, access), request)
-    return BuildOutcome(request.image, request.tags, digest, title, unchanged=digest == before)
+            return outcome
+        try:
+            with run.output.section("push", f"Pushing {', '.join(request.references)}"):
+                persist(lambda: engine.push(request), tell=run.output.warn)
+            digest = _digest(open_registry(run, access), request)
+        except CiGitopsError as error:
+            error.result = Result("BuildResult", outcome.document)
+            raise
+    return replace(outcome, digest=digest, unchanged=digest == before)
 
 
 def _ask_first(run: Run, access: RegistryAccess, request: BuildRequest) -> str | None:

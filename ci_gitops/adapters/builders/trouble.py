@@ -30,7 +30,7 @@ def registry_trouble(text: str, registry: RegistryAccess) -> CiGitopsError | Non
     if _CERTIFICATE.search(text):
         return certificate_error(registry.host, text)
     if _AWAY.search(text):
-        return AwayError(f"The registry {registry.host} cannot be reached: {said}")
+        return AwayError(f"The registry {registry.host} cannot be reached: {said.rstrip('.')}.")
     if _LOGIN.search(text):
         return login_error(registry.host, registry.login, said)
     return None
