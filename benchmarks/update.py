@@ -106,13 +106,13 @@ def _overlay(images: int) -> bytes:
 
 
 def _history(bare: Path, count: int) -> None:
-    stream = [f"reset refs/heads/{BRANCH}\nfrom refs/heads/{BRANCH}^0\n\n".encode()]
+    stream = []
     for number in range(count):
         text = b"%d\n" % number
-        stream.append(
-            f"commit refs/heads/{BRANCH}\ncommitter Somebody <somebody@example.com> {1_760_000_000 + number} +0000\n"
-            f"data 7\nChange\nM 100644 inline f/{number % 100}/{number}.yaml\ndata {len(text)}\n".encode()
-            + text
-        )
-    run_git("--git-dir", bare, "fast-import", "--quiet", "--force", stdin=b"\n".join(stream))
+        stream.append(f"commit refs/heads/{BRANCH}\n".encode())
+        stream.append(f"committer Somebody <somebody@example.com> {1_760_000_000 + number} +0000\n".encode())
+        stream.append(b"data 7\nChange\n")
+        stream.append(b"" if number else f"from refs/heads/{BRANCH}^0\n".encode())
+        stream.append(f"M 100644 inline f/{number % 100}/{number}.yaml\ndata {len(text)}\n".encode() + text)
+    run_git("--git-dir", bare, "fast-import", "--quiet", "--force", stdin=b"".join(stream))
     run_git("--git-dir", bare, "repack", "-a", "-d", "-q")

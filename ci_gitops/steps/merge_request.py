@@ -196,7 +196,7 @@ class RequestWriter:
         return place
 
     def _files(self, place: Workplace, app: str) -> tuple[TargetFiles, ...]:
-        from ci_gitops.steps.update import targets_of
+        from ci_gitops.steps.update_jobs import targets_of
 
         return targets_of(place, self.environment.name, [app]) if app in place.settings.apps else ()
 

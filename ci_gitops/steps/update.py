@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ci_gitops.adapters.git_access import signing_key
 from ci_gitops.core.images import ImageArgument
-from ci_gitops.core.targets import Target, fill
-from ci_gitops.core.updates import Assignment, Intent, Plan, TargetFiles
-from ci_gitops.errors import CiGitopsError, UsageError
+from ci_gitops.core.intents import Assignment, Intent
+from ci_gitops.errors import UsageError
 from ci_gitops.results import Result
 from ci_gitops.run import Run
-from ci_gitops.steps import people
 from ci_gitops.steps.images import wanted_images
-from ci_gitops.steps.report import leave_dotenv, update_result
-from ci_gitops.steps.workplace import Reach, Workplace, Workplaces
-from ci_gitops.steps.write import RACE_SECONDS, Hand, Written, push_write
+from ci_gitops.steps.workplace import Reach, Workplaces
 
-if TYPE_CHECKING:  # what a push to a branch does not need is imported where it is used
-    from ci_gitops.settings import EnvironmentSettings
+if TYPE_CHECKING:
     from ci_gitops.steps.merging import Rule
 
 _TROUBLE = 100.0  # seconds
-_WAIT = 600.0  # seconds that --wait waits where --timeout says nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,16 +49,6 @@ class UpdateCall:
     dry_run: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One write: these targets, at this place, by this environment's rules (of several: they share them)."""
-
-    place: Workplace
-    environment: EnvironmentSettings
-    rule: str  # push, merge-request
-    targets: tuple[TargetFiles, ...]
-
-
 def update(run: Run, call: UpdateCall) -> Result:
     """Do all writes of one call and tell of them in one result."""
     intent = wanted(run, call)
@@ -82,20 +63,20 @@ def update(run: Run, call: UpdateCall) -> Result:
         intent = pinned(run, intent, call.ca_file)
     reach = Reach(call.repo, call.branch, call.ca_file, call.token_file, call.timeout or _TROUBLE)
     with Workplaces(run, reach) as places:
-        jobs = jobs_of(places, call)
-        hand = hand_of(run, call)
-        return write_all(places, jobs, intent, hand, call)
+        root = places.root()
+        # Imported by now: what writes takes as long to import as the server took to answer.
+        from ci_gitops.steps.update_jobs import hand_of, jobs_of, write_all
+
+        return write_all(places, jobs_of(places, root, call), intent, hand_of(run, call), call)
 
 
 def wanted(run: Run, call: UpdateCall) -> Intent:
     """What the call wants written; UsageError where it names nothing."""
-    from ci_gitops.core.edits.charts import parse_chart
-
     nothing_else = not (call.assignments or call.charts)
     images: tuple[ImageArgument, ...] = ()
     if call.images or call.results or nothing_else:
         images = wanted_images(call.images, [run.cwd / file for file in call.results], run.environ)
-    intent = Intent(images, tuple(map(Assignment.parse, call.assignments)), tuple(map(parse_chart, call.charts)))
+    intent = Intent(images, tuple(map(Assignment.parse, call.assignments)), _charts(call))
     if not intent:
         raise UsageError(
             "Nothing to update: no image is named.",
@@ -104,118 +85,9 @@ def wanted(run: Run, call: UpdateCall) -> Intent:
     return intent
 
 
-def hand_of(run: Run, call: UpdateCall) -> Hand:
-    return Hand(
-        author=people.author(run),
-        actor=people.actor(run),
-        source=people.source(run),
-        subject=call.message,
-        force=call.force,
-        dry_run=call.dry_run,
-        sign=signing_key(call.sign, run.environ) if call.sign else None,
-        check=_checker(run) if call.check else None,
-        now=datetime.now(UTC).isoformat(timespec="seconds"),
-        timeout=call.timeout or RACE_SECONDS,
-    )
+def _charts(call: UpdateCall) -> tuple[tuple[str, str], ...]:
+    if not call.charts:
+        return ()
+    from ci_gitops.core.edits.charts import parse_chart
 
-
-def _checker(run: Run) -> Callable[[Workplace, Plan], None]:
-    from ci_gitops.steps.check import check_plan
-
-    return lambda place, plan: check_plan(run, place, plan)
-
-
-def jobs_of(places: Workplaces, call: UpdateCall) -> list[Job]:
-    """The writes of a call: one for each repository, branch and rule, merge requests for each environment."""
-    root = places.root()
-    jobs: dict[tuple[str, ...], Job] = {}
-    for name in chosen_environments(places.run, root, call.environments):
-        place = places.of(root.settings.environment(name), root)
-        environment = place.settings.environment(name)
-        rule = call.write or environment.write
-        targets = targets_of(place, name, call.apps)
-        key: tuple[str, ...] = (place.url, place.branch, rule, environment.commit.subject)
-        if rule == "merge-request":
-            key = (*key, name)
-        before = jobs[key].targets if key in jobs else ()
-        jobs[key] = Job(place, environment, rule, before + targets)
-    return list(jobs.values())
-
-
-def chosen_environments(run: Run, root: Workplace, named: Sequence[str]) -> tuple[str, ...]:
-    """The environments of the call: named, or by the branch that CI builds."""
-    settings = root.settings
-    if named:
-        return tuple(settings.environment(name).name for name in dict.fromkeys(named))
-    branch = run.ci.branch
-    if branch and (found := settings.environments_for_branch(branch)):
-        return found
-    known = ", ".join(settings.environments) or "none"
-    if branch:
-        raise UsageError(
-            f"No environment takes builds of the branch {branch!r}.",
-            hint=f"Pass --environment, or add the branch to `sourceBranches` of one of: {known}.",
-        )
-    raise UsageError("No environment is named.", hint=f"Pass --environment; there are: {known}.")
-
-
-def targets_of(place: Workplace, environment: str, apps: Sequence[str]) -> tuple[TargetFiles, ...]:
-    """The targets with what their apps' settings say of their files."""
-    found = place.settings.targets([environment], apps, paths=place.tree.files())
-    return tuple(_files(place, target, named=target.app in apps) for target in found)
-
-
-def _files(place: Workplace, target: Target, *, named: bool) -> TargetFiles:
-    app = place.settings.app(target.app)
-    values: tuple[str, ...] = ()
-    if target.path.endswith((".yaml", ".yml")):  # a chart's values file of this environment
-        folder = target.path.rpartition("/")[0]
-        values = (f"{folder}/values.yaml" if folder else "values.yaml", target.path)
-    elif app.helm and app.helm.values:
-        names = [fill(name, target.environment) for name in app.helm.values]
-        values = tuple(name if target.path == "." else f"{target.path}/{name}" for name in names)
-    return TargetFiles(target, app.images, values, named)
-
-
-def write_all(places: Workplaces, jobs: Sequence[Job], intent: Intent, hand: Hand, call: UpdateCall) -> Result:
-    """Every job in its turn; one that fails does not keep the others from being done, and is told at the end."""
-    written: list[Written] = []
-    failures: list[CiGitopsError] = []
-    for job in jobs:
-        try:
-            written.extend(_write(places, job, intent, hand, call))
-        except CiGitopsError as error:
-            if len(jobs) == 1:
-                raise
-            failures.append(error)
-    result = update_result(written, dry_run=call.dry_run)
-    if call.dotenv and written and not call.dry_run:
-        leave_dotenv(places.run.cwd / call.dotenv, written[0])
-    if failures:
-        worst = min(failures, key=_rank)
-        for failure in failures:
-            if failure is not worst:
-                places.run.output.warn(failure.message)
-        worst.result = result
-        raise worst
-    return result
-
-
-def _rank(error: CiGitopsError) -> int:
-    """Of several targets the first of 70, 1, 4, 5, 75, 3, 0 counts."""
-    order = (70, 1, 2, 4, 5, 75, 3, 0)
-    return order.index(error.exit_code)
-
-
-def _write(places: Workplaces, job: Job, intent: Intent, hand: Hand, call: UpdateCall) -> list[Written]:
-    if job.rule == "push":
-        return [push_write(places, job.place, job.targets, intent, hand, job.environment.commit.subject)]
-    from ci_gitops.steps.forge import forge_for
-    from ci_gitops.steps.merge_request import RequestWriter
-    from ci_gitops.steps.merging import Patience, policy_of
-
-    forge = forge_for(places.run, job.place.repository, call.forge)
-    policy = policy_of(job.environment, call.merge)
-    patience = Patience(call.timeout or _WAIT if call.wait == "merged" else 0.0, progress=places.run.output.step)
-    writer = RequestWriter(places, forge, job.environment, policy, patience, hand)
-    return writer.write(job.place, job.targets, intent)
+    return tuple(map(parse_chart, call.charts))

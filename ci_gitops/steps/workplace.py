@@ -22,6 +22,9 @@ from ci_gitops.steps.locate import Place, find_place
 if TYPE_CHECKING:
     from ci_gitops.settings import EnvironmentSettings, Settings
 
+#: Imported while the server answers the first question: together they take about as long.
+_MEANWHILE = ("ci_gitops.settings", "ci_gitops.core.updates", "ci_gitops.core.messages", "ci_gitops.core.mergerequests")
+
 
 @dataclass(frozen=True, slots=True)
 class Reach:
@@ -117,8 +120,7 @@ class Workplaces:
     def at(self, place: Place, environment: str | None = None) -> Workplace:
         """Open `place` at its branch's head, under the configuration there."""
         repository = self._repository(place.url, environment)
-        # The schema takes about as long to import as the server takes to answer.
-        importing = Thread(target=import_module, args=("ci_gitops.settings",))
+        importing = Thread(target=lambda: [import_module(name) for name in _MEANWHILE])
         importing.start()
         try:
             branch = place.branch or repository.fetch_default()

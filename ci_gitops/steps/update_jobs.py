@@ -1,0 +1,152 @@
+"""The writes of one `update`: one for each repository, branch and rule, done one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from ci_gitops.adapters.git_access import signing_key
+from ci_gitops.core.intents import Intent
+from ci_gitops.core.targets import Target, fill
+from ci_gitops.core.updates import Plan, TargetFiles
+from ci_gitops.errors import CiGitopsError, UsageError
+from ci_gitops.results import Result
+from ci_gitops.run import Run
+from ci_gitops.steps import people
+from ci_gitops.steps.report import leave_dotenv, update_result
+from ci_gitops.steps.update import UpdateCall
+from ci_gitops.steps.workplace import Workplace, Workplaces
+from ci_gitops.steps.write import RACE_SECONDS, Hand, Written, push_write
+
+if TYPE_CHECKING:  # what a push to a branch does not need is imported where it is used
+    from ci_gitops.settings import EnvironmentSettings
+
+_WAIT = 600.0  # seconds that --wait waits where --timeout says nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One write: these targets, at this place, by this environment's rules (of several: they share them)."""
+
+    place: Workplace
+    environment: EnvironmentSettings
+    rule: str  # push, merge-request
+    targets: tuple[TargetFiles, ...]
+
+
+def hand_of(run: Run, call: UpdateCall) -> Hand:
+    return Hand(
+        author=people.author(run),
+        actor=people.actor(run),
+        source=people.source(run),
+        subject=call.message,
+        force=call.force,
+        dry_run=call.dry_run,
+        sign=signing_key(call.sign, run.environ) if call.sign else None,
+        check=_checker(run) if call.check else None,
+        now=datetime.now(UTC).isoformat(timespec="seconds"),
+        timeout=call.timeout or RACE_SECONDS,
+    )
+
+
+def _checker(run: Run) -> Callable[[Workplace, Plan], None]:
+    from ci_gitops.steps.check import check_plan
+
+    return lambda place, plan: check_plan(run, place, plan)
+
+
+def jobs_of(places: Workplaces, root: Workplace, call: UpdateCall) -> list[Job]:
+    """The writes of a call: one for each repository, branch and rule, merge requests for each environment."""
+    jobs: dict[tuple[str, ...], Job] = {}
+    for name in chosen_environments(places.run, root, call.environments):
+        place = places.of(root.settings.environment(name), root)
+        environment = place.settings.environment(name)
+        rule = call.write or environment.write
+        targets = targets_of(place, name, call.apps)
+        key: tuple[str, ...] = (place.url, place.branch, rule, environment.commit.subject)
+        if rule == "merge-request":
+            key = (*key, name)
+        before = jobs[key].targets if key in jobs else ()
+        jobs[key] = Job(place, environment, rule, before + targets)
+    return list(jobs.values())
+
+
+def chosen_environments(run: Run, root: Workplace, named: Sequence[str]) -> tuple[str, ...]:
+    """The environments of the call: named, or by the branch that CI builds."""
+    settings = root.settings
+    if named:
+        return tuple(settings.environment(name).name for name in dict.fromkeys(named))
+    branch = run.ci.branch
+    if branch and (found := settings.environments_for_branch(branch)):
+        return found
+    known = ", ".join(settings.environments) or "none"
+    if branch:
+        raise UsageError(
+            f"No environment takes builds of the branch {branch!r}.",
+            hint=f"Pass --environment, or add the branch to `sourceBranches` of one of: {known}.",
+        )
+    raise UsageError("No environment is named.", hint=f"Pass --environment; there are: {known}.")
+
+
+def targets_of(place: Workplace, environment: str, apps: Sequence[str]) -> tuple[TargetFiles, ...]:
+    """The targets with what their apps' settings say of their files."""
+    found = place.settings.targets([environment], apps, paths=place.tree.files())
+    return tuple(_files(place, target, named=target.app in apps) for target in found)
+
+
+def _files(place: Workplace, target: Target, *, named: bool) -> TargetFiles:
+    app = place.settings.app(target.app)
+    values: tuple[str, ...] = ()
+    if target.path.endswith((".yaml", ".yml")):  # a chart's values file of this environment
+        folder = target.path.rpartition("/")[0]
+        values = (f"{folder}/values.yaml" if folder else "values.yaml", target.path)
+    elif app.helm and app.helm.values:
+        names = [fill(name, target.environment) for name in app.helm.values]
+        values = tuple(name if target.path == "." else f"{target.path}/{name}" for name in names)
+    return TargetFiles(target, app.images, values, named)
+
+
+def write_all(places: Workplaces, jobs: Sequence[Job], intent: Intent, hand: Hand, call: UpdateCall) -> Result:
+    """Every job in its turn; one that fails does not keep the others from being done, and is told at the end."""
+    written: list[Written] = []
+    failures: list[CiGitopsError] = []
+    for job in jobs:
+        try:
+            written.extend(_write(places, job, intent, hand, call))
+        except CiGitopsError as error:
+            if len(jobs) == 1:
+                raise
+            failures.append(error)
+    result = update_result(written, dry_run=call.dry_run)
+    if call.dotenv and written and not call.dry_run:
+        leave_dotenv(places.run.cwd / call.dotenv, written[0])
+    if failures:
+        worst = min(failures, key=_rank)
+        for failure in failures:
+            if failure is not worst:
+                places.run.output.warn(failure.message)
+        worst.result = result
+        raise worst
+    return result
+
+
+def _rank(error: CiGitopsError) -> int:
+    """Of several targets the first of 70, 1, 4, 5, 75, 3, 0 counts."""
+    order = (70, 1, 2, 4, 5, 75, 3, 0)
+    return order.index(error.exit_code)
+
+
+def _write(places: Workplaces, job: Job, intent: Intent, hand: Hand, call: UpdateCall) -> list[Written]:
+    if job.rule == "push":
+        return [push_write(places, job.place, job.targets, intent, hand, job.environment.commit.subject)]
+    from ci_gitops.steps.forge import forge_for
+    from ci_gitops.steps.merge_request import RequestWriter
+    from ci_gitops.steps.merging import Patience, policy_of
+
+    forge = forge_for(places.run, job.place.repository, call.forge)
+    policy = policy_of(job.environment, call.merge)
+    patience = Patience(call.timeout or _WAIT if call.wait == "merged" else 0.0, progress=places.run.output.step)
+    writer = RequestWriter(places, forge, job.environment, policy, patience, hand)
+    return writer.write(job.place, job.targets, intent)
