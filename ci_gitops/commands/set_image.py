@@ -47,7 +47,8 @@ class Found:
     multiple=True,
     type=click.Path(path_type=Path),
     metavar="PATH",
-    help="A file, or a folder with a kustomization; may be repeated.  [default: the current folder]",
+    help="A file, or a folder with a kustomization (for --key: with a values.yaml); may be repeated."
+    "  [default: the current folder]",
 )
 @option("--recursive", is_flag=True, help="Edit every file below the folders that declares the image already.")
 @option("--key", metavar="A.B.C", help="Where the image stands in Helm values or a custom resource: image, a[1].b.")
@@ -69,7 +70,7 @@ def cli(
     Only the changed values move: comments, quotes, order and line ends stay. All files are written, or none.
     """
     arguments = read_arguments(images, compat)
-    found = list(_files(paths or (Path(),), recursive))
+    found = list(_files(paths or (Path(),), recursive, key))
     edits = [_with_hints(edit, arguments) for edit in _edits(run, found, arguments, key, compat)]
     changed = [edit for edit in edits if edit.changed]
     for edit in edits:
@@ -115,23 +116,25 @@ def _may_name(text: str, images: Sequence[ImageArgument]) -> bool:
     return "\\" in text or any(image.name.rsplit("/", 1)[-1] in text for image in images)
 
 
-def _files(paths: Sequence[Path], recursive: bool) -> Iterator[Found]:
+def _files(paths: Sequence[Path], recursive: bool, key: str | None) -> Iterator[Found]:
     trees = files.Trees()
     seen: set[str] = set()
     for given in paths:
-        for path, named in _below(given, recursive):
+        for path, named in _below(given, recursive, key):
             absolute = os.path.abspath(path)  # noqa: PTH100 - links are judged where the file is read
             if absolute not in seen:
                 seen.add(absolute)
                 yield Found(path, trees.of(path), named)
 
 
-def _below(path: Path, recursive: bool) -> Iterator[tuple[Path, bool]]:
+def _below(path: Path, recursive: bool, key: str | None) -> Iterator[tuple[Path, bool]]:
     if not path.is_dir():
         yield path, True
     elif recursive:
         for file in files.yaml_files(path, FILE_NAMES):
             yield file, False
+    elif key is not None and os.path.exists(f"{path}/values.yaml"):  # noqa: PTH110
+        yield path / "values.yaml", True
     else:
         yield _kustomization_in(path), True
 

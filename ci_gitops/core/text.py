@@ -21,9 +21,12 @@ def plain(text: str) -> str:
 
 def near(word: str, known: Iterable[str], limit: int = 3) -> list[str]:
     """The names in `known` that a person who wrote `word` may have meant, best first."""
+    names = sorted(set(known))
+    if not names:
+        return []
     import difflib  # here, since only mistakes need it
 
-    return difflib.get_close_matches(word, sorted(set(known)), n=limit, cutoff=0.6)
+    return difflib.get_close_matches(word, names, n=limit, cutoff=0.6)
 
 
 def did_you_mean(word: str, known: Iterable[str], what: str = "Known") -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -139,6 +140,28 @@ def test_helm_values_by_key(cli: Cli, tmp_path: Path) -> None:
     assert (tmp_path / "values.yaml").read_text() == (
         "web:\n- image:\n    repository: r.io/web\n    tag: '1.10' # now\n"
     )
+
+
+def test_a_key_in_a_folder_and_below_it(cli: Cli, tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "values.yaml").write_text(f"image: {{repository: r.io/{name.replace('c', 'a')}, tag: v1}}\n")
+    (tmp_path / "a" / "kustomization.yaml").write_text("images: [{name: r.io/a, newTag: v1}]\n")
+    assert cli("set-image", "r.io/b:v2", "--key", "image", "--path", "b", cwd=tmp_path).code == 0
+    assert (tmp_path / "b/values.yaml").read_text() == "image: {repository: r.io/b, tag: v2}\n"
+    ran = cli("set-image", "r.io/a:v2", "--key=image", "--recursive", "--path=.", cwd=tmp_path)
+    assert (ran.code, ran.err) == (0, "")
+    assert "2 files changed." in ran.out
+    assert "newTag: v1" in (tmp_path / "a/kustomization.yaml").read_text()
+
+
+def test_compat_below_a_folder_is_for_kustomizations_that_have_the_entry(cli: Cli, overlay: Path) -> None:
+    (overlay / "pod.yaml").write_text("image: app:v1\n")
+    (overlay / "x").mkdir()
+    (overlay / "x/kustomization.yaml").write_text("# app\n")
+    ran = cli("set-image", "app:v2", "--compat=kustomize", "--recursive", "--path", overlay)
+    assert (ran.code, ran.err) == (0, "")
+    assert "1 file changed." in ran.out
 
 
 def test_compat_leaves_what_kustomize_leaves(cli: Cli, overlay: Path) -> None:
@@ -358,12 +381,25 @@ def test_a_file_without_the_right_to_write(cli: Cli, overlay: Path) -> None:
     assert "Permission denied" in ran.err
 
 
+PROVIDERS = {
+    "docker", "git", "github", "gitlab", "kubernetes", "pydantic", "requests", "rich", "ruamel", "urllib3",
+    "subprocess", "difflib", "orjson", "stamina",
+}  # fmt: skip
+
+
 def test_nothing_of_a_provider_is_imported(cli: Cli, overlay: Path) -> None:
     for arguments in (["set-image", "app:v2"], ["--help"]):
         ran = cli(*arguments, cwd=overlay, PYTHONPROFILEIMPORTTIME="1")
         imported = {line.rsplit("|", 1)[-1].strip().split(".")[0] for line in ran.err.splitlines() if "|" in line}
         assert "click" in imported
-        assert not imported & {
-            "docker", "git", "github", "gitlab", "kubernetes", "pydantic", "requests", "rich", "ruamel", "urllib3",
-            "subprocess", "difflib", "orjson", "stamina",
-        }  # fmt: skip
+        assert not imported & PROVIDERS
+
+
+def test_the_public_functions_import_no_provider_either(cli: Cli) -> None:
+    program = (
+        "import sys, ci_gitops; assert not [name for name in sys.modules if name.startswith('ci_gitops.')];"
+        "ci_gitops.set_images('images: []', ['a:v1'], path='kustomization.yaml'); ci_gitops.ImageRef.parse('a:v1');"
+        "print(*{name.split('.')[0] for name in sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", program], env=cli.env, capture_output=True, text=True, check=True)
+    assert not set(done.stdout.split()) & PROVIDERS

@@ -57,15 +57,21 @@ def edit_images(
     compat: str | None = None,
     add: bool = True,
 ) -> tuple[Edit, frozenset[str]]:
-    """The edit of one file, and the names of the images that were found in it (or added: `add`)."""
+    """The edit of one file, and the names of the images that were found in it.
+
+    With `add` the file is the one that is meant: a kustomization gets missing entries, and a `key` must be there.
+    Without, it is one of many that are searched.
+    """
     draft = Draft(text, path)
     draft.find(0, ())  # refuses a template
     if key is not None:
-        found = _at_key(draft, images, parse_path(key), compat)
+        found = _at_key(draft, images, parse_path(key), compat, add)
     elif kustomization.is_kustomization(_first(draft), path):
         found = _kustomization(draft, images, compat, add)
-    elif compat:
+    elif compat and add:
         raise UsageError(f"{path} is no kustomization; --compat kustomize is for these only.")
+    elif compat:
+        found = set()
     else:
         found = {image.name for image in images if _anywhere(draft, image)}
     _hint_regular_expressions(draft, images)
@@ -82,8 +88,11 @@ def _kustomization(draft: Draft, images: Sequence[ImageArgument], compat: str | 
     if root is not None and not isinstance(root, Mapping):
         raise EditError(f"{draft.path}:{root.line}:{root.column}: a kustomization is a map, and this is none.")
     if compat:
-        kustomize.set_entries(draft, document, images)
-        return {image.name for image in images}
+        names = {use.name for use in kustomization.uses(root, ("images",))} if isinstance(root, Mapping) else set()
+        wanted = [image for image in images if add or image.name in names]
+        if wanted:
+            kustomize.set_entries(draft, document, wanted)
+        return {image.name for image in wanted}
     return {image.name for image in images if kustomization.set_entry(draft, document, ("images",), image, add=add)}
 
 
@@ -102,28 +111,34 @@ def _anywhere(draft: Draft, image: ImageArgument) -> bool:
     return found
 
 
-def _at_key(draft: Draft, images: Sequence[ImageArgument], key: Path, compat: str | None) -> set[str]:
+def _at_key(draft: Draft, images: Sequence[ImageArgument], key: Path, compat: str | None, named: bool) -> set[str]:
     if len(images) != 1 or compat:
         raise UsageError("--key is the place of one image: name exactly one, without --compat.")
     if kustomization.is_kustomization(_first(draft), draft.path):
+        if not named:
+            return set()
         raise UsageError(f"{draft.path} is a kustomization: its images are found by their names, without --key.")
-    places = [number for number in range(len(draft.documents)) if draft.find(number, key) is not None]
-    if not places:
-        nodes = max((yamltext.trail(draft.parsed, n, key) for n in range(len(draft.documents))), key=len)
-        part = key[max(len(nodes) - 1, 0)]
-        raise EditError(
-            f"{draft.path}: there is no {path_text(key)} (nothing at {part!r}).",
-            hint=yamltext.near_key(nodes[-1], part) if nodes else None,
-        )
     others: list[EditError] = []
+    places = [number for number in range(len(draft.documents)) if draft.find(number, key) is not None]
     for number in places:
         try:
             values.set_at(draft, number, key, images[0])
         except manifests.OtherImageError as error:
             others.append(error)
-    if len(others) == len(places):
-        raise others[0]
-    return {images[0].name}
+    if len(others) < len(places):
+        return {images[0].name}
+    if named:
+        raise others[0] if others else _no_such_key(draft, key)
+    return set()
+
+
+def _no_such_key(draft: Draft, key: Path) -> EditError:
+    nodes = max((yamltext.trail(draft.parsed, number, key) for number in range(len(draft.documents))), key=len)
+    part = key[max(len(nodes) - 1, 0)]
+    return EditError(
+        f"{draft.path}: there is no {path_text(key)} (nothing at {part!r}).",
+        hint=yamltext.near_key(nodes[-1], part) if nodes else None,
+    )
 
 
 def _hint_regular_expressions(draft: Draft, images: Sequence[ImageArgument]) -> None:
