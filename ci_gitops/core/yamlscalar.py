@@ -21,7 +21,9 @@ _KINDS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     ("float", re.compile(r"(?i)^[-+]?\.(inf|nan)$")),
     ("timestamp", re.compile(r"^[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt\s].*)?$")),
 )
-_INDICATORS = re.compile(r"^[-?:,\[\]{}#&*!|>'\"%@`=~<\s]|\s$|:\s|:$|\s#|[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
+_INDICATORS = re.compile(
+    r"^-(\s|$)|^[?:,\[\]{}#&*!|>'\"%@`=~<\s]|\s$|:\s|:$|\s#|[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]"
+)
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t", "\0": "\\0", "\x1b": "\\e"}
 _NEEDS_ESCAPE = re.compile(r"[\\\"\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
