@@ -80,6 +80,8 @@ def test_one_scalar_changes_and_nothing_else(key: str, value: str, line: str) ->
         ("a: true", "false", "a: false"),
         ("a: yes", "no", "a: no"),
         ("a: 3", "null", "a: null"),
+        ("a: 0400", "0440", "a: 0440"),
+        ("a: 0o400", "0o440", "a: 0o440"),
         # A number or boolean stays plain only where each reader sees what was written.
         ("a: 1.9", "1.10", 'a: "1.10"'),
         ("a: 1", "007", 'a: "007"'),

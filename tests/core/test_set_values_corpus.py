@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 from pathlib import Path
 
 import pytest
@@ -27,13 +28,14 @@ def places(text: str, name: str) -> list[tuple[int, str, Scalar]]:
     ]
 
 
-def other(node: Scalar) -> str:
-    """Another value of the same type."""
-    if node.style == "" and node.value in BOOLEANS:
-        return BOOLEANS[node.value]
-    if node.style == "" and kind_of(node.value) == "int":
-        return str(int(node.value, 0) + 1)
-    return f"{node.value}5" if node.style == "" and kind_of(node.value) == "float" else f"{node.value}x"
+def other(node: Scalar) -> str | None:
+    """Another value of the same type; None for what is none of text, whole number and boolean."""
+    kind = "str" if node.style else kind_of(node.value)
+    if kind == "str":
+        return f"{node.value}x"
+    if re.fullmatch("0|[1-9][0-9]*", node.value):
+        return str(int(node.value) + 1)
+    return BOOLEANS.get(node.value)
 
 
 def check(file: Path, rng: random.Random, most: int) -> int:
@@ -45,6 +47,8 @@ def check(file: Path, rng: random.Random, most: int) -> int:
     tried = 0
     for document, key, node in rng.sample(known, min(most, len(known))):
         value = other(node)
+        if value is None:
+            continue
         try:
             edit = set_values(text, [(key, value)], path=file.name, document=str(document))
         except EditError:
@@ -52,8 +56,7 @@ def check(file: Path, rng: random.Random, most: int) -> int:
         assert len(edit.changes) == 1
         assert len(edit.diff(context=0)) in (5, 6, 7), (file, key)  # headers, and one line twice
         again = set_values(edit.new, [(key, node.value)], path=file.name, document=str(document))
-        if node.style or edit.new.count('"') == text.count('"'):  # else quotes were needed on the way, and stay
-            assert again.new == text or again.notes, (file, key, value)  # 2.0 is lossy as a number: it is said
+        assert again.new == text, (file, key, value)
         tried += 1
     return tried
 
@@ -67,4 +70,4 @@ def test_a_sample_of_the_corpus(corpus: Path, rng: random.Random) -> None:
 @pytest.mark.full
 def test_the_whole_corpus(corpus: Path, rng: random.Random) -> None:
     assert os.environ.get("CI_GITOPS_TEST_FULL")
-    assert sum(check(file, rng, 25) for file in sorted(corpus.rglob("*.y*ml"))) > 5000
+    assert sum(check(file, rng, 12) for file in sorted(corpus.rglob("*.y*ml"))) > 5000

@@ -19,6 +19,8 @@ from ci_gitops.errors import EditError, UsageError
 
 #: Numbers that every reader gives back as they were written; 1.10 would come back as 1.1, 007 as 7.
 _EXACT_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]{0,14}[1-9])?")
+#: A file's mode is written so: to readers of YAML 1.1 it is octal, and to a server it must be a number.
+_OCTAL = re.compile(r"0o?[0-7]+")
 _BOOLEAN = re.compile("true|false")
 _OLD_BOOLEAN = re.compile("(?i)y|yes|n|no|on|off")  # booleans of YAML 1.1 only
 _NAMES = {"null": "nothing", "bool": "a boolean", "int": "a number", "float": "a number", "timestamp": "a date"}
@@ -59,6 +61,8 @@ def _stays_plain(kind: str, old: str, new: str) -> bool:
     if kind == "null":
         return new == old != ""
     if kind == "bool" and _OLD_BOOLEAN.fullmatch(old) and _OLD_BOOLEAN.fullmatch(new):
+        return True
+    if _OCTAL.fullmatch(old) and _OCTAL.fullmatch(new):
         return True
     if kind == "timestamp" and kind_of(new) == "timestamp":
         return "\n" not in new
