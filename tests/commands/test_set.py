@@ -241,6 +241,22 @@ class TestChartLock:
         built = helm("dependency", "build", declared.parent)
         assert built.returncode == 0, built.stderr
 
+    def test_requirements_of_an_old_chart(self, cli: Cli, helm: Helm, tmp_path: Path) -> None:
+        """Charts of apiVersion v1 keep their dependencies in files of their own."""
+        chart(tmp_path / "cache", "cache", "0.1.0")
+        declared = chart(tmp_path / "shop", "shop", "1.0.0")
+        declared.write_text(declared.read_text().replace("apiVersion: v2", "apiVersion: v1"))
+        requirements = declared.parent / "requirements.yaml"
+        requirements.write_text("dependencies:\n- {name: cache, version: 0.1.0, repository: 'file://../cache'}\n")
+        assert helm("dependency", "update", declared.parent).returncode == 0
+        chart(tmp_path / "cache", "cache", "0.2.0")
+        ran = cli("set", "--chart", "cache=0.2.0", "--path", requirements)
+        assert ran.code == 0, ran.err
+        assert "version: 0.2.0" in (declared.parent / "requirements.lock").read_text()
+        built = helm("dependency", "build", declared.parent)
+        assert built.returncode == 0, built.stderr
+        assert "Helm v2" not in built.stderr
+
     def test_a_range_is_refused_and_nothing_written(self, cli: Cli, helm: Helm, tmp_path: Path) -> None:
         chart(tmp_path / "cache", "cache", "0.1.0")
         dependency = "dependencies:\n- {name: cache, version: 0.1.0, repository: 'file://../cache'}\n"

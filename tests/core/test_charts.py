@@ -354,6 +354,13 @@ class TestLock:
         with pytest.raises(EditError, match="postgresql"):
             relock(edit, lock, path="Chart.lock", now=self.NOW)
 
+    def test_another_order_than_the_chart(self) -> None:
+        entries = yaml.safe_load(fresh_lock(CHART))
+        entries["dependencies"].reverse()
+        edit = set_charts(CHART, [("redis", "19.1.0")], path="Chart.yaml")
+        with pytest.raises(EditError, match="another order"):
+            relock(edit, yaml.safe_dump(entries), path="Chart.lock", now=self.NOW)
+
     @pytest.mark.parametrize("text", ["", "nonsense", "dependencies: {}\n", "[1", "digest: x\n"])
     def test_no_lock_file_at_all(self, text: str) -> None:
         edit = set_charts(CHART, [("redis", "19.1.0")], path="Chart.yaml")

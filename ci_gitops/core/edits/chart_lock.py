@@ -79,7 +79,7 @@ def relock(chart: Edit, lock: str, *, path: str, now: str) -> Edit:
     if digest == _digest(after, locked):
         return Edit(path, lock, lock)
     if [entry.get("name") for entry in after] != [entry.get("name") for entry in locked]:
-        raise _out_of_step(chart.path, path, f"only one of them names {_differing(after, locked)}")
+        raise _out_of_step(chart.path, path, _differing(after, locked))
     in_step = digest == _digest(before, locked)
     relocked = []
     for old, new, entry in zip(before, after, locked, strict=True):
@@ -100,7 +100,8 @@ def _name(dependency: Dependency) -> str:
 
 
 def _differing(after: Sequence[Dependency], locked: Sequence[Dependency]) -> str:
-    return " and ".join(sorted({_name(entry) for entry in after} ^ {_name(entry) for entry in locked}))
+    names = {_name(entry) for entry in after} ^ {_name(entry) for entry in locked}
+    return f"only one of them names {' and '.join(sorted(names))}" if names else "they name them in another order"
 
 
 def _is_exact(dependency: Dependency) -> bool:
