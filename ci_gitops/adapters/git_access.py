@@ -10,7 +10,7 @@ from typing import Literal
 from ci_gitops import masking
 from ci_gitops.adapters.git.records import GitAccess, SigningKey
 from ci_gitops.adapters.git.runner import kept_variables
-from ci_gitops.adapters.git.ssh import known_hosts_text, mended_key
+from ci_gitops.adapters.git.ssh import has_passphrase, known_hosts_text, mended_key
 from ci_gitops.core.git_urls import GitUrl, parse_git_url
 from ci_gitops.errors import UsageError
 
@@ -118,6 +118,11 @@ def _ssh_access(environ: Mapping[str, str], kept: Mapping[str, str]) -> GitAcces
     key = environ.get(_KEY_VARIABLE)
     text = mended_key(_text_or_file(key, _KEY_VARIABLE), _KEY_VARIABLE) if key else None
     masking.register(text)
+    if text and has_passphrase(text):
+        raise UsageError(
+            f"The key in {_KEY_VARIABLE} has a passphrase, and nobody can be asked for it.",
+            hint="Take a deploy key without one (`ssh-keygen -p -f FILE` removes it) in a masked, protected variable.",
+        )
     hosts = environ.get("SSH_KNOWN_HOSTS", "")
     policy = environ.get("CI_GITOPS_SSH_HOST_KEYS", "")
     if policy not in ("", "strict", "accept-new"):

@@ -15,6 +15,8 @@ from ci_gitops.core.text import plain
 
 Trouble = Literal[
     "disk-full",
+    "program-missing",
+    "key-broken",
     "credentials-missing",
     "credentials-wrong",
     "forbidden",
@@ -32,6 +34,8 @@ Trouble = Literal[
 # First match counts; the more special wording comes first.
 _WORDINGS: dict[Trouble, str] = {
     "disk-full": r"(?m)^(?!remote:).*No space left on device",
+    "program-missing": r"cannot run ssh",
+    "key-broken": r"Load key .*: (?:error in libcrypto|invalid format|incorrect passphrase)",
     "host-key-changed": r"REMOTE HOST IDENTIFICATION HAS CHANGED",
     "host-key-unknown": r"Host key verification failed|No \S+ host key is known",
     "hashes": r"mismatched algorithms|unsupported object format|unknown object format",

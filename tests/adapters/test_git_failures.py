@@ -5,17 +5,14 @@ import dataclasses
 import os
 import signal
 import socket
-import ssl
 import subprocess
 import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-import trustme
 
 from ci_gitops import masking
 from ci_gitops.adapters.git import GitAccess, Person, RefUpdate, Repository, private
@@ -296,56 +293,6 @@ def test_a_race_between_listing_and_pushing(git_server: GitServer) -> None:
     assert outcome.raced
     assert "refs/heads/ci-gitops/a" not in git_server.refs("config")
     assert git_server.messages("config") == ["Change", "First"]
-
-
-class TestCertificates:
-    @pytest.fixture
-    def certified(self, tmp_path: Path) -> Iterator[Callable[..., GitServer]]:
-        """A server with a certificate for this name and this end."""
-        with contextlib.ExitStack() as stack:
-
-            def start(name: str, days: int) -> GitServer:
-                authority = trustme.CA()
-                context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-                until = datetime.now(UTC) + timedelta(days=days)
-                authority.issue_cert(name, not_after=until).configure_cert(context)
-                authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-                return stack.enter_context(GitServer(tmp_path, context, tmp_path / "ca.pem"))
-
-            yield start
-
-    def test_a_private_authority_is_given(self, git_tls_server: GitServer) -> None:
-        git_tls_server.create("config", FILES)
-        bump(git_tls_server)
-
-    def test_an_unknown_authority(self, git_tls_server: GitServer) -> None:
-        git_tls_server.create("config", FILES)
-        with pytest.raises(GitError, match="is not trusted: unable to get local issuer") as caught:
-            bump(git_tls_server, dataclasses.replace(access(git_tls_server), ca_file=None))
-        assert caught.value.hint
-        assert "CI_SERVER_TLS_CA_FILE" in caught.value.hint
-
-    @pytest.mark.parametrize(
-        ("name", "days", "told"),
-        [("localhost", -1, "certificate has expired"), ("other.example", 1, "Hostname mismatch")],
-    )
-    def test_a_certificate_that_does_not_hold(
-        self, certified: Callable[..., GitServer], name: str, days: int, told: str
-    ) -> None:
-        server = certified(name, days)
-        server.create("config", FILES)
-        with pytest.raises(GitError, match=told) as caught:
-            bump(server)
-        assert caught.value.hint
-        assert "must be renewed" in caught.value.hint
-
-    @pytest.mark.parametrize("contents", [None, "no certificate"])
-    def test_a_file_that_is_none(self, git_tls_server: GitServer, tmp_path: Path, contents: str | None) -> None:
-        path = tmp_path / "ca.pem"
-        if contents:
-            path.write_text(contents)
-        with pytest.raises(UsageError, match=r"ca\.pem"):
-            bump(git_tls_server, dataclasses.replace(access(git_tls_server), ca_file=path))
 
 
 def test_nothing_of_the_users_settings_acts(

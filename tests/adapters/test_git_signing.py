@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -60,39 +61,46 @@ def test_ssh(bare: BareRepositories, tmp_path: Path, passphrase: str) -> None:
     assert 'Good "git" signature for ann@example.com' in said
 
 
-class TestGpg:
-    @pytest.fixture
-    def home(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-        program("gpg", "apt-get install gnupg")
-        home = tmp_path_factory.mktemp("g")
-        home.chmod(0o700)
-        yield home
-        subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=True, capture_output=True)
+@dataclass(frozen=True)
+class GpgKey:
+    home: Path
+    text: str
+    passphrase: str
 
-    @pytest.mark.parametrize("passphrase", ["", PASSPHRASE])
-    def test_gpg(self, bare: BareRepositories, tmp_path: Path, home: Path, passphrase: str) -> None:
-        gpg = ["gpg", "--homedir", str(home), "--batch", "--pinentry-mode", "loopback", "--passphrase", passphrase]
-        words = [*gpg, "--quick-generate-key", "Ann Author <ann@example.com>", "ed25519", "sign", "never"]
-        subprocess.run(words, check=True, capture_output=True)
-        key = subprocess.run([*gpg, "--armor", "--export-secret-keys"], check=True, capture_output=True, text=True)
-        (tmp_path / "key.asc").write_text(key.stdout)
-        environ = {
-            "CI_GITOPS_SIGNING_KEY": str(tmp_path / "key.asc"),
-            "CI_GITOPS_SIGNING_PASSPHRASE": passphrase,
-            "PATH": os.environ["PATH"],
-        }
-        before = _agents()
-        commit = signed(bare, "gpg", environ)
-        assert "GOODSIG" in verify(bare, commit, GNUPGHOME=str(home))
-        assert _agents() <= before
 
-    def test_a_wrong_passphrase(self, bare: BareRepositories, home: Path) -> None:
-        gpg = ["gpg", "--homedir", str(home), "--batch", "--pinentry-mode", "loopback", "--passphrase", PASSPHRASE]
-        words = [*gpg, "--quick-generate-key", "Ann Author <ann@example.com>", "ed25519", "sign", "never"]
-        subprocess.run(words, check=True, capture_output=True)
-        key = subprocess.run([*gpg, "--armor", "--export-secret-keys"], check=True, capture_output=True, text=True)
-        with pytest.raises((GitError, UsageError), match="CI_GITOPS_SIGNING_KEY"):
-            signed(bare, "gpg", {"CI_GITOPS_SIGNING_KEY": key.stdout, "CI_GITOPS_SIGNING_PASSPHRASE": "wrong one"})
+@pytest.fixture(scope="module", params=[PASSPHRASE, pytest.param("", marks=pytest.mark.full)])
+def gpg_key(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[GpgKey]:
+    home = tmp_path_factory.mktemp("g")
+    home.chmod(0o700)
+    passphrase: str = request.param
+    program("gpg", "apt-get install gnupg")
+    gpg = ["gpg", "--homedir", str(home), "--batch", "--pinentry-mode", "loopback", "--passphrase", passphrase]
+    words = [*gpg, "--quick-generate-key", "Ann Author <ann@example.com>", "ed25519", "sign", "never"]
+    subprocess.run(words, check=True, capture_output=True)
+    exported = subprocess.run([*gpg, "--armor", "--export-secret-keys"], check=True, capture_output=True, text=True)
+    yield GpgKey(home, exported.stdout, passphrase)
+    subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=True, capture_output=True)
+
+
+def test_gpg(bare: BareRepositories, tmp_path: Path, gpg_key: GpgKey) -> None:
+    (tmp_path / "key.asc").write_text(gpg_key.text)
+    environ = {
+        "CI_GITOPS_SIGNING_KEY": str(tmp_path / "key.asc"),
+        "CI_GITOPS_SIGNING_PASSPHRASE": gpg_key.passphrase,
+        "PATH": os.environ["PATH"],
+    }
+    before = _agents()
+    commit = signed(bare, "gpg", environ)
+    assert _agents() <= before
+    assert "GOODSIG" in verify(bare, commit, GNUPGHOME=str(gpg_key.home))
+
+
+def test_a_wrong_passphrase(bare: BareRepositories, gpg_key: GpgKey) -> None:
+    if gpg_key.passphrase:
+        environ = {"CI_GITOPS_SIGNING_KEY": gpg_key.text, "CI_GITOPS_SIGNING_PASSPHRASE": "wrong one"}
+        with pytest.raises(GitError, match="cannot be signed with the key in CI_GITOPS_SIGNING_KEY"):
+            signed(bare, "gpg", environ)
+        assert bare.messages("config") == ["First"]
 
 
 def _agents() -> set[str]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,26 @@ def test_a_public_key_is_refused_before_any_server_is_asked(url: str, ssh_server
     for wrong in ("ssh-ed25519 AAAA comment", str(ssh_server.root / "user_key.pub"), "/not/there"):
         with pytest.raises(UsageError, match="GITLAB_ID_RSA"):
             access_for(url, {"GITLAB_ID_RSA": wrong})
+
+
+@pytest.mark.parametrize(("kind", "words"), [("ed25519", ()), ("rsa", ()), ("rsa", ("-m", "PEM"))])
+def test_a_key_with_a_passphrase_is_refused(tmp_path: Path, kind: str, words: tuple[str, ...]) -> None:
+    make_key(tmp_path / "key", kind)
+    access_for("git@h:p", {"GITLAB_ID_RSA": str(tmp_path / "key")})
+    change = ["ssh-keygen", "-q", "-p", *words, "-P", "", "-N", "open sesame", "-f", str(tmp_path / "key")]
+    subprocess.run(change, check=True, capture_output=True)
+    with pytest.raises(UsageError, match="GITLAB_ID_RSA has a passphrase"):
+        access_for("git@h:p", {"GITLAB_ID_RSA": str(tmp_path / "key")})
+
+
+def test_a_key_that_was_cut(url: str, ssh_server: SshServer) -> None:
+    lines = ssh_server.private_key.splitlines()
+    environ = {"GITLAB_ID_RSA": "\n".join([*lines[:2], *lines[3:]]), "SSH_KNOWN_HOSTS": ssh_server.known_hosts}
+    with (
+        Repository.open(url, access_for(url, environ)) as repository,
+        pytest.raises(GitError, match="ssh cannot read the key from GITLAB_ID_RSA"),
+    ):
+        repository.fetch("main")
 
 
 def test_values_cannot_become_commands(url: str, ssh_server: SshServer, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import subprocess
 import threading
 import time
 import urllib.parse
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -97,18 +97,26 @@ class BareRepositories:
         self, name: str, files: Mapping[str, bytes | None], message: str = "Change", branch: str = "main"
     ) -> str:
         """A commit on the server's branch, as if somebody had pushed it; its id."""
-        lines: list[bytes] = [f"commit refs/heads/{branch}\nmark :1\n".encode()]
-        lines.append(f"committer Somebody <somebody@example.com> {int(time.time())} +0000\n".encode())
-        lines.append(_data(message.encode()))
-        if self.head(name, branch):
-            lines.append(f"from refs/heads/{branch}^0\n".encode())
-        for path, contents in files.items():
-            if contents is None:
-                lines.append(f"D {path}\n".encode())
-            else:
-                lines.append(f"M 100644 inline {path}\n".encode() + _data(contents))
-        lines.append(b"get-mark :1\n")
-        return run_git("--git-dir", self.bare(name), "fast-import", "--quiet", stdin=b"".join(lines)).strip()
+        return self.history(name, [(message, files)], branch)[0]
+
+    def history(
+        self, name: str, commits: Sequence[tuple[str, Mapping[str, bytes | None]]], branch: str = "main"
+    ) -> list[str]:
+        """Commits one after the other, each a message and its files (None takes one out); their ids."""
+        stream: list[bytes] = []
+        grows = (self.bare(name) / "refs/heads" / branch).exists() or self.head(name, branch) is not None
+        for mark, (message, files) in enumerate(commits, 1):
+            stream.append(f"commit refs/heads/{branch}\nmark :{mark}\n".encode())
+            stream.append(f"committer Somebody <somebody@example.com> {int(time.time())} +0000\n".encode())
+            stream.append(_data(message.encode()))
+            if mark == 1 and grows:
+                stream.append(f"from refs/heads/{branch}^0\n".encode())
+            for path, contents in files.items():
+                gone = contents is None
+                stream.append(f"D {path}\n".encode() if gone else f"M 100644 inline {path}\n".encode())
+                stream.append(b"" if contents is None else _data(contents))
+        stream += [f"get-mark :{mark}\n".encode() for mark in range(1, len(commits) + 1)]
+        return run_git("--git-dir", self.bare(name), "fast-import", "--quiet", stdin=b"".join(stream)).split()
 
     def head(self, name: str, branch: str = "main") -> str | None:
         """The commit of a branch, or None."""

@@ -78,13 +78,19 @@ class Failures:
             return f"{where} does not allow this with {which}", self._right()
         if kind == "not-found":
             return f"There is no repository at {where}, or the credentials may not see it", self._unseen()
-        if kind == "disk-full":
-            folder = tempfile.gettempdir()
-            return f"There is no space left in {folder}", "Free some, or set TMPDIR to a folder with more."
         if kind == "redirected":
             return f"{where} leads to another address that was not followed", "Give the address that it leads to."
-        if kind == "hashes":
-            return f"{where} uses object names of another kind than this repository", None
+        return self._here(kind)
+
+    def _here(self, kind: Trouble) -> tuple[str, str | None]:
+        """Trouble on this machine."""
+        if kind == "disk-full":
+            where = tempfile.gettempdir()
+            return f"There is no space left in {where}", "Free some, or set TMPDIR to a folder with more."
+        if kind == "program-missing":
+            return "The program 'ssh' is not installed", "Install the OpenSSH client, or use an https:// address."
+        if kind == "key-broken":
+            return f"ssh cannot read the key from {self.access.source}", "Copy the whole file of the private key."
         return "", None
 
     def _how(self) -> str:

@@ -38,6 +38,20 @@ def mended_key(text: str, source: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def has_passphrase(key: str) -> bool:
+    """Whether a private key is encrypted; nobody is there to be asked for its passphrase."""
+    if "ENCRYPTED" in key:  # PEM and PKCS#8 say so in their text
+        return True
+    body = "".join(key.split("\n")[1:-2])
+    try:
+        opened = base64.b64decode(body)
+    except ValueError:
+        return False
+    # https://cvsweb.openbsd.org/src/usr.bin/ssh/PROTOCOL.key: the magic, then the name of the cipher
+    name = opened.removeprefix(b"openssh-key-v1\0")[4:8]
+    return opened.startswith(b"openssh-key-v1\0") and name != b"none"
+
+
 def known_hosts_text(given: str) -> str:
     """The given host keys, mended, and the published ones of gitlab.com and github.com."""
     lines = [line.strip() for line in given.replace("\r", "\n").split("\n") if line.strip()]
