@@ -18,7 +18,8 @@ def wanted_images(
 ) -> tuple[ImageArgument, ...]:
     """The image arguments of one call, the last one of each name winning.
 
-    What `build` left in `CI_GITOPS_IMAGE_REF` (or `_IMAGE`, `_TAG`, `_DIGEST`) counts where nothing else is given.
+    What `build` left in `CI_GITOPS_IMAGE_REF` (or `_IMAGE`, `_TAG`, `_DIGEST`) counts where nothing else is given,
+    then the image that `DOCKER_REGISTRY_HOST`, `DOCKER_REGISTRY_IMAGE` and the commit name.
     """
     texts = [*arguments, *(reference for file in files for reference in _references(file))]
     if not texts:
@@ -34,9 +35,16 @@ def _from_variables(environ: Mapping[str, str]) -> list[str]:
         return [reference]
     name = environ.get("CI_GITOPS_IMAGE")
     if not name:
-        return []
+        return _classic(environ)
     tag, digest = environ.get("CI_GITOPS_TAG"), environ.get("CI_GITOPS_DIGEST")
     return [name + (f":{tag}" if tag else "") + (f"@{digest}" if digest else "")]
+
+
+def _classic(environ: Mapping[str, str]) -> list[str]:
+    """What such a pipeline's build job pushes, where it hands nothing on: the commit's image under these names."""
+    host, path = environ.get("DOCKER_REGISTRY_HOST"), environ.get("DOCKER_REGISTRY_IMAGE")
+    tag = environ.get("CI_COMMIT_TAG") or environ.get("CI_COMMIT_SHA")
+    return [f"{host.rstrip('/')}/{path.strip('/')}:{tag}"] if host and path and tag else []
 
 
 def _references(file: Path) -> list[str]:

@@ -5,7 +5,7 @@ State is the branch and the description, nothing else: a run that was killed any
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ci_gitops.adapters.forges.base import Forge, NewMergeRequest
@@ -59,7 +59,7 @@ class RequestWriter:
         self, place: Workplace, targets: Sequence[TargetFiles], intent: Intent, attempt: int
     ) -> list[Written] | None:
         """One round on what is true now; None where another process was faster."""
-        plan, notes = current_plan(place, targets, intent, self.hand)
+        plan, notes = current_plan(place, targets, intent, self.hand, self._merged_blocks(place))
         requests = self.forge.find(target=place.branch)
         ways = self._overlaps(requests)
         if ways and not self.hand.dry_run:
@@ -88,6 +88,15 @@ class RequestWriter:
             return None  # another run has opened one for the same target meanwhile: the next round settles it
         return done
 
+    def _merged_blocks(self, place: Workplace) -> Callable[[], Mapping[str, Sequence[Trailers]]]:
+        """What our merged merge requests held, by the commit that brought it; asked for when it is needed."""
+
+        def blocks() -> Mapping[str, Sequence[Trailers]]:
+            found = self.forge.find(target=place.branch, state="merged")
+            return {one.merge_sha: one.block.commits for one in found if one.merge_sha and one.block}
+
+        return blocks
+
     def _act(self, place: Workplace, action: Action, targets: Sequence[TargetFiles], intent: Intent) -> Written | None:
         if isinstance(action, Wait):
             return self._written(place, "waiting", merge_request=action.request, notes=(action.reason,))
@@ -96,7 +105,7 @@ class RequestWriter:
         return self._update(place, action, targets, intent)
 
     def _open(self, place: Workplace, action: Open, targets: Sequence[TargetFiles], intent: Intent) -> Written | None:
-        plan, notes = current_plan(place, targets, intent, self.hand)
+        plan, notes = current_plan(place, targets, intent, self.hand, self._merged_blocks(place))
         if not plan.changed:
             return self._written(place, "unchanged", plan=plan, notes=notes)
         if self.hand.check:
@@ -153,7 +162,7 @@ class RequestWriter:
         own = place.repository.only_in(head, place.revision)
         self._no_person(own, request.source)
         on_branch = replace(place, revision=head, tree=RepositoryTree(place.repository, head))
-        plan, notes = current_plan(on_branch, targets, intent, self.hand)
+        plan, notes = current_plan(on_branch, targets, intent, self.hand, self._merged_blocks(place))
         commit: str | None = None
         if plan.changed or self._conflicts(place, head):
             if self.hand.check:
@@ -164,7 +173,7 @@ class RequestWriter:
                 # What this call writes anyway is not replayed: the target may have it by now.
                 others = _block_of(own).updated(self._trailers(plan)).commits[:-1]
                 on_branch = self._replayed(place, Block(others))
-                plan, notes = current_plan(on_branch, targets, intent, self.hand)
+                plan, notes = current_plan(on_branch, targets, intent, self.hand, self._merged_blocks(place))
             commit = on_branch.revision
             if plan.changed:
                 commit = commit_plan(on_branch, plan, self.hand, self.environment.commit.subject)

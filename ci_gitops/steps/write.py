@@ -116,15 +116,24 @@ def attempts(hand: Hand, output: Output, branch: str) -> Iterator[int]:
 
 
 def current_plan(
-    place: Workplace, targets: Sequence[TargetFiles], intent: Intent, hand: Hand
+    place: Workplace,
+    targets: Sequence[TargetFiles],
+    intent: Intent,
+    hand: Hand,
+    merged: Callable[[], Mapping[str, Sequence[Trailers]]] = dict,
 ) -> tuple[Plan, tuple[str, ...]]:
-    """What is to be written on top of the head, without what a newer build already wrote; and notes on that."""
+    """What is to be written on top of the head, without what a newer build already wrote; and notes on that.
+
+    `merged` gives what our merge requests held, by the commit that a person's merge made of them: such a commit
+    may have none of our trailers.
+    """
     plan = plan_update(intent, targets, place.tree, now=hand.now)
     if not plan.images or hand.source is None or hand.force:
         return plan, ()
+    by_people = merged()
     history = gather(
         plan.images,
-        lambda: _history(place.repository, place.revision),
+        lambda: _history(place.repository, place.revision, by_people),
         lambda count: place.repository.deepen(place.branch, count),
         _HISTORY_STEPS,
     )
@@ -136,9 +145,13 @@ def current_plan(
     return plan, notes
 
 
-def _history(repository: Repository, revision: str) -> History:
+def _history(repository: Repository, revision: str, by_people: Mapping[str, Sequence[Trailers]]) -> History:
     log = repository.log(revision, 1_000)
-    return [(commit.sha, trailers) for commit in log for trailers in reversed(split_trailers(commit.message))]
+    return [
+        (commit.sha, trailers)
+        for commit in log
+        for trailers in reversed(split_trailers(commit.message) or by_people.get(commit.sha, ()))
+    ]
 
 
 def commit_plan(place: Workplace, plan: Plan, hand: Hand, template: str, parents: Sequence[str] | None = None) -> str:
