@@ -6,6 +6,7 @@ Pushing layers is the engines' work; what an image is called and whether it is t
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
@@ -99,6 +100,15 @@ class Registry:
     def check_login(self, repository: str) -> None:
         """Raise where the registry does not take the login, before anybody has waited for a build."""
         self.http.request("GET", "/v2/", scope=f"repository:{repository}:pull,push")
+
+    def check_push(self, repository: str) -> None:
+        """Raise where the login may not push: an upload is begun and taken back."""
+        scope = f"repository:{repository}:pull,push"
+        begun = self.http.request("POST", f"/v2/{repository}/blobs/uploads/", scope=scope)
+        place = begun.headers.get("Location") if begun else None
+        if place:
+            with contextlib.suppress(RegistryError):  # it ends by itself after a while
+                self.http.request("DELETE", place, scope=scope)
 
     def _manifest(self, method: str, repository: str, reference: str) -> Answer | None:
         return self.http.request(

@@ -17,5 +17,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "config": ("config", "Show or check the configuration, or print its schema."),
     "demo": ("demo", "Walk the whole road on this machine, with no account."),
     "completion": ("completion", "Print the script that completes commands, options and names in a shell."),
+    "doctor": ("doctor", "Check tokens, rights, programs and servers; name the setting where something is wrong."),
     "exit-codes": ("exit_codes", "List the exit codes and what each one means."),
 }

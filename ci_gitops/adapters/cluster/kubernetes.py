@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 FIELD_MANAGER = "ci-gitops"
 _TIMEOUT = 35.0  # the API server's webhooks may take 30
 _POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+_JSON = "application/json"
 _TEMPORARY = {408, 429, 500, 502, 503, 504}
 
 
@@ -65,6 +66,33 @@ class Kubernetes:
             return Applied(manifest, "create")
         return Applied(manifest, "unchanged" if _significant(live) == _significant(applied) else "update")
 
+    def close(self) -> None:
+        """Give up the connections that wait for the next request."""
+        self._client.rest_client.pool_manager.clear()
+
+    @property
+    def version(self) -> str:
+        return str(self._call("GET", "/version", None)["gitVersion"])
+
+    @property
+    def namespace(self) -> str:
+        """Where objects go that name no namespace."""
+        return self._namespace
+
+    def may(self, verb: str, group: str, resource: str) -> bool:
+        """Whether the account is allowed that in the namespace
+        (https://kubernetes.io/docs/reference/access-authn-authz/authorization/#checking-api-access).
+        """
+        attributes = {"namespace": self._namespace, "verb": verb, "group": group, "resource": resource}
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": attributes},
+        }
+        path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+        answer = self._call("POST", path, None, body=review, content=_JSON)
+        return bool(answer["status"]["allowed"])
+
     def _path(self, manifest: Manifest) -> str:
         prefix = f"/apis/{manifest.api_version}" if "/" in manifest.api_version else f"/api/{manifest.api_version}"
         known = self._resources(prefix)
@@ -93,13 +121,14 @@ class Kubernetes:
         about: Manifest | None,
         *,
         body: Mapping[str, Any] | None = None,
+        content: str = "application/apply-patch+yaml",
         absent_is_none: bool = False,
     ) -> Any:
         headers = {"Accept": "application/json"}
-        data = None
+        data: Any = None
         if body is not None:
-            headers["Content-Type"] = "application/apply-patch+yaml"
-            data = json.dumps(body).encode()
+            headers["Content-Type"] = content
+            data = body if content == _JSON else json.dumps(body).encode()  # the package encodes JSON itself
         self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, None)
         try:
             answer = self._client.call_api(

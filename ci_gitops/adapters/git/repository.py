@@ -254,6 +254,10 @@ class Repository:
             raise GitError("One repository signs with one key only.")
         return self._signer
 
+    def may_push(self, commit: str, ref: str) -> None:
+        """Raise where we may not push `ref`; nothing is pushed. Protection and hooks show in a real push only."""
+        self._transfer.may_push(commit, full_ref(ref))
+
     def push(self, updates: Sequence[RefUpdate], *, options: Sequence[str] = ()) -> PushOutcome:
         """Move refs on the server, all or none.
 

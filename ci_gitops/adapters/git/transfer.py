@@ -132,6 +132,17 @@ class Transfer:
                 raise self._failures.error(done)
         raise AssertionError("the last attempt returns or raises")
 
+    def may_push(self, commit: str, ref: str) -> None:
+        """Ask for the right to push, and push nothing: raises where the server does not open the way.
+
+        Protection and hooks are only asked by a real push.
+        """
+        done = self._repeated(
+            "push", "--dry-run", "--porcelain", "--no-verify", "--end-of-options", REMOTE, f"{commit}:{ref}"
+        )
+        if done.code != 0 and not rejections(done.text):
+            raise self._failures.error(done)
+
     def _rejected(self, rejected: Sequence[Rejection], done: Completed, updates: Sequence[RefUpdate]) -> PushOutcome:
         lines = server_lines(done.errors)
         verdict, cause = judge(rejected, lines)
