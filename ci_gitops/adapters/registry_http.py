@@ -6,7 +6,6 @@ Credentials go to the registry and to the token server of the same organisation,
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import json
 import re
 import ssl
@@ -21,7 +20,9 @@ from typing import TYPE_CHECKING, Any
 from ci_gitops import __version__, masking
 from ci_gitops.adapters.certificates import tls_context
 from ci_gitops.adapters.patience import TRIES, AwayError, persist
+from ci_gitops.adapters.registry_errors import certificate_error, login_error
 from ci_gitops.adapters.registry_login import DOCKER_HUB, Login
+from ci_gitops.core.hosts import is_loopback, origin, proxy_for, same_organisation
 from ci_gitops.errors import CiGitopsError, RegistryError
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class RegistryHttp:
         return self._follow(method, url, headers, limit)
 
     def _must_be_here(self, url: str) -> None:
-        if _origin(url) != _origin(self._base()):
+        if origin(url) != origin(self._base()):
             raise RegistryError(f"{self.host} sent us on to {url} for its own list; that is not followed.")
 
     # How to speak to it
@@ -126,7 +127,7 @@ class RegistryHttp:
     def _pool_for(self, url: str) -> urllib3.PoolManager:
         import urllib3
 
-        proxy = _proxy(url, self.environ)
+        proxy = proxy_for(url, self.environ)
         if proxy not in self._pools:
             context = tls_context(self.ca_file)
             if self.insecure:
@@ -150,7 +151,7 @@ class RegistryHttp:
             there = urllib.parse.urljoin(here, location)
             if urllib.parse.urlsplit(there).scheme not in ("https", self._scheme):
                 raise RegistryError(f"{self.host} sent us on to {there}, which is not encrypted; that is not followed.")
-            if _origin(there) != _origin(here):
+            if origin(there) != origin(here):
                 sent.pop("Authorization", None)
             here = there
         raise RegistryError(f"{self.host} sent us on {_MOST_REDIRECTS} times for {url}.")
@@ -243,7 +244,7 @@ class RegistryHttp:
             raise RegistryError(
                 f"The registry {self.host} wants credentials sent to {realm!r}, which is not encrypted."
             )
-        if self.login is None or _same_organisation(self._base(), realm):
+        if self.login is None or same_organisation(self._base(), realm):
             return
         if (parts.hostname or "") not in self.trusted_hosts:
             raise RegistryError(
@@ -255,80 +256,6 @@ class RegistryHttp:
         if answer.status in (401, 403):
             return login_error(self.host, self.login, f"{answer.status}{_said(answer)}")
         return RegistryError(f"The registry {self.host} answered {answer.status}{_said(answer)} for {path}.")
-
-
-def login_error(host: str, login: Login | None, said: str) -> RegistryError:
-    """The registry said no: which credentials those were, or that there were none."""
-    if login is None:
-        return RegistryError(
-            f"The registry {host} wants a login, and none was found for it: {said}.",
-            hint="Set CI_REGISTRY_USER and CI_REGISTRY_PASSWORD (for CI_REGISTRY), DOCKER_REGISTRY_USER and "
-            "DOCKER_REGISTRY_PWD (for DOCKER_REGISTRY_HOST), or run `docker login`.",
-        )
-    who = f" as {login.user}" if login.user else ""
-    return RegistryError(
-        f"The registry {host} refused the login{who} from {login.source}: {said}.",
-        hint="Check that these credentials are current and may push to this repository.",
-    )
-
-
-def certificate_error(host: str, said: str) -> RegistryError:
-    """TLS failed: expired, for another name, or by an authority that we do not know."""
-    if "expired" in said:
-        return RegistryError(f"The certificate of the registry {host} has expired.", hint="Renew it at the registry.")
-    if "Hostname mismatch" in said or "IP address mismatch" in said:
-        return RegistryError(f"The certificate of the registry {host} is for another name.")
-    if "WRONG_VERSION_NUMBER" in said or "record layer" in said:
-        return RegistryError(
-            f"The registry {host} does not speak TLS.",
-            hint=f"Give it a certificate, or allow plain HTTP with --insecure-registry {host}.",
-        )
-    return RegistryError(
-        f"The certificate of the registry {host} is signed by an authority that is not known here.",
-        hint="Name the authority's certificate with --ca-file FILE or the variable SSL_CERT_FILE.",
-    )
-
-
-def is_loopback(host: str) -> bool:
-    name = urllib.parse.urlsplit(f"//{host}").hostname or ""
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return name == "localhost" or name.endswith(".localhost")
-
-
-def _same_organisation(registry: str, realm: str) -> bool:
-    """Whether a token server is the registry's host, below it, or beside it under the same parent domain."""
-    here = urllib.parse.urlsplit(registry).hostname or ""
-    there = urllib.parse.urlsplit(realm).hostname or ""
-    if there == here or there.endswith(f".{here}"):
-        return True
-    parent = here.partition(".")[2]
-    with contextlib.suppress(ValueError):
-        ipaddress.ip_address(here)
-        return False
-    return "." in parent and (there == parent or there.endswith(f".{parent}"))
-
-
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    parts = urllib.parse.urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port or {"https": 443, "http": 80}.get(parts.scheme)
-
-
-def _proxy(url: str, environ: Mapping[str, str]) -> str | None:
-    """The proxy that the environment names for `url`, by the lower-case variable before the upper-case one."""
-
-    def value(name: str) -> str:
-        return environ.get(name) or environ.get(name.upper()) or ""
-
-    parts = urllib.parse.urlsplit(url)
-    host = parts.hostname or ""
-    spared = [entry.strip().lstrip("*.").lower() for entry in value("no_proxy").split(",") if entry.strip()]
-    if is_loopback(parts.netloc) or any(
-        entry in ("", host, parts.netloc) or host.endswith(f".{entry}") for entry in spared
-    ):
-        return None
-    return value(f"{parts.scheme}_proxy") or value("all_proxy") or None
 
 
 def _said(answer: Answer) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -94,7 +95,8 @@ def _image(given: str | None, run: Run) -> tuple[str, str | None]:
     """The name without tag, and the tag that was written with it."""
     environ = run.environ
     host, path = environ.get("DOCKER_REGISTRY_HOST"), environ.get("DOCKER_REGISTRY_IMAGE")
-    name = given or (f"{host.rstrip('/')}/{path.lstrip('/')}" if host and path else None) or run.ci.registry_image
+    named = f"{host.split('://')[-1].rstrip('/')}/{path.lstrip('/')}" if host and path else None
+    name = given or named or run.ci.registry_image
     if not name:
         raise UsageError(
             "No image name was given.",
@@ -143,7 +145,8 @@ def _label(text: str) -> tuple[str, str]:
 
 def _secret(text: str, run: Run) -> BuildSecret:
     """`id=ID` with `src=FILE` or `env=NAME`; alone it is the variable of that name, as for Docker."""
-    fields = dict(part.partition("=")[::2] for part in text.split(","))
+    parts = next(csv.reader([text]), [])  # a part that holds a comma is quoted, as for Docker
+    fields = dict(part.partition("=")[::2] for part in parts)
     unknown = set(fields) - {"id", "src", "source", "env", "type"}
     name = fields.get("id", "")
     if unknown or not _SECRET_ID.fullmatch(name):

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from ci_gitops.core.images import ImageRef
 from ci_gitops.errors import UsageError
 
 
@@ -91,8 +90,3 @@ def refused(engine: Engine, refusals: Sequence[Refusal]) -> UsageError:
         f"{engine.title} cannot honour {flags}: {first.why}.",
         hint=f"{' or '.join(others)} can." if others else None,
     )
-
-
-def host_of(image: str) -> str:
-    """The registry of an image's name."""
-    return ImageRef.parse(image).registry

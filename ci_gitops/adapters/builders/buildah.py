@@ -18,11 +18,12 @@ from ci_gitops.adapters import process
 from ci_gitops.adapters.builders.base import BuildRequest, Built, Engine, Refusal
 from ci_gitops.adapters.builders.transcript import read_dockerfile, run_build, run_push
 from ci_gitops.adapters.builders.workshop import Workshop
-from ci_gitops.adapters.registry_http import is_loopback
 from ci_gitops.core.dockerfile import instructions
+from ci_gitops.core.hosts import is_loopback
 from ci_gitops.errors import BuildError
 
 _SECONDS = 60
+_SETTINGS = ("BUILDAH_ISOLATION", "STORAGE_DRIVER")  # which the caller may have made otherwise
 _VERSION = re.compile(r"version (\S+)")
 _SYSTEM_REGISTRIES = Path("/etc/containers/registries.conf")
 
@@ -62,7 +63,7 @@ class BuildahEngine:
             ours["STORAGE_DRIVER"] = "vfs"
         if self._unverified:
             ours["CONTAINERS_REGISTRIES_CONF"] = str(self._registries_file())
-        return {**ours, **given}
+        return {**given, **{name: value for name, value in ours.items() if name not in _SETTINGS or name not in given}}
 
     def refusals(self, request: BuildRequest) -> Sequence[Refusal]:
         found = []
@@ -181,8 +182,9 @@ class BuildahEngine:
         """The machine's settings for registries, with ours marked as insecure: base images may lie there."""
         path = self.workshop.folder / "registries.conf"
         if not path.exists():
+            named = Path(self.workshop.environ.get("CONTAINERS_REGISTRIES_CONF") or "/nonexistent")
             user = Path(self.workshop.environ.get("HOME", "/nonexistent")) / ".config/containers/registries.conf"
-            there = next((file.read_text() for file in (user, _SYSTEM_REGISTRIES) if file.is_file()), "")
+            there = next((file.read_text() for file in (named, user, _SYSTEM_REGISTRIES) if file.is_file()), "")
             host = json.dumps(self.workshop.registry.host)
             path.write_text(f"{there}\n[[registry]]\nlocation = {host}\ninsecure = true\n")
         return path

@@ -20,7 +20,7 @@ from ci_gitops.adapters.builders.workshop import Workshop
 _FIELD = re.compile(r"^\s*(Driver|BuildKit version):\s*(\S+)", re.MULTILINE)
 _FIRST_REWRITING = (0, 13)  # BuildKit that sets the times inside layers
 _FIRST_REWRITING_DAEMON = 26
-_SECONDS = 60
+_SECONDS = 180  # a builder of its own may have to be started
 
 
 def find(workshop: Workshop) -> Engine | str:
@@ -29,7 +29,7 @@ def find(workshop: Workshop) -> Engine | str:
     if client is None:
         return "no docker client with the buildx plugin is on PATH"
     chosen = workshop.environ.get("BUILDX_BUILDER")
-    argv = [client.program, "buildx", "inspect", *([chosen] if chosen else [])]
+    argv = [client.program, "buildx", "inspect", "--bootstrap", *([chosen] if chosen else [])]
     done = process.run(argv, env=workshop.environment(), timeout=_SECONDS)
     fields = dict(_FIELD.findall(done.text))
     if done.code or "Driver" not in fields or not fields.get("BuildKit version"):
@@ -100,8 +100,8 @@ class BuildkitEngine:
         return found is not None and (int(found[1]), int(found[2])) >= _FIRST_REWRITING
 
     def _command(self, request: BuildRequest) -> list[str]:
-        # Without attestations the digest is the image's own, and the same whatever engine built it.
-        words = [self.client.program, "buildx", "build", "--provenance=false", *build_words(self.workshop, request)]
+        words = [self.client.program, "buildx", "build", *self.client.attestation_words]
+        words += build_words(self.workshop, request)
         if self.workshop.environ.get("BUILDX_BUILDER"):
             words += ["--builder", self.workshop.environ["BUILDX_BUILDER"]]
         for reference in request.cache_to:

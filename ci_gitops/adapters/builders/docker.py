@@ -60,6 +60,4 @@ class DockerEngine:
     def _words(self, request: BuildRequest) -> list[str]:
         tags = [word for reference in request.references for word in ("--tag", reference)]
         caches = [word for target in request.cache_to for word in ("--cache-to", f"type=registry,ref={target}")]
-        # With attestations the digest would not be the image's own.
-        plain = ["--provenance=false"] if self.client.buildx else []
-        return [*tags, *caches, *plain, *build_words(self.workshop, request)]
+        return [*tags, *caches, *self.client.attestation_words, *build_words(self.workshop, request)]

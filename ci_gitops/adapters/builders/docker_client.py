@@ -20,6 +20,7 @@ from ci_gitops.errors import CiGitopsError
 _VERSION = re.compile(r"version (\d+)\.(\d+)")
 _FIRST_WITH_BUILDKIT = (18, 9)
 _FIRST_WITHOUT_OWN = (23, 0)  # from here on `docker build` needs the buildx plugin for BuildKit
+_FIRST_WITH_ATTESTATIONS = (0, 10)  # buildx
 _SECONDS = 20
 
 
@@ -34,6 +35,13 @@ class Client:
     @property
     def has_buildkit(self) -> bool:
         return self.buildx is not None or _FIRST_WITH_BUILDKIT <= self.version < _FIRST_WITHOUT_OWN
+
+    @property
+    def attestation_words(self) -> list[str]:
+        """Without attestations a digest is the image's own, and the same whatever engine built it."""
+        found = re.match(r"v?(\d+)\.(\d+)", self.buildx or "")
+        knows = found is not None and (int(found[1]), int(found[2])) >= _FIRST_WITH_ATTESTATIONS
+        return ["--provenance=false"] if knows else []
 
     @property
     def title(self) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from ci_gitops.adapters.builders.base import BuildRequest, Built, Refusal
 from ci_gitops.adapters.builders.trouble import registry_trouble
 from ci_gitops.adapters.builders.workshop import RegistryAccess, Workshop
 from ci_gitops.adapters.patience import AwayError, persist
-from ci_gitops.adapters.registry_http import is_loopback
+from ci_gitops.core.hosts import is_loopback
 from ci_gitops.errors import BuildError, CiGitopsError, RegistryError
 
 if TYPE_CHECKING:
@@ -113,23 +114,18 @@ def connect(workshop: Workshop) -> Daemon | str:
         return error.message
 
 
-class docker_errors:  # noqa: N801 - reads as a statement
+@contextmanager
+def docker_errors(doing: str, registry: RegistryAccess | None) -> Iterator[None]:
     """Turns the docker package's exceptions into ours."""
+    import requests
+    from docker.errors import DockerException
 
-    def __init__(self, doing: str, registry: RegistryAccess | None) -> None:
-        self.doing, self.registry = doing, registry
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        import requests
-        from docker.errors import DockerException
-
-        if isinstance(error, DockerException | requests.RequestException):
-            said = _short(error)
-            trouble = registry_trouble(said, self.registry) if self.registry else None
-            raise trouble or BuildError(f"The Docker daemon failed while {self.doing}: {said}.") from error
+    try:
+        yield
+    except (DockerException, requests.RequestException) as error:
+        said = _short(error)
+        trouble = registry_trouble(said, registry) if registry else None
+        raise trouble or BuildError(f"The Docker daemon failed while {doing}: {said}.") from error
 
 
 def _auth(registry: RegistryAccess) -> dict[str, str]:

@@ -6,7 +6,7 @@ import re
 
 from ci_gitops.adapters.builders.workshop import RegistryAccess
 from ci_gitops.adapters.patience import AwayError
-from ci_gitops.adapters.registry_http import certificate_error, login_error
+from ci_gitops.adapters.registry_errors import certificate_error, login_error
 from ci_gitops.errors import CiGitopsError
 
 _PLAIN_HTTP = re.compile(r"server gave HTTP response to HTTPS client|first record does not look like a TLS handshake")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -25,10 +26,12 @@ from ci_gitops.output import Output
 
 _ENGINE_VARIABLES = (
     "DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "DOCKER_API_VERSION", "BUILDKIT_HOST",
-    "CONTAINERS_STORAGE_CONF", "CONTAINERS_CONF", "STORAGE_DRIVER", "BUILDAH_ISOLATION",
+    "CONTAINERS_STORAGE_CONF", "CONTAINERS_CONF", "CONTAINERS_REGISTRIES_CONF", "STORAGE_DRIVER", "BUILDAH_ISOLATION",
     "SSL_CERT_FILE", "SSL_CERT_DIR",
 )  # fmt: skip
 _SHARED_FOLDERS = ("contexts", "cli-plugins")  # of the user's Docker configuration; neither holds passwords
+_LONG_WORD = 12
+_HOST = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+")
 _LARGEST_SECRET = 500 * 1024  # BuildKit's own bound
 
 
@@ -71,12 +74,13 @@ class Workshop:
         return path
 
     def secret_file(self, secret: BuildSecret) -> Path:
-        """A file that holds the secret; what came in a variable is laid in the private folder."""
-        if secret.file:
+        """A file that holds the secret; what came in a variable is laid in the private folder.
+
+        So is a file whose name would end the engines' comma-separated values too early.
+        """
+        if secret.file and not set(',"') & set(str(secret.file)):
             return secret.file
-        value = self.environ.get(secret.variable or "")
-        if value is None:
-            raise UsageError(f"The variable {secret.variable} of --secret id={secret.id} is not set.")
+        value = secret.file.read_bytes() if secret.file else self.environ[secret.variable or ""].encode()
         path = self.folder / f"secret-{secret.id}"
         if not path.exists():
             _write_private(path, value)
@@ -128,20 +132,28 @@ def client_config(environ: Mapping[str, str], registry: RegistryAccess) -> dict[
 def read_secret(secret: BuildSecret, environ: Mapping[str, str]) -> None:
     """See that a secret can be had, and let it show nowhere."""
     if secret.variable:
-        masking.register(environ.get(secret.variable))
+        _hide(environ.get(secret.variable, ""))
         return
     assert secret.file
     try:
         if secret.file.stat().st_size > _LARGEST_SECRET:
             raise UsageError(f"{secret.file} is larger than a build secret may be ({_LARGEST_SECRET // 1024} KiB).")
-        masking.register(secret.file.read_text(errors="replace"))
+        _hide(secret.file.read_text(errors="replace"))
     except OSError as error:
         raise UsageError(
             f"The file of --secret id={secret.id} cannot be read: {secret.file}: {error.strerror}."
         ) from error
 
 
-def _write_private(path: Path, text: str) -> None:
+def _hide(secret: str) -> None:
+    """Mask the whole and its longer words: a step may print one line of a `.netrc`, or the value of `KEY=value`."""
+    masking.register(secret)
+    for word in re.split(r"[\s=:\"']+", secret):
+        if len(word) >= _LONG_WORD and not _HOST.fullmatch(word):
+            masking.register(word)
+
+
+def _write_private(path: Path, content: str | bytes) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content.encode() if isinstance(content, str) else content)
