@@ -18,7 +18,7 @@ from ci_gitops.core.uses import (
     walk,
 )
 from ci_gitops.core.yamlscalar import write_string
-from ci_gitops.core.yamltext import Mapping, parse, parse_path
+from ci_gitops.core.yamltext import Mapping, find, parse, parse_path
 from ci_gitops.errors import EditError
 
 
@@ -46,6 +46,9 @@ def _set_in_kustomization(work: Work, files: TargetFiles, path: str, image: Imag
         visible = visible_images(found, files.target.path)
         unseen = unseen_parts(found)
         if image.name not in visible and not (files.named and unseen):
+            parsed = parse(text, path)
+            if parsed.template:
+                find(parsed, 0, ())  # refuses it: what a template will hold cannot be known
             return False
         if image.name not in visible:
             work.notes.append(f"{path}: {image.name} is new there; {unseen[0]} was not looked into")

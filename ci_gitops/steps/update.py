@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from ci_gitops.adapters.handover import must_be_writable
 from ci_gitops.core.images import ImageArgument
 from ci_gitops.core.intents import Assignment, Intent
 from ci_gitops.errors import UsageError
@@ -52,6 +53,8 @@ class UpdateCall:
 def update(run: Run, call: UpdateCall) -> Result:
     """Do all writes of one call and tell of them in one result."""
     intent = wanted(run, call)
+    if call.dotenv and not call.dry_run:
+        must_be_writable(run.cwd / call.dotenv)
     if call.wait == "deployed":
         raise UsageError(
             "--wait deployed needs the records of a Deploy Operator, which `update` cannot read yet.",
