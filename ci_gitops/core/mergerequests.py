@@ -164,13 +164,20 @@ def plan_merge_requests(open_requests: Iterable[MergeRequest], writes: Iterable[
     """For each app that is to be written: into which merge request it goes.
 
     A target that an open merge request of ours holds is written there; all others of a write go together into a
-    new one, or into the open one that has its branch (the apps of a group).
+    new one, or into the open one that has its branch (the apps of a group). One whose branch somebody has deleted
+    holds nothing; it is adopted when its branch is pushed again.
     """
-    ours = sorted((one for one in open_requests if one.state == "open" and one.targets), key=lambda one: one.iid)
+    ours = _holding(open_requests)
     actions: list[Action] = []
     for write in writes:
         actions += _plan([one for one in ours if one.target == write.target], write)
     return tuple(actions)
+
+
+def _holding(requests: Iterable[MergeRequest]) -> list[MergeRequest]:
+    """The open ones that hold something, the lowest number first."""
+    there = (one for one in requests if one.state == "open" and one.head_sha and one.targets)
+    return sorted(there, key=lambda one: one.iid)
 
 
 def _plan(ours: Sequence[MergeRequest], write: Wanted) -> list[Action]:
@@ -209,9 +216,7 @@ def overlaps(open_requests: Iterable[MergeRequest]) -> tuple[GiveWay, ...]:
     """Where a race has made two that hold the same target onto the same branch: the later number gives way."""
     holder: dict[tuple[str, str], MergeRequest] = {}
     giving: list[GiveWay] = []
-    for request in sorted(open_requests, key=lambda one: one.iid):
-        if request.state != "open":
-            continue
+    for request in _holding(open_requests):
         taken: dict[int, list[str]] = {}
         for name in sorted(request.targets):
             first = holder.setdefault((request.target, name), request)

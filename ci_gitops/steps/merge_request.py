@@ -130,6 +130,8 @@ class RequestWriter:
                 remove_source_branch=environment.remove_source_branch,
             )
         )
+        # An open one may have been adopted, whose text is of another time.
+        request = self._described(request, place.repository.only_in(commit, place.revision))
         return self._written(place, "opened", commit=commit, merge_request=request, plan=plan, notes=notes)
 
     def _push_new(self, place: Workplace, branch: str, plan: Plan) -> str | None:
@@ -180,6 +182,7 @@ class RequestWriter:
             if commit == place.revision:
                 notes = (*notes, f"!{request.iid} is closed: {place.branch} holds all of it already")
                 request = self.forge.close(request.iid)
+                self._remove_branch(place, request.source, head)
                 return self._written(place, "unchanged", merge_request=request, plan=plan, notes=notes)
             if not place.repository.push([RefUpdate(f"refs/heads/{request.source}", commit, head)]).landed:
                 return None
@@ -224,8 +227,10 @@ class RequestWriter:
         block = way.later.block
         if block is None:
             return True
-        head = place.repository.fetch(way.earlier.source)
-        self._no_person(place.repository.only_in(head, place.revision), way.earlier.source)
+        heads = {one.source: place.repository.fetch(one.source) for one in (way.earlier, way.later)}
+        for source, sha in heads.items():
+            self._no_person(place.repository.only_in(sha, place.revision), source)
+        head = heads[way.earlier.source]
         on_branch = replace(place, revision=head, tree=RepositoryTree(place.repository, head))
         commit = self._replayed(on_branch, block.without(block.targets - set(way.targets))).revision
         if commit != head:
@@ -236,7 +241,12 @@ class RequestWriter:
         if way.remains:
             return self._keep(place, way.later, block.without(way.targets))
         self.forge.close(way.later.iid, superseded_by=way.earlier.iid)
+        self._remove_branch(place, way.later.source, heads[way.later.source])
         return True
+
+    def _remove_branch(self, place: Workplace, branch: str, head: str) -> None:
+        """Delete a branch of ours whose merge request is closed; what somebody has pushed meanwhile stays."""
+        place.repository.push([RefUpdate(f"refs/heads/{branch}", "", head)])
 
     def _overlaps(self, requests: Sequence[MergeRequest]) -> list[GiveWay]:
         """Those of this environment: another one's are settled by who writes to that."""

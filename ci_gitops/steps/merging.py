@@ -132,7 +132,9 @@ class Merger:
             state: VerdictState = "already" if request.state == "merged" else "refused"
             return Verdict(request, state, reason=f"it is {request.state}")
         if request.draft:
-            return Verdict(request, "waiting", (GateState("draft", False, "it is a draft"),), "it is a draft")
+            return _held(request, "draft", "it is a draft")
+        if not request.head_sha:
+            return _held(request, "branch", f"its branch {request.source} does not exist any more")
         gates = self.gates(request, policy)
         if unmet := waiting(gates):
             return Verdict(request, "waiting", gates, "; ".join(f"{gate.gate}: {gate.reason}" for gate in unmet))
@@ -164,6 +166,10 @@ class Merger:
         notes = [f"Ci-Gitops-Override: {gate.gate} {_line(gate.reason)}" for gate in gates if gate.overridden]
         message = merge_message(request.title, request.source, request.target, f"!{request.iid}", request.block, notes)
         return MergeCall(request.head_sha, policy.method, message, policy.remove_source_branch)
+
+
+def _held(request: MergeRequest, gate: str, reason: str) -> Verdict:
+    return Verdict(request, "waiting", (GateState(gate, False, reason),), reason)
 
 
 _STATES: Mapping[str, VerdictState] = {

@@ -207,6 +207,14 @@ def test_a_draft_waits(config: Config) -> None:
     assert ran.json["waiting"] == [{"mr": 1, "gate": "draft", "reason": "it is a draft"}]
 
 
+def test_one_whose_branch_is_gone_waits(config: Config) -> None:
+    request = config.opened("shop", "staging")
+    run_git("--git-dir", config.folder, "branch", "-D", request.source)
+    ran = config.merge("--environment", "staging")
+    assert ran.code == 0
+    assert [(one["mr"], one["gate"]) for one in ran.json["waiting"]] == [(1, "branch")]
+
+
 def test_a_gate_that_cannot_be_evaluated_holds_it_until_overridden(config: Config) -> None:
     config.opened("shop", "careful")
     ran = config.merge("--environment", "careful")

@@ -144,6 +144,16 @@ def test_one_that_the_target_has_overtaken_is_closed(cli: Cli, git_server: GitSe
     assert ran.code == 0, ran.err
     assert (ran.json["outcome"], ran.json["mergeRequest"]["state"]) == ("unchanged", "closed")
     assert "holds all of it already" in ran.json["notes"][0]
+    assert requests.branches == []
+
+
+def test_a_branch_that_somebody_deleted_is_pushed_again(requests: Requests) -> None:
+    requests.production(f"{WEB}:1.2", "--app", "shop")
+    run_git("--git-dir", requests.server.bare(requests.name), "branch", "-D", "ci-gitops/production/shop")
+    ran = requests.production(f"{WEB}:1.3", "--app", "shop")
+    assert (ran.code, ran.json["mergeRequest"]["iid"]) == (0, 1), ran.err
+    assert ran.json["mergeRequest"]["title"].endswith("to 1.3")
+    assert requests.branches == ["ci-gitops/production/shop"]
 
 
 def test_a_persons_commit_on_the_branch_stops_it(requests: Requests) -> None:
@@ -240,6 +250,7 @@ def test_two_that_overlap_become_one(requests: Requests) -> None:
         assert (ran.code, ran.json["mergeRequest"]["iid"]) == (0, 1), ran.err
         later = forge.get(2)
         assert (later.state, later.superseded_by) == ("closed", 1)
+    assert requests.branches == [ran.json["mergeRequest"]["source"]]
     batch = ran.json["mergeRequest"]["source"]
     assert '"1.3"' in requests.read(PRODUCTION, batch)
     assert "v8" in requests.read(PRODUCTION.replace("shop", "pay"), batch)

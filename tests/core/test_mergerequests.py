@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,7 +38,7 @@ def holding(
 ) -> MergeRequest:
     moves = tuple(ImageMove(environment, app, "registry.example.com/web", "web:1", "web:2") for app in apps)
     text = put_block("Please look at this.", Block().updated(Trailers(moves)))
-    return MergeRequest(iid, source or branch_name(environment, apps, {}), target, "title", text)
+    return MergeRequest(iid, source or branch_name(environment, apps, {}), target, "title", text, head_sha="a" * 40)
 
 
 def plan(
@@ -62,6 +62,14 @@ def test_a_held_target_is_written_where_it_is_held() -> None:
     assert isinstance(cart, Update)
     assert (cart.request.iid, cart.apps, cart.rebuild) == (4, ("cart",), False)
     assert fresh == Open("production", "main", "ci-gitops/production/news", ("news",))
+
+
+def test_one_without_its_branch_holds_nothing() -> None:
+    lost = replace(holding(3, "shop"), head_sha="")
+    (action,) = plan([lost], "shop")
+    assert isinstance(action, Open)
+    assert action.branch == lost.source
+    assert overlaps([lost, holding(4, "shop", source="ci-gitops/production/batch-1")]) == ()
 
 
 def test_another_environment_or_branch_or_a_person_holds_nothing_for_us() -> None:
