@@ -255,6 +255,25 @@ def test_the_default_branch_comes_in_one_conversation(
         assert len(repository.log(new, 10)) == 4
 
 
+def test_what_was_fetched_stays_when_the_default_branch_is_asked_again(git_server: GitServer) -> None:
+    git_server.create("config", FILES)
+    with opened(git_server) as repository:
+        assert repository.fetch_default() == "main"
+        head = repository.fetch("main")
+        git_server.commit("config", {"README.md": b"newer"})
+        assert repository.fetch_default() == "main"
+        assert repository.read(head, ["README.md"]) == {"README.md": b"# Config\n"}
+        assert repository.fetch("main") != head
+
+
+def test_a_branch_is_fetched_to_be_deepened(git_server: GitServer) -> None:
+    git_server.create("config", FILES)
+    _history(git_server, 3)
+    with opened(git_server) as repository:
+        assert repository.deepen("main", 2)
+        assert len(repository.log(repository.fetch("main"), 9)) == 3
+
+
 def test_repositories_without_a_default_branch(git_server: GitServer) -> None:
     git_server.create("empty")
     git_server.create("detached", FILES)

@@ -93,6 +93,11 @@ class PrivateFolder:
             settings.append(("extensions.objectFormat", hashes))
         (self.repository / "config").write_text(config_text(settings))
 
+    @property
+    def empty(self) -> bool:
+        """Whether no object has come here yet."""
+        return not any((self.repository / "objects").iterdir())
+
     def adopt(self, clone: Path, *, hashes: str) -> None:
         """Take a bare clone in place of the empty repository."""
         shutil.rmtree(self.repository)

@@ -101,10 +101,12 @@ class Repository:
         return head.removeprefix("refs/heads/")
 
     def fetch_default(self) -> str:
-        """The name of the default branch; its head is fetched along, and the next `fetch` of it asks nobody.
+        """The name of the default branch.
 
-        For the first conversation only: one less than `default_branch` and `fetch`.
+        As the first conversation it brings the branch's head along: the next `fetch` of it asks nobody.
         """
+        if not self._folder.empty:
+            return self.default_branch()
         self._progress(f"Fetching {self.url.clean}")
         ref, sha = self._transfer.fetch_default()
         if ref is None or sha is None or not ref.startswith("refs/heads/"):
@@ -324,8 +326,8 @@ class Repository:
 
     def deepen(self, branch: str, count: int) -> bool:
         """Bring up to `count` older commits of a fetched branch here, without their files; False where none came."""
-        roots = history.shallow_roots(self._folder)
         head = self._heads.get(ref_of(branch)) or self.fetch(branch)
+        roots = history.shallow_roots(self._folder)
         if not roots:
             return False
         self._transfer.deepen((head,), count, "tree:0")
