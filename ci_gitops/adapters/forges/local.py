@@ -58,7 +58,10 @@ class _Seen:
 
     @property
     def request(self) -> MergeRequest:
-        return records.to_request(self.document.data, self.refs, self.url)
+        try:
+            return records.to_request(self.document.data, self.refs, self.url)
+        except (KeyError, TypeError) as error:
+            raise ForgeError(f"{self.document.ref} does not hold a merge request: {error} is missing.") from error
 
 
 class LocalForge:
