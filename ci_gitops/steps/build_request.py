@@ -145,7 +145,10 @@ def _label(text: str) -> tuple[str, str]:
 
 def _secret(text: str, run: Run) -> BuildSecret:
     """`id=ID` with `src=FILE` or `env=NAME`; alone it is the variable of that name, as for Docker."""
-    parts = next(csv.reader([text]), [])  # a part that holds a comma is quoted, as for Docker
+    try:
+        parts = next(csv.reader([text]), [])  # a part that holds a comma is quoted, as for Docker
+    except csv.Error:
+        parts = []
     fields = dict(part.partition("=")[::2] for part in parts)
     unknown = set(fields) - {"id", "src", "source", "env", "type"}
     name = fields.get("id", "")

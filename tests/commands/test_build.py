@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import io
 import json
+import os
+import pty
 import shutil
+import struct
+import subprocess
+import sys
 import tarfile
+import termios
 from pathlib import Path
 
 import pytest
@@ -324,6 +332,31 @@ def test_refused_credentials_are_told_before_the_build_with_their_source(
     assert "none was found" in ran.err
 
 
+def test_on_a_terminal_one_line_moves_and_in_ci_every_line_stays(
+    cli: Cli, application: Path, docker_engine: DockerEngine
+) -> None:
+    argv = [sys.executable, "-m", "ci_gitops", "build", "--network", "none", "--image", "example.com/web",
+            "--tag", "1", "--no-push"]  # fmt: skip
+    terminal, end = pty.openpty()
+    fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
+    process = subprocess.Popen(argv, cwd=application, env={**cli.env, **docker_engine.variables, "TERM": "xterm"},
+                               stderr=end, stdout=subprocess.DEVNULL)  # fmt: skip
+    os.close(end)
+    shown = b""
+    with contextlib.suppress(OSError):  # the terminal is gone when the program is
+        while data := os.read(terminal, 65536):
+            shown += data
+    os.close(terminal)
+    assert process.wait(60) == 0
+    stays = [line.rpartition("\x1b[2K")[2] for line in shown.decode().replace("\r\n", "\n").split("\n")]
+    assert b"COPY busybox" in shown
+    assert not any("COPY busybox" in line for line in stays)
+    assert [line.split(" ")[0] for line in stays if line.strip()] == ["Engine:", "Built"]
+    job = cli(*argv[3:], cwd=application, env=docker_engine.variables, GITLAB_CI="true")
+    assert any("COPY busybox" in line for line in job.err.splitlines())
+    assert "\x1b[2K" not in job.err
+
+
 def test_a_dry_run_builds_nothing(cli: Cli, application: Path, tmp_path: Path) -> None:
     ran = cli("build", "--image", "example.com/web", "--tag", "1", "--dry-run", "--dotenv", "x.env",
               cwd=application, DOCKER_HOST=f"unix://{tmp_path}/none")  # fmt: skip
@@ -344,6 +377,7 @@ def test_a_dry_run_builds_nothing(cli: Cli, application: Path, tmp_path: Path) -
         (["--image", "a/b", "--tag", "1", "--engine", "dokcer"], "'docker'"),
         (["--image", "a/b", "--tag", "1", "--file", "Nofile"], "Nofile"),
         (["--image", "a/b", "--tag", "1", "--secret", "hunter2-the-secret"], "id=ID"),
+        (["--image", "a/b", "--tag", "1", "--secret", "id=a\nid=b"], "id=ID"),
         (["--image", "a/b", "--tag", "1", "--secret", "id=a,src=nowhere"], "nowhere"),
         (["--image", "a/b", "--tag", "1", "--secret", "id=a,env=NOT_SET"], "NOT_SET"),
         (["--image", "a/b", "--tag", "1", "--build-arg", "NOT_SET"], "NOT_SET"),
