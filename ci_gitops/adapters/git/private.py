@@ -20,13 +20,16 @@ from ci_gitops.errors import CiGitopsError, UsageError
 REMOTE = "origin"
 QUIET = 20  # seconds without a byte after which a transfer is given up
 
-# Answers only for the host that the password is for: after a redirect Git would ask for another one.
+# Answers only for the host that the password is for (after a redirect Git may ask for another one), at the
+# address's own scheme or the safer one.
 _ASKPASS = """\
 #!/bin/sh
 place="$CI_GITOPS_ASKPASS_HOST': "
 case "$1" in
-"Username for '$CI_GITOPS_ASKPASS_SCHEME://$place") printf '%s\\n' "$CI_GITOPS_ASKPASS_USER" ;;
-"Password for '$CI_GITOPS_ASKPASS_SCHEME://"*"@$place") printf '%s\\n' "$CI_GITOPS_ASKPASS_PASSWORD" ;;
+"Username for '$CI_GITOPS_ASKPASS_SCHEME://$place" | "Username for 'https://$place")
+    printf '%s\\n' "$CI_GITOPS_ASKPASS_USER" ;;
+"Password for '$CI_GITOPS_ASKPASS_SCHEME://"*"@$place" | "Password for 'https://"*"@$place")
+    printf '%s\\n' "$CI_GITOPS_ASKPASS_PASSWORD" ;;
 *) exit 1 ;;
 esac
 """
@@ -129,7 +132,7 @@ def _local_settings(folder: PrivateFolder) -> Settings:
 def _remote_settings(folder: PrivateFolder, url: GitUrl, access: GitAccess, ca_file: Path | None) -> Settings:
     settings = [
         *_local_settings(folder),
-        (f"protocol.{url.scheme}.allow", "always"),
+        *((f"protocol.{scheme}.allow", "always") for scheme in allowed_protocols(url)),
         ("protocol.version", "2"),
         ("credential.helper", ""),
         (f"remote.{REMOTE}.url", folder.address),
@@ -155,6 +158,11 @@ def _remote_settings(folder: PrivateFolder, url: GitUrl, access: GitAccess, ca_f
         settings += [("safe.directory", str(folder)) for folder in (path, path / ".git", path.resolve())]
         settings += [("uploadpack.allowFilter", "true"), ("uploadpack.allowAnySHA1InWant", "true")]
     return settings
+
+
+def allowed_protocols(url: GitUrl) -> tuple[str, ...]:
+    """What Git may speak: the address's own protocol, and from plain HTTP a server may lead to HTTPS."""
+    return ("http", "https") if url.scheme == "http" else (url.scheme,)
 
 
 def config_text(settings: Settings) -> str:

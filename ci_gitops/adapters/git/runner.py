@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, cast
 
-from ci_gitops.adapters.git.private import PrivateFolder, askpass_variables
+from ci_gitops.adapters.git.private import PrivateFolder, allowed_protocols, askpass_variables
 from ci_gitops.adapters.git.records import GitAccess
 from ci_gitops.adapters.git.ssh import ssh_variables
 from ci_gitops.adapters.process import PROXY_VARIABLES, Completed, supervise
@@ -72,7 +72,7 @@ class Runner:
         self.remote_environment = {
             **plain,
             "GIT_CONFIG_GLOBAL": str(folder.remote_config),
-            "GIT_ALLOW_PROTOCOL": url.scheme,
+            "GIT_ALLOW_PROTOCOL": ":".join(allowed_protocols(url)),
             **askpass_variables(url, access),
             **(ssh_variables(folder, access) if url.scheme == "ssh" else {}),
         }
