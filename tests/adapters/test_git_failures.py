@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -19,6 +20,7 @@ from ci_gitops.adapters.git import GitAccess, Person, RefUpdate, Repository, pri
 from ci_gitops.adapters.git_access import access_for
 from ci_gitops.core.git_urls import parse_git_url
 from ci_gitops.errors import CiGitopsError, GitError, RefusedError, TemporaryError, UsageError
+from tests.conftest import SEED
 from tests.rig.git_server import GitServer
 from tests.rig.parts import missing
 
@@ -367,6 +369,37 @@ def test_an_interrupted_run_leaves_neither_process_nor_folder(
     process.wait(20)
     assert list(tmp_path.iterdir()) == []
     assert _children_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("runs", [8, pytest.param(60, marks=pytest.mark.full)])
+def test_whenever_it_is_interrupted(git_server: GitServer, tmp_path: Path, runs: int) -> None:
+    git_server.create("config", FILES)
+    program = textwrap.dedent(
+        """
+        import signal, sys
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        from ci_gitops.adapters.git import GitAccess, Repository
+        print("ready", flush=True)
+        while True:
+            with Repository.open(sys.argv[1], GitAccess(user=sys.argv[2], token=sys.argv[3])) as repository:
+                repository.read(repository.fetch("main"), ["README.md"])
+        """
+    )
+    moment = random.Random(SEED)
+    for _ in range(runs):
+        process = subprocess.Popen(
+            [sys.executable, "-c", program, git_server.url("config"), git_server.user, git_server.password],
+            env={"PATH": os.environ["PATH"], "TMPDIR": str(tmp_path), "PYTHONPATH": os.getcwd()},  # noqa: PTH109
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        assert process.stdout
+        with process.stdout as ready:
+            ready.readline()
+        time.sleep(moment.uniform(0, 0.5))
+        process.send_signal(signal.SIGTERM)
+        process.wait(20)
+        assert list(tmp_path.iterdir()) == []
+        assert _children_in(tmp_path) == []
 
 
 def _children_in(folder: Path) -> list[int]:

@@ -53,7 +53,11 @@ class Repository:
         self.url = url
         self._progress = progress or (lambda line: None)
         self._folder = PrivateFolder(url, access)
-        self._runner = Runner(self._folder, url, access, timeout=timeout, trace=trace)
+        try:
+            self._runner = Runner(self._folder, url, access, timeout=timeout, trace=trace)
+        except BaseException:  # a person may interrupt here too
+            self._folder.close()
+            raise
         self._transfer = Transfer(self._runner, self._folder, Failures(url, access), wait)
         self._trees: dict[str, dict[str, Entry]] = {}
         self._signer: Signer | None = None
