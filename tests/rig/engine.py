@@ -40,11 +40,12 @@ class DockerEngine:
 
     @property
     def with_buildx(self) -> dict[str, str]:
-        plugins = self.folder / "docker" / "cli-plugins"
-        if not plugins.exists():
-            plugins.mkdir(parents=True)
-            (plugins / "docker-buildx").symlink_to(program("docker-buildx", HOW_BUILDX, *PLUGIN_FOLDERS))
-        return {**self.variables, "DOCKER_CONFIG": str(plugins.parent)}
+        plugin = program("docker-buildx", HOW_BUILDX, *PLUGIN_FOLDERS)
+        link = self.folder / "docker" / "cli-plugins" / "docker-buildx"
+        if not link.exists():
+            link.parent.mkdir(parents=True)
+            link.symlink_to(plugin)
+        return {**self.variables, "DOCKER_CONFIG": str(link.parents[1])}
 
     def docker(self, *arguments: object) -> str:
         """The real client, for looking at what was built."""
