@@ -52,7 +52,7 @@ class GitopsOption(click.Option):
         found = super().shell_complete(ctx, incomplete)
         if found or (not {"--app", "--environment"}.intersection(self.opts) and self.metavar != "ENV"):
             return found
-        from ci_gitops.commands.completion import declared
+        from ci_gitops.commands.declared import declared
 
         return declared(ctx, incomplete, apps="--app" in self.opts)
 

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from pathlib import PurePath
-from typing import TYPE_CHECKING
 
 import click
 
 from ci_gitops.commands.common import command, pass_run
-from ci_gitops.errors import CiGitopsError, UsageError
+from ci_gitops.errors import UsageError
 from ci_gitops.results import Result
 from ci_gitops.run import Run
-
-if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
 
 SHELLS = ("bash", "zsh", "fish")
 PROGRAM = "ci-gitops"
@@ -52,17 +48,3 @@ def _own_shell(path: str) -> str:
             hint="For example: ci-gitops completion bash",
         )
     return name
-
-
-def declared(ctx: click.Context, incomplete: str, *, apps: bool) -> list[CompletionItem]:
-    """The apps or environments that the checkout declares; none where that cannot be told: nobody reads an error."""
-    from click.shell_completion import CompletionItem
-
-    from ci_gitops.steps.overview import checkout_settings
-
-    try:
-        settings = checkout_settings(ctx.find_object(Run) or Run())
-    except (CiGitopsError, OSError):
-        return []
-    names = settings.apps if apps else settings.environments
-    return [CompletionItem(name) for name in names if name.startswith(incomplete)]

@@ -57,6 +57,7 @@ def cli(run: Run, /, **options: Any) -> Result:
     Without one, it is what `ci-gitops build` left in CI_GITOPS_IMAGE_REF. The edit is applied to the newest commit
     of the branch; when another push is first, it is applied again. The same call again has nothing to do.
     """
-    from ci_gitops.steps.update import UpdateCall, update
+    from ci_gitops.steps.update import update
+    from ci_gitops.steps.update_call import UpdateCall
 
     return update(run, UpdateCall(**options))

@@ -9,7 +9,7 @@ from ci_gitops.core.uses import Tree
 from ci_gitops.errors import SettingsError
 from ci_gitops.run import Run
 from ci_gitops.settings import Config, parse_config
-from ci_gitops.steps.locate import local_file
+from ci_gitops.steps.local_file import local_file
 
 
 def chosen_config(run: Run) -> Config | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from ci_gitops.core.layout import CONFIG_FILE
 from ci_gitops.errors import UsageError
 from ci_gitops.run import Run
+from ci_gitops.steps.local_file import local_file
 
 _SCP_LIKE = re.compile(r"(?:[^@/\s]+@)?(?P<host>[^:/\s]+):(?P<path>(?!//).+)")
 
@@ -61,18 +62,6 @@ def _absolute(url: str, cwd: Path) -> str:
     if "://" in url or _SCP_LIKE.fullmatch(url):
         return url
     return str((cwd / url).resolve())
-
-
-def local_file(run: Run) -> Path | None:
-    """`--config`, else the nearest configuration file from the working folder up to the Git root."""
-    if run.config is not None:
-        return run.cwd / run.config
-    for folder in (run.cwd, *run.cwd.parents):
-        if (folder / CONFIG_FILE).is_file():
-            return folder / CONFIG_FILE
-        if (folder / ".git").exists():
-            break
-    return None
 
 
 _Found = tuple[str | None, str | None]  # address and branch

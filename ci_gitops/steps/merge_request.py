@@ -30,6 +30,7 @@ from ci_gitops.core.updates import Intent, Plan, TargetFiles
 from ci_gitops.errors import RefusedError, TemporaryError
 from ci_gitops.settings import EnvironmentSettings
 from ci_gitops.steps.merging import MergePolicy, Merger, Patience, Verdict, VerdictState, settle
+from ci_gitops.steps.targets import targets_of
 from ci_gitops.steps.workplace import RepositoryTree, Workplace, Workplaces
 from ci_gitops.steps.write import Hand, Written, attempts, commit_plan, current_plan
 
@@ -208,8 +209,6 @@ class RequestWriter:
         return place
 
     def _files(self, place: Workplace, app: str) -> tuple[TargetFiles, ...]:
-        from ci_gitops.steps.update_jobs import targets_of
-
         return targets_of(place, self.environment.name, [app]) if app in place.settings.apps else ()
 
     def _described(self, request: MergeRequest, own: Sequence[CommitInfo]) -> MergeRequest:

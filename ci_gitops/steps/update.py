@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
-
 from ci_gitops.adapters.handover import must_be_writable
 from ci_gitops.core.images import ImageArgument
 from ci_gitops.core.intents import Assignment, Intent
@@ -13,41 +9,10 @@ from ci_gitops.errors import UsageError
 from ci_gitops.results import Result
 from ci_gitops.run import Run
 from ci_gitops.steps.images import wanted_images
+from ci_gitops.steps.update_call import UpdateCall
 from ci_gitops.steps.workplace import Reach, Workplaces
 
-if TYPE_CHECKING:
-    from ci_gitops.steps.merging import Rule
-
 _TROUBLE = 100.0  # seconds
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UpdateCall:
-    """The options of one call, as the command line gives them."""
-
-    images: tuple[str, ...] = ()
-    environments: tuple[str, ...] = ()
-    apps: tuple[str, ...] = ()
-    results: tuple[Path, ...] = ()
-    assignments: tuple[str, ...] = ()
-    charts: tuple[str, ...] = ()
-    pin: bool = False
-    check: bool = False
-    force: bool = False
-    dotenv: Path | None = None
-    repo: str | None = None
-    branch: str | None = None
-    write: str | None = None
-    merge: Rule | None = None
-    wait: str = "none"
-    timeout: float | None = None
-    message: str | None = None
-    sign: Literal["gpg", "ssh"] | None = None
-    forge: str | None = None
-    forge_url: str | None = None
-    token_file: Path | None = None
-    ca_file: Path | None = None
-    dry_run: bool = False
 
 
 def update(run: Run, call: UpdateCall) -> Result:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from ci_gitops.adapters.git_access import signing_key
 from ci_gitops.core.intents import Intent
-from ci_gitops.core.targets import Target, fill
 from ci_gitops.core.updates import Plan, TargetFiles
 from ci_gitops.errors import CiGitopsError, UsageError
 from ci_gitops.results import Result
 from ci_gitops.run import Run
 from ci_gitops.steps import people
 from ci_gitops.steps.report import leave_dotenv, update_result
-from ci_gitops.steps.update import UpdateCall
+from ci_gitops.steps.targets import targets_of
+from ci_gitops.steps.update_call import UpdateCall
 from ci_gitops.steps.workplace import Workplace, Workplaces
 from ci_gitops.steps.write import RACE_SECONDS, Hand, Written, push_write
 
@@ -88,24 +88,6 @@ def chosen_environments(run: Run, root: Workplace, named: Sequence[str]) -> tupl
             hint=f"Pass --environment, or add the branch to `sourceBranches` of one of: {known}.",
         )
     raise UsageError("No environment is named.", hint=f"Pass --environment; there are: {known}.")
-
-
-def targets_of(place: Workplace, environment: str, apps: Sequence[str]) -> tuple[TargetFiles, ...]:
-    """The targets with what their apps' settings say of their files."""
-    found = place.settings.targets([environment], apps, paths=place.tree.files())
-    return tuple(_files(place, target, named=target.app in apps) for target in found)
-
-
-def _files(place: Workplace, target: Target, *, named: bool) -> TargetFiles:
-    app = place.settings.app(target.app)
-    values: tuple[str, ...] = ()
-    if target.path.endswith((".yaml", ".yml")):  # a chart's values file of this environment
-        folder = target.path.rpartition("/")[0]
-        values = (f"{folder}/values.yaml" if folder else "values.yaml", target.path)
-    elif app.helm and app.helm.values:
-        names = [fill(name, target.environment) for name in app.helm.values]
-        values = tuple(name if target.path == "." else f"{target.path}/{name}" for name in names)
-    return TargetFiles(target, app.images, values, named)
 
 
 def write_all(places: Workplaces, jobs: Sequence[Job], intent: Intent, hand: Hand, call: UpdateCall) -> Result:
