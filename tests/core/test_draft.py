@@ -123,6 +123,13 @@ ENTRY = [("name", "x"), ("newTag", "1.10")]
         ("{m: n}\n", '{m: n, l: [{name: x, newTag: "1.10"}]}\n'),
         ('{\n  "m": "n"\n}\n', '{\n  "m": "n",\n  "l": [{"name": "x", "newTag": "1.10"}]\n}\n'),
         ("m: n\n# about\np: |\n  text", 'm: n\nl:\n- name: x\n  newTag: "1.10"\n# about\np: |\n  text'),
+        ('{\n\t"l": [\n\t\t{"a": "b"}\n\t]\n}\n',
+         '{\n\t"l": [\n\t\t{"a": "b"},\n\t\t{"name": "x", "newTag": "1.10"}\n\t]\n}\n'),
+        ("l: [ # list\n  {a: b}, # a\n  {a: c} # c\n]\n",
+         'l: [ # list\n  {a: b}, # a\n  {a: c}, # c\n  {name: x, newTag: "1.10"}\n]\n'),
+        ("l: [\n  {a: b},\n  {a: c}, # c\n  ]\n",
+         'l: [\n  {a: b},\n  {a: c}, # c\n  {name: x, newTag: "1.10"},\n  ]\n'),
+        ("l: [\n  {a: b}, {a: c} ]\n", 'l: [\n  {a: b}, {a: c}, {name: x, newTag: "1.10"} ]\n'),
         ('{"l": []}', '{"l": [{"name": "x", "newTag": "1.10"}]}'),
         (
             '{\n  "l": [\n    {"name": "a"}\n  ]\n}\n',

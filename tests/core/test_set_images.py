@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import ci_gitops
-from ci_gitops import Edit, set_images
+from ci_gitops import Edit, image_uses, set_images
 from ci_gitops.core.edits.images import edit_images, named_in, read_arguments
 from ci_gitops.errors import CiGitopsError, EditError, UsageError
 
@@ -294,6 +294,29 @@ def test_containers_of_every_kind_in_every_document() -> None:
         "spec.template.spec.ephemeralContainers[0].image",
         "spec.jobTemplate.spec.template.spec.containers[0].image",
     ]
+
+
+@pytest.mark.parametrize(
+    ("container", "says"),
+    [
+        ("*c", "2:14: spec.containers[0] is the alias *c"),
+        ("{<<: *c, name: b}", "2:14: spec.containers[0] takes keys from elsewhere by <<, 'image' perhaps among them"),
+        ("{image: *i}", "2:22: spec.containers[0].image is the alias *i"),
+    ],
+)
+def test_images_that_come_by_aliases_are_found_and_refused(container: str, says: str) -> None:
+    text = f"{{apiVersion: v1, kind: Pod, x: &c {{image: &i x}}, spec: {{\ncontainers: [{container}]}}}}\n"
+    assert [use.name for use in image_uses(text, path="pod.yaml")] == ["x"]
+    with pytest.raises(EditError) as caught:
+        edited(text, "x:v2", path="pod.yaml")
+    assert says in caught.value.message
+
+
+def test_an_alias_in_another_entry_is_no_reason() -> None:
+    text = "x: &o {name: other, newTag: v1}\nt: &t v1\nimages:\n- *o\n- name: app\n  newTag: v1\n- {name: *t}\n"
+    assert edited(text, "app:v2").new == text.replace("app\n  newTag: v1", "app\n  newTag: v2")
+    with pytest.raises(EditError, match=r"4:3: images\[0\] is the alias \*o"):
+        edited(text, "other:v2")
 
 
 def test_helm_values_inside_of_other_manifests() -> None:

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ci_gitops.core.edits.draft import Draft
-from ci_gitops.core.edits.kustomization import entries_at, put
+from ci_gitops.core.edits.kustomization import Entry, entries_at, put
 from ci_gitops.core.images import KEEP, ImageArgument
+from ci_gitops.core.yamlaliases import look
 from ci_gitops.core.yamlscalar import kind_of
 from ci_gitops.core.yamltext import Mapping, Path, Scalar, path_text
 from ci_gitops.errors import EditError
@@ -35,10 +36,10 @@ def set_entries(draft: Draft, document: int, images: Sequence[ImageArgument]) ->
             _replace(draft, document, (*_WHERE, number), wanted)
 
 
-def _check_strings(draft: Draft, entries: Sequence[Mapping]) -> None:
+def _check_strings(draft: Draft, entries: Sequence[Entry]) -> None:
     for number, entry in enumerate(entries):
         for field in _FIELDS:
-            node = entry.get(field)
+            node = look(entry.node, field, entry.known)
             if isinstance(node, Scalar) and not node.style and kind_of(node.value) in ("int", "float", "bool"):
                 raise EditError(
                     f"{draft.path}:{node.line}:{node.column}: {path_text((*_WHERE, number, field))} is {node.value},"
@@ -60,7 +61,7 @@ def _collapse(draft: Draft, document: int) -> None:
         names.add(name)
 
 
-def _wanted(image: ImageArgument, entry: Mapping | None) -> dict[str, str]:
+def _wanted(image: ImageArgument, entry: Entry | None) -> dict[str, str]:
     parts = {"name": image.name, "newName": image.new_name, "newTag": image.tag, "digest": image.digest}
     wanted = {}
     for field, part in parts.items():

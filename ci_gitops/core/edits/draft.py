@@ -10,6 +10,15 @@ import re
 from collections.abc import Sequence as Items
 
 from ci_gitops.core import yamltext
+from ci_gitops.core.edits.new_nodes import (
+    is_json_map,
+    new_mapping,
+    new_scalar,
+    new_sequence,
+    write_flow,
+    write_item,
+    written,
+)
 from ci_gitops.core.edits.records import Change, Edit
 from ci_gitops.core.yamlscalar import kind_of, write_string
 from ci_gitops.core.yamltext import Mapping, Node, Path, Scalar, Sequence, YamlText, path_text
@@ -17,6 +26,7 @@ from ci_gitops.errors import EditError
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _PREFIX = re.compile(r"(?:[!&]\S*(?:\s+|$))*")
+_FLOW_REST = re.compile(r"(?P<comma>[ \t]*,)?[ \t]*(?:#[^\r\n]*)?(?:\r\n|\n|\r)")
 _SPACE = re.compile(r"\s*")
 
 Splice = tuple[int, int, str]  # from, to, replacement
@@ -70,6 +80,8 @@ class Draft:
         node = nodes[-1] if len(nodes) == len(path) + 1 else None
         if node is None:
             part = path[len(nodes) - 1] if nodes else path[0]
+            if nodes and isinstance(nodes[-1], Mapping) and nodes[-1].merges:
+                raise self._merged(nodes[-1], path[: len(nodes) - 1], str(part))
             raise EditError(
                 f"{self.path}: there is no value {path_text(path)} (nothing at {part!r}).",
                 hint=yamltext.near_key(nodes[-1], part) if nodes else None,
@@ -117,23 +129,29 @@ class Draft:
         if not isinstance(mapping, Mapping):
             raise EditError(f"{self.path}: {path_text(path[:-1])} is not a map, so {name!r} cannot be added to it.")
         if mapping.merges:
-            raise EditError(
-                f"{self.path}:{mapping.line}:{mapping.column}: {path_text(path[:-1])} takes keys from elsewhere by"
-                f" <<, {name!r} perhaps among them.",
-                hint=f"Write {name} out in this map, then try again.",
-            )
+            raise self._merged(mapping, path[:-1], name)
         position = min(_after(mapping, after), self._last_position(mapping))
-        json = mapping.flow and _all_quoted(mapping)
-        key, value_node = _scalar(name, '"' if json else ""), _scalar(value, '"' if json else "", flow=mapping.flow)
-        entry = f"{_write(key)}: {_write(value_node)}"
+        json = mapping.flow and is_json_map(mapping)
+        key, value_node = (
+            new_scalar(name, '"' if json else ""),
+            new_scalar(value, '"' if json else "", flow=mapping.flow),
+        )
+        entry = f"{written(key)}: {written(value_node)}"
         if mapping.flow:
-            splice = self._into_flow(mapping, [_span(pair) for pair in mapping.entries], position, entry)
+            splices = self._into_flow(mapping, [_span(pair) for pair in mapping.entries], position, entry)
         else:
             indent = " " * (mapping.entries[0][0].column - 1)
-            splice = self._after_line(mapping.entries[position - 1][1], indent + entry)
+            splices = [self._after_line(mapping.entries[position - 1][1], indent + entry)]
         mapping.entries.insert(position, (key, value_node))
-        self._apply(splice)
-        self.changes.append(Change(path_text(path), None, value, self._line(splice)))
+        self._apply(*splices)
+        self.changes.append(Change(path_text(path), None, value, self._line(splices[-1])))
+
+    def _merged(self, mapping: Mapping, path: Path, name: str) -> EditError:
+        return EditError(
+            f"{self.path}:{mapping.line}:{mapping.column}: {path_text(path)} takes keys from elsewhere by <<, {name!r}"
+            " perhaps among them.",
+            hint=f"Write {name} out in this map, then try again.",
+        )
 
     def append(self, document: int, path: Path, entries: Items[tuple[str, str]]) -> None:
         """Add a map to the list at `path`, written as the items before it; the list is made where there is none."""
@@ -153,18 +171,18 @@ class Draft:
         if self._ends_open(last):
             raise self._unsafe([(last.start, last.end, "")], "the block of text at the end would get a line end")
         flow = sequence.flow or (isinstance(last, Mapping) and last.flow)
-        json = isinstance(last, Mapping) and last.flow and _all_quoted(last)
-        item = _mapping(entries, flow=flow, json=json)
+        json = isinstance(last, Mapping) and last.flow and is_json_map(last)
+        item = new_mapping(entries, flow=flow, json=json)
         if sequence.flow:
             spans = [(node.start, node.end) for node in sequence.items]
-            splice = self._into_flow(sequence, spans, len(spans), _write_flow(item))
+            splices = self._into_flow(sequence, spans, len(spans), write_flow(item))
         else:
             dash = sequence.column - 1
             offset = last.column - 1 - dash if isinstance(last, Mapping) and last.line else 2
-            splice = self._after_line(last, _write_item(item, dash, max(offset, 2), self.newline))
+            splices = [self._after_line(last, write_item(item, dash, max(offset, 2), self.newline))]
         sequence.items.append(item)
-        self._apply(splice)
-        return splice
+        self._apply(*splices)
+        return splices[-1]
 
     def _first_item(self, document: int, path: Path, node: Node | None, entries: Items[tuple[str, str]]) -> Splice:
         parent = self.find(document, path[:-1])
@@ -173,15 +191,15 @@ class Draft:
             return self._only_key(document, name, entries)
         if not isinstance(parent, Mapping):
             raise EditError(f"{self.path}: {path_text(path[:-1]) or 'the document'} is not a map.")
-        json = parent.flow and _all_quoted(parent)
-        item = _mapping(entries, flow=parent.flow, json=json)
-        made = _sequence(item, flow=parent.flow)
+        json = parent.flow and is_json_map(parent)
+        item = new_mapping(entries, flow=parent.flow, json=json)
+        made = new_sequence(item, flow=parent.flow)
         splices: list[Splice]
         if node is None:
-            key = _scalar(name, '"' if json else "")
+            key = new_scalar(name, '"' if json else "")
             if parent.flow:
                 spans = [_span(pair) for pair in parent.entries]
-                splices = [self._into_flow(parent, spans, len(spans), f"{_write(key)}: [{_write_flow(item)}]")]
+                splices = self._into_flow(parent, spans, len(spans), f"{written(key)}: [{write_flow(item)}]")
                 parent.entries.append((key, made))
             else:
                 lines = f"{' ' * (parent.column - 1)}{name}:{self.newline}{self._items(document, parent, item)}"
@@ -202,7 +220,7 @@ class Draft:
     def _fill(self, document: int, parent: Mapping, node: Node, item: Mapping) -> list[Splice]:
         """Give an empty list (`[]`, `null` or nothing) its first item."""
         if parent.flow:
-            return [(node.start, node.end, f"[{_write_flow(item)}]")]
+            return [(node.start, node.end, f"[{write_flow(item)}]")]
         text = self.parsed.text
         start = len(text[: node.start].rstrip(" "))
         line_end = self._line_end(node.end)
@@ -210,10 +228,10 @@ class Draft:
 
     def _only_key(self, document: int, name: str, entries: Items[tuple[str, str]]) -> Splice:
         """A document that is empty, or holds comments only, gets its first key."""
-        item = _mapping(entries, flow=False, json=False)
+        item = new_mapping(entries, flow=False, json=False)
         end = self.parsed.ends[document]
-        body = f"{name}:{self.newline}{_write_item(item, 0, 2, self.newline)}{self.newline}"
-        root = Mapping(False, 0, 0, 0, 0, entries=[(_scalar(name, ""), _sequence(item, flow=False))])
+        body = f"{name}:{self.newline}{write_item(item, 0, 2, self.newline)}{self.newline}"
+        root = Mapping(False, 0, 0, 0, 0, entries=[(new_scalar(name, ""), new_sequence(item, flow=False))])
         documents = list(self.parsed.documents)
         documents[document] = root
         self._apply((end, end, body), documents=tuple(documents))
@@ -226,7 +244,7 @@ class Draft:
             for key, node in parent.entries
             if isinstance(node, Sequence) and not node.flow and node.items
         ]
-        return _write_item(item, parent.column - 1 + (indents[-1] if indents else 0), 2, self.newline)
+        return write_item(item, parent.column - 1 + (indents[-1] if indents else 0), 2, self.newline)
 
     def remove_key(self, document: int, path: Path) -> None:
         """Take a key with its value, and the comment beside it, out of the map before it."""
@@ -297,16 +315,26 @@ class Draft:
             end = self._line_end(max(len(text[:end].rstrip()), _content_end(text, root)))
         return end, end, lines + self.newline
 
-    def _into_flow(self, parent: Mapping | Sequence, spans: Items[tuple[int, int]], position: int, new: str) -> Splice:
+    def _into_flow(
+        self, parent: Mapping | Sequence, spans: Items[tuple[int, int]], position: int, new: str
+    ) -> list[Splice]:
         """`, new` after the span before `position`, on a line of its own where its neighbours have one."""
         text = self.parsed.text
         if not spans:
-            return parent.start + 1, parent.start + 1, new
+            return [(parent.start + 1, parent.start + 1, new)]
         start, end = spans[position - 1]
         lead = text[spans[position - 2][1] if position > 1 else parent.start + 1 : start]
-        newline = _LINE_END.search(lead)
-        gap = newline[0] + " " * (len(lead) - len(lead.rstrip(" "))) if newline else " "
-        return end, end, f",{gap}{new}"
+        if not _LINE_END.search(lead):
+            return [(end, end, f", {new}")]
+        indent = lead[len(lead.rstrip(" \t")) :]
+        line_end = self._line_end(end)
+        rest = _FLOW_REST.fullmatch(text, end, line_end)
+        if rest is None:
+            return [(end, end, f",{self.newline}{indent}{new}")]
+        # After the comment beside the neighbour, which is that one's.
+        if rest["comma"]:
+            return [(line_end, line_end, f"{indent}{new},{self.newline}")]
+        return [(end, end, ","), (line_end, line_end, f"{indent}{new}{self.newline}")]
 
     def _cut(self, first: Node, last: Node) -> Splice:
         """The lines from `first` to the end of `last`; where the line begins with a dash, that stays."""
@@ -393,50 +421,8 @@ def _after(mapping: Mapping, name: str | None) -> int:
     return len(mapping.entries)
 
 
-def _all_quoted(mapping: Mapping) -> bool:
-    return bool(mapping.entries) and all(isinstance(key, Scalar) and key.style == '"' for key, _ in mapping.entries)
-
-
 def _is_json(parent: Node, name: str | int) -> bool:
     """The value's own key is in double quotes, as in JSON: so must the value be."""
     if not isinstance(parent, Mapping):
         return False
     return any(isinstance(key, Scalar) and key.value == name and key.style == '"' for key, _ in parent.entries)
-
-
-def _scalar(value: str, style: str, *, flow: bool = False) -> Scalar:
-    return Scalar(value, write_string(value, style, flow=flow)[1], 0, 0, 0, 0)
-
-
-def _write(scalar: Scalar) -> str:
-    return write_string(scalar.value, scalar.style, flow=True)[0] if scalar.style else scalar.value
-
-
-def _mapping(entries: Items[tuple[str, str]], *, flow: bool, json: bool) -> Mapping:
-    style = '"' if json else ""
-    pairs: list[tuple[Node, Node]] = [(_scalar(key, style), _scalar(value, style, flow=flow)) for key, value in entries]
-    return Mapping(flow, 0, 0, 0, 0, entries=pairs)
-
-
-def _sequence(item: Mapping, *, flow: bool) -> Sequence:
-    return Sequence(flow, 0, 0, 0, 0, items=[item])
-
-
-def _pairs(item: Mapping) -> list[str]:
-    return [
-        f"{_write(key)}: {_write(value)}"
-        for key, value in item.entries
-        if isinstance(key, Scalar) and isinstance(value, Scalar)
-    ]
-
-
-def _write_flow(item: Mapping) -> str:
-    return "{" + ", ".join(_pairs(item)) + "}"
-
-
-def _write_item(item: Mapping, dash: int, offset: int, newline: str) -> str:
-    """A list item in block style, without its last line end."""
-    start = " " * dash + "-" + " " * (offset - 1)
-    if item.flow or not item.entries:
-        return start + _write_flow(item)
-    return start + (newline + " " * (dash + offset)).join(_pairs(item))

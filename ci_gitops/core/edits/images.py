@@ -12,7 +12,8 @@ from ci_gitops.core.edits.draft import Draft
 from ci_gitops.core.edits.records import Edit, ImageUse
 from ci_gitops.core.images import ImageArgument
 from ci_gitops.core.text import did_you_mean
-from ci_gitops.core.yamltext import Mapping, Node, Path, parse_path, path_text
+from ci_gitops.core.yamlaliases import anchors
+from ci_gitops.core.yamltext import Mapping, Node, Path, YamlText, parse_path, path_text
 from ci_gitops.errors import EditError, UsageError
 
 
@@ -195,15 +196,18 @@ def image_uses(text: str, *, path: str = "<text>") -> tuple[ImageUse, ...]:
         return ()
     if parsed.template:
         return ()
-    return tuple(use for root in parsed.documents if isinstance(root, Mapping) for use in _uses(root, path))
+    return tuple(use for number in range(len(parsed.documents)) for use in _uses(parsed, number, path))
 
 
-def _uses(root: Mapping, path: str) -> Iterator[ImageUse]:
+def _uses(parsed: YamlText, number: int, path: str) -> Iterator[ImageUse]:
+    root = parsed.documents[number]
+    if not isinstance(root, Mapping):
+        return
     where = kustomization.images_path(root, path)
     if where is not None:
         yield from kustomization.uses(root, where)
     elif manifests.is_manifest(root):
-        yield from manifests.uses(root)
+        yield from manifests.uses(root, anchors(parsed, number))
         yield from values.uses(root, within_manifest=True)
     elif values.is_values(root):
         yield from values.uses(root)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from ci_gitops.core.edits.draft import Draft
 from ci_gitops.core.edits.records import ImageUse
 from ci_gitops.core.images import KEEP, ImageArgument
 from ci_gitops.core.text import near
+from ci_gitops.core.yamlaliases import Anchors, anchors, look, stands_for
 from ci_gitops.core.yamltext import Mapping, Node, Path, Scalar, Sequence, is_null
 from ci_gitops.errors import EditError
 
@@ -35,6 +37,18 @@ def images_path(root: Node | None, path: str) -> Path | None:
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry as kustomize reads it: through aliases and merges, which are refused only where they are edited."""
+
+    node: Mapping
+    known: Anchors
+
+    def text(self, name: str) -> str | None:
+        value = look(self.node, name, self.known)
+        return value.value if isinstance(value, Scalar) and not is_null(value) else None
+
+
 def set_entry(draft: Draft, document: int, where: Path, image: ImageArgument, *, add: bool) -> bool:
     """Make the entry of one image say what the argument says; False where it has none and none is added."""
     entries = entries_at(draft, document, where)
@@ -47,7 +61,7 @@ def set_entry(draft: Draft, document: int, where: Path, image: ImageArgument, *,
     return True
 
 
-def entries_at(draft: Draft, document: int, where: Path) -> list[Mapping]:
+def entries_at(draft: Draft, document: int, where: Path) -> list[Entry]:
     """The entries in the order of the file; EditError where they are not a list of maps."""
     root = draft.documents[document]
     if where == ("images",) and isinstance(root, Mapping):
@@ -57,20 +71,13 @@ def entries_at(draft: Draft, document: int, where: Path) -> list[Mapping]:
         return []
     if not isinstance(node, Sequence):
         raise EditError(f"{draft.path}:{node.line}:{node.column}: images must be a list.")
-    entries = []
-    for number in range(len(node.items)):
-        item = draft.find(document, (*where, number))
-        if not isinstance(item, Mapping):
-            place = item or node
+    known = anchors(draft.parsed, document)
+    entries = [stands_for(item, known) for item in node.items]
+    for number, entry in enumerate(entries):
+        if not isinstance(entry, Mapping):
+            place = node.items[number]
             raise EditError(f"{draft.path}:{place.line}:{place.column}: images[{number}] must be a map with a name.")
-        if item.merges and item.get("name") is None:
-            raise EditError(
-                f"{draft.path}:{item.line}:{item.column}: images[{number}] takes keys from elsewhere by <<, its name"
-                " perhaps among them.",
-                hint="Write the name out in this entry, then try again.",
-            )
-        entries.append(item)
-    return entries
+    return [Entry(entry, known) for entry in entries if isinstance(entry, Mapping)]
 
 
 def _check_root(draft: Draft, root: Mapping) -> None:
@@ -83,11 +90,11 @@ def _check_root(draft: Draft, root: Mapping) -> None:
             raise EditError(f"{draft.path}: it writes {key!r} where `images` was expected.")
 
 
-def _number(draft: Draft, entries: list[Mapping], image: ImageArgument) -> int | None:
+def _number(draft: Draft, entries: list[Entry], image: ImageArgument) -> int | None:
     """The entry of that name, else the only one whose newName is that name."""
     named = [number for number, entry in enumerate(entries) if entry.text("name") == image.name]
     if len(named) > 1:
-        first, second = entries[named[0]], entries[named[1]]
+        first, second = entries[named[0]].node, entries[named[1]].node
         raise EditError(
             f"{draft.path}:{second.line}:{second.column}: images has two entries named {image.name!r} (the first at"
             f" line {first.line}); which one to change is not said.",
@@ -102,7 +109,7 @@ def _number(draft: Draft, entries: list[Mapping], image: ImageArgument) -> int |
     return renamed[0]
 
 
-def _add(draft: Draft, document: int, where: Path, image: ImageArgument, entries: list[Mapping]) -> None:
+def _add(draft: Draft, document: int, where: Path, image: ImageArgument, entries: list[Entry]) -> None:
     parts = {"newName": image.new_name, "newTag": image.tag, "digest": image.digest}
     given = [(key, value) for key, value in parts.items() if value not in (None, KEEP)]
     names = [name for entry in entries if (name := entry.text("name"))]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from ci_gitops.core.edits.draft import Draft
 from ci_gitops.core.edits.records import ImageUse
 from ci_gitops.core.images import KEEP, ImageArgument, ImageRef
+from ci_gitops.core.yamlaliases import Anchors, anchors, look
 from ci_gitops.core.yamltext import Mapping, Node, Path, Scalar, path_text, walk
 from ci_gitops.errors import EditError, UsageError
 
@@ -21,12 +22,12 @@ def is_manifest(root: Node | None) -> bool:
     return isinstance(root, Mapping) and root.text("apiVersion") is not None and root.text("kind") is not None
 
 
-def containers(root: Node | None) -> Iterator[tuple[Path, Scalar, ImageRef]]:
+def containers(root: Node | None, known: Anchors) -> Iterator[tuple[Path, Scalar, ImageRef]]:
     """Each container's image: of pods, of pod templates at any depth, of the items of a List."""
     for path, node in walk(root):
         if len(path) < 2 or path[-2] not in _CONTAINERS or not isinstance(path[-1], int):
             continue
-        scalar = node.get("image") if isinstance(node, Mapping) else None
+        scalar = look(node, "image", known)
         reference = read(scalar.value) if isinstance(scalar, Scalar) else None
         if isinstance(scalar, Scalar) and reference:
             yield (*path, "image"), scalar, reference
@@ -42,8 +43,8 @@ def read(text: str) -> ImageRef | None:
 
 def set_containers(draft: Draft, document: int, image: ImageArgument) -> bool:
     """Change each container that runs the image; whether there is one."""
-    found = [(path, reference) for path, _, reference in containers(draft.documents[document])]
-    matching = [(path, reference) for path, reference in found if reference.name == image.name]
+    found = containers(draft.documents[document], anchors(draft.parsed, document))
+    matching = [(path, reference) for path, _, reference in found if reference.name == image.name]
     for path, reference in matching:
         draft.set(document, path, str(changed(draft, reference, image)))
     return bool(matching)
@@ -87,7 +88,7 @@ def changed(draft: Draft, current: ImageRef, image: ImageArgument) -> ImageRef:
     return ImageRef(name, tag, digest)
 
 
-def uses(root: Mapping) -> Iterator[ImageUse]:
+def uses(root: Mapping, known: Anchors) -> Iterator[ImageUse]:
     """The images of a manifest's containers."""
-    for path, scalar, reference in containers(root):
+    for path, scalar, reference in containers(root, known):
         yield ImageUse(reference.name, reference.tag, reference.digest, path_text(path), scalar.line, "manifest")
