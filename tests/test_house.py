@@ -102,3 +102,9 @@ def test_the_architecture_page_knows_every_layer_in_order() -> None:
     for entry in (ROOT / "ci_gitops").iterdir():
         if entry.stem not in ("__init__", "__pycache__", "py"):
             assert entry.stem in page, f"{entry.name} is not in docs/architecture.md"
+
+
+def test_the_image_has_what_jobs_of_the_usual_pipelines_call() -> None:
+    installed = (ROOT / "Dockerfile").read_text().rpartition("FROM ")[2].split()
+    needed = {"bash", "buildah", "docker-buildx", "docker-cli", "git", "kustomize", "make", "openssh-client"}
+    assert needed <= set(installed)

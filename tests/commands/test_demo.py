@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.rig.cli import Cli
+from tests.rig.cluster import Cluster
 from tests.rig.engine import DockerEngine
 
 ROOT = Path(__file__).parents[2]
@@ -98,3 +99,14 @@ def test_the_real_engine_builds_and_the_real_registry_keeps(
     assert built["result"]["digest"].startswith("sha256:")
     assert not (tmp_path / "demo/image").exists()
     assert (tmp_path / "demo/registry/images/docker/registry/v2/repositories/shop/web").is_dir()
+
+
+def test_it_deploys_to_a_cluster_too(cli: Cli, tmp_path: Path, cluster: Cluster) -> None:
+    context = cluster.kubectl("config", "current-context").strip()
+    try:
+        ran = cli("demo", "--context", context, cwd=tmp_path, KUBECONFIG=str(cluster.kubeconfig))
+        assert ran.code == 0, ran.err
+        live = cluster.get("deployment", "web", "shop-production")
+        assert "/shop/web:" in live["spec"]["template"]["spec"]["containers"][0]["image"]
+    finally:
+        cluster.kubectl("delete", "namespace", "shop-production", "--ignore-not-found", "--wait=false")
