@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -99,6 +100,16 @@ def test_uncommitted_changes_are_left_out_and_told(cli: Cli, checkout: Path, tmp
     ran = cli("deploy", "--environment", "staging", "--destination", f"dir:{tmp_path}/live", cwd=checkout)
     assert "1 uncommitted change of" in ran.err
     assert "calm" in (tmp_path / "live/staging/shop/v1_configmap_settings.yaml").read_text()
+
+
+def test_a_checkout_that_another_user_cloned(cli: Cli, checkout: Path, tmp_path: Path) -> None:
+    """As in GitLab jobs, whose image has a user of its own."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can give files away")
+    for path in (checkout, *checkout.rglob("*")):
+        os.chown(path, 1000, 1000)
+    ran = cli("deploy", "--environment", "staging", "--destination", f"dir:{tmp_path}/live", cwd=checkout)
+    assert ran.code == 0, ran.err
 
 
 def test_all_targets_render_before_the_first_write(cli: Cli, checkout: Path, tmp_path: Path) -> None:

@@ -24,18 +24,23 @@ class Checkout:
     origin: str | None
 
 
+# A job often runs as another user than the one who cloned, and git then answers nothing. These questions run no
+# program that the repository's configuration could name; `status` may (filters), so it is not asked this way.
+_ANYBODYS = ("-c", "safe.directory=*")
+
+
 def checkout_origin(cwd: Path, environ: Mapping[str, str]) -> str | None:
     """The address of the remote `origin`, or None outside a checkout or without that remote."""
-    return _ask(cwd, environ, "config", "--get", "remote.origin.url")
+    return _ask(cwd, environ, *_ANYBODYS, "config", "--get", "remote.origin.url")
 
 
 def find_checkout(cwd: Path, environ: Mapping[str, str]) -> Checkout | None:
     """The checkout that `cwd` lies in; None where there is none or it has no commit."""
-    found = _ask(cwd, environ, "rev-parse", "--show-toplevel", "HEAD")
+    found = _ask(cwd, environ, *_ANYBODYS, "rev-parse", "--show-toplevel", "HEAD")
     if not found:
         return None
     root, head = found.splitlines()
-    branch = _ask(cwd, environ, "symbolic-ref", "--quiet", "--short", "HEAD")
+    branch = _ask(cwd, environ, *_ANYBODYS, "symbolic-ref", "--quiet", "--short", "HEAD")
     return Checkout(Path(root), head, branch, checkout_origin(cwd, environ))
 
 
