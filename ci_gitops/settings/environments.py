@@ -115,7 +115,7 @@ class Gates(Model):
 class Rollback(Model):
     """Rules of the way back."""
 
-    gates: Gates = Field(default_factory=Gates, description="Gates of rollbacks. Default: none.")
+    gates: Gates = Field(default_factory=Gates.model_construct, description="Gates of rollbacks. Default: none.")
 
 
 class Cosign(Model):
@@ -221,12 +221,12 @@ class Environment(Model):
     remove_source_branch: bool | None = Field(
         None, description="Delete the branch after merging. Default: the project's setting."
     )
-    commit: Commit = Field(default_factory=Commit, description="The text of commits.")
-    gates: Gates = Field(default_factory=Gates, description="What must hold before a merge.")
-    rollback: Rollback = Field(default_factory=Rollback, description="Rules of the way back.")
-    verify: Verify = Field(default_factory=Verify, description="What images must prove.")
+    commit: Commit = Field(default_factory=Commit.model_construct, description="The text of commits.")
+    gates: Gates = Field(default_factory=Gates.model_construct, description="What must hold before a merge.")
+    rollback: Rollback = Field(default_factory=Rollback.model_construct, description="Rules of the way back.")
+    verify: Verify = Field(default_factory=Verify.model_construct, description="What images must prove.")
     checks: tuple[Check, ...] = Field((), description="Questions to the application after it is healthy.")
-    allow: Allow = Field(default_factory=Allow, description="What may be deployed.")
+    allow: Allow = Field(default_factory=Allow.model_construct, description="What may be deployed.")
     health: tuple[HealthRule, ...] = Field((), description="Health of custom resources.")
     create_namespace: bool = Field(False, description="Create the destination's namespace where it is missing.")
     destination: Destination | None = Field(

@@ -140,7 +140,7 @@ def resolve(
     `repository` is its address or absolute path; `app_name` names an app that has no folder of its own to be
     named after (default: the repository's last name).
     """
-    config = config or Config()
+    config = config or Config.model_construct()
     files = None if paths is None else tuple(paths)
     layout = detect(files or (), app_name or last_name(repository or "app"))
     apps = _apps(config, layout)
@@ -156,7 +156,7 @@ def resolve(
 
 
 def _apps(config: Config, layout: Layout) -> dict[str, AppSettings]:
-    declared = config.apps or {name: App() for name in layout.apps}
+    declared = config.apps or {name: App.model_construct() for name in layout.apps}
     apps = {}
     for name, app in declared.items():
         path = app.path or layout.apps.get(name)
@@ -173,7 +173,9 @@ def _apps(config: Config, layout: Layout) -> dict[str, AppSettings]:
 def _environments(
     config: Config, layout: Layout, apps: Mapping[str, AppSettings], files: Sequence[str]
 ) -> dict[str, EnvironmentSettings]:
-    declared = config.environments or {name: Environment() for name in _detected(config, layout, apps, files)}
+    declared = config.environments or {
+        name: Environment.model_construct() for name in _detected(config, layout, apps, files)
+    }
     usual = _USUAL_BRANCHES if layout.own and not config.environments else {}
     environments: dict[str, EnvironmentSettings] = {}
     before: str | None = None

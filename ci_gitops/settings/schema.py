@@ -36,7 +36,7 @@ class Config(Model):
     environments: dict[Name, Environment] = Field(
         {}, description="The environments by name, in promotion order. Default: as detected."
     )
-    render: Render = Field(default_factory=Render, description="How manifests are rendered.")
+    render: Render = Field(default_factory=Render.model_construct, description="How manifests are rendered.")
     previews: Previews | None = Field(None, description="Environments of their own for merge requests.")
     _document: Document | None = PrivateAttr(None)
 

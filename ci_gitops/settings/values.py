@@ -27,7 +27,11 @@ from ci_gitops.core import durations, targets
 
 
 class Model(BaseModel):
-    """A mapping of the file: keys in camelCase, unknown ones refused, never changed once read."""
+    """A mapping of the file: keys in camelCase, unknown ones refused, never changed once read.
+
+    Validators are built when they are first needed: without a file there is nothing to validate, and defaults are
+    made by `model_construct`.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, defer_build=True)
 

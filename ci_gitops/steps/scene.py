@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ci_gitops.adapters.git import checkout_origin
 from ci_gitops.errors import CiGitopsError
 from ci_gitops.run import Run
 from ci_gitops.steps.checks.base import Scene
@@ -20,7 +21,9 @@ def set_scene(run: Run, reach: Reach, environments: tuple[str, ...] = ()) -> Sce
 
 
 def _place(run: Run, reach: Reach) -> Place | None:
+    """A local file that cannot be read may have named it; the checkout's origin is the next best."""
     try:
         return find_place(run, reach.repo, reach.branch)
     except CiGitopsError:
-        return None
+        origin = checkout_origin(run.cwd, run.environ)
+        return Place(origin, reach.branch, "the checkout's origin") if origin else None

@@ -24,7 +24,7 @@ from ci_gitops.steps.workplace import Reach
 from tests.rig.cli import Cli
 from tests.rig.cluster import Cluster
 from tests.rig.engine import DockerEngine
-from tests.rig.git_server import GitServer
+from tests.rig.git_server import GitServer, run_git
 from tests.rig.parts import kit_programs, program
 from tests.rig.registry import PASSWORD, USER, RegistryServer
 from tests.rig.ssh_server import SshServer
@@ -92,6 +92,20 @@ def test_configuration_of_a_folder_that_has_none(ask: Ask, tmp_path: Path) -> No
         ("configuration", "warn"),
         ("configuration", "ok"),
         ("configuration", "warn"),
+    ]
+
+
+def test_a_broken_file_does_not_hide_the_repository(ask: Ask, git_server: GitServer, tmp_path: Path) -> None:
+    url = git_server.create("doctor", FILES)
+    run_git("clone", "--quiet", git_server.bare("doctor"), tmp_path / "checkout")
+    run_git("-C", tmp_path / "checkout", "remote", "set-url", "origin", url)
+    (tmp_path / "checkout" / ".ci-gitops.yaml").write_text("wrong: true")
+    run = Run(environ={"PATH": os.environ["PATH"], "CI_GITOPS_TOKEN": git_server.password}, cwd=tmp_path / "checkout")
+    scene = set_scene(run, Reach(timeout=20))
+    assert [(item.check, item.state) for name in ("configuration", "repository") for item in CHECKS[name](scene)] == [
+        ("configuration", "fail"),
+        ("repository", "ok"),
+        ("push", "ok"),
     ]
 
 
@@ -209,6 +223,9 @@ def test_the_right_to_push(ask: Ask, git_server: GitServer) -> None:
     right = ask("repository", repo=url, CI_GITOPS_TOKEN=git_server.password)
     assert "branches of merge requests" in right[1][2]
     assert set(git_server.refs("doctor")) == {"refs/heads/main"}
+    assert (right[2][:2], "CI_GITOPS_FORGE" in str(right[2][3])) == (("forge", "fail"), True)
+    local = ask("repository", repo=url, CI_GITOPS_TOKEN=git_server.password, CI_GITOPS_FORGE="local")
+    assert states(local)[2:] == [("forge", "ok")]
     git_server.read_only = True
     found = ask("repository", repo=url, CI_GITOPS_TOKEN=git_server.password)
     assert states(found) == [("repository", "ok"), ("push", "fail")]
@@ -396,6 +413,12 @@ def test_a_server_that_hangs_ends_the_report_in_time(cli: Cli, tmp_path: Path) -
     assert time.monotonic() - started < 12
     assert ran.json["error"]["code"] == 1
     assert ("repository", "fail") in [(item["check"], item["state"]) for item in ran.json["items"]]
+
+
+def test_the_page_tells_of_every_check() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "doctor.md").read_text()
+    for name in (*CHECKS, "push", "forge", "variables"):
+        assert f"| `{name}` |" in page
 
 
 def test_wrong_words_are_usage_errors(cli: Cli, tmp_path: Path) -> None:
