@@ -297,6 +297,27 @@ def test_the_later_of_two_that_overlap_waits(config: Config) -> None:
     ]
 
 
+def test_an_environment_on_a_branch_of_its_own(config: Config) -> None:
+    """Its merge requests go there, under the rules at the head of that branch."""
+    run_git("--git-dir", config.folder, "branch", "live", "main")
+    own = CONFIG.replace(b"production: {write", b"production: {repository: {branch: live}, write")
+    config.server.commit("config", {".ci-gitops.yaml": own})
+    config.server.commit("config", {".ci-gitops.yaml": own.replace(b"approvals: 1", b"approvals: 2")}, "x", "live")
+    config.opened("shop", "staging")
+    branch = "ci-gitops/production/shop"
+    run_git("--git-dir", config.folder, "branch", branch, "live")
+    trailers = Trailers((ImageMove("production", "shop", "web", "web:1", "web:2"),))
+    config.server.commit("config", {path("shop", "production"): OVERLAY.replace(b"'1'", b"'2'")}, "x", branch)
+    config.forge.open(NewMergeRequest(branch, "live", "Update", put_block("", Block().updated(trailers))))
+    ran = config.merge("--environment", "production", "--approve")
+    assert ran.json["waiting"] == [{"mr": 2, "gate": "approvals", "reason": "1 of 2 approvals (ci-gitops)"}]
+    ran = config.merge("--mr", 2, "--approve", env={"GITLAB_USERNAME": "Bob"})
+    assert [one["mr"] for one in ran.json["merged"]] == [2], ran.err
+    assert b"'2'" in config.server.read("config", path("shop", "production"), "live")
+    assert config.tag() == "1"
+    assert config.tag("shop", "staging") == "1"
+
+
 def test_dry_run_touches_nothing(config: Config) -> None:
     config.opened("shop", "staging")
     before = config.server.refs("config")
