@@ -5,10 +5,11 @@ All facts come in as records; nothing here looks at a clock or asks anybody.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from ci_gitops.core.targets import Target
 from ci_gitops.core.text import counted
 
 CheckState = Literal["pending", "running", "success", "failed", "canceled", "skipped"]
@@ -90,6 +91,19 @@ def evaluate(rules: GateRules, facts: GateFacts, overrides: Mapping[str, str] | 
         states.append(_approvals(rules.approvals, facts))
     states += [GateState(name, False, "this version of ci-gitops cannot evaluate it") for name in rules.unknown]
     return tuple(_overridden(state, overrides or {}) for state in states)
+
+
+def environments_touched(
+    paths: Iterable[str], targets: Iterable[Target], environments: Iterable[str], config: str
+) -> frozenset[str]:
+    """The environments whose own files are among `paths`, whatever a merge request says of itself.
+
+    The configuration (`config`, and the folder of holds) is everybody's: it says what the gates are.
+    """
+    changed = list(paths)
+    if any(path == config or path.startswith(".ci-gitops/") for path in changed):
+        return frozenset(environments)
+    return frozenset(target.environment for target in targets if any(map(target.holds, changed)))
 
 
 def strictest(rules: Sequence[GateRules]) -> GateRules:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ci_gitops.adapters.forges.base import Forge
-from ci_gitops.core.gates import GATES, GateState
+from ci_gitops.core.gates import GATES, GateState, environments_touched
 from ci_gitops.core.mergerequests import GiveWay, MergeRequest, overlaps
 from ci_gitops.core.text import did_you_mean
 from ci_gitops.errors import CiGitopsError, ForgeError, UsageError
 from ci_gitops.results import Result
 from ci_gitops.run import Run
+from ci_gitops.settings.schema import FILE_NAME
 from ci_gitops.steps.forge import forge_for
 from ci_gitops.steps.merge_report import ended
-from ci_gitops.steps.merging import Merger, Patience, Verdict, joined, policy_of, settle
+from ci_gitops.steps.merging import MergePolicy, Merger, Patience, Verdict, joined, policy_of, settle
 from ci_gitops.steps.workplace import Reach, Workplace, Workplaces
 
 _TROUBLE = 100.0  # seconds
@@ -133,6 +135,12 @@ class _Story:
                 self._final[shop.place.url, request.iid] = (
                     _gives_way(later[request.iid]) if request.iid in later else self._judge(shop, request)
                 )
+        if missing := sorted(set(self._ask.numbers) - {iid for _, iid in self._final}):
+            onto = ", ".join(sorted({shop.place.branch for shop in self._shops}))
+            raise UsageError(
+                f"!{missing[0]} is no merge request onto {onto}.",
+                hint="Name its branch with --branch or --environment.",
+            )
         return [self._final[key] for key in sorted(self._final)]
 
     def _still_open(self, shop: _Shop) -> list[MergeRequest]:
@@ -147,14 +155,40 @@ class _Story:
         self._run.output.detail(f"Looking at !{request.iid} {request.title}")
         try:
             known = shop.place.settings.environments
-            written = sorted(request.environments & set(known)) or list(self._named)
+            written = sorted(request.environments & set(known)) or [
+                name for name in self._named if name in shop.environments
+            ]
             if not written or not self._shall_merge(shop, request, written):
                 return self._left_to_people(request, written)
-            policy = joined([policy_of(known[name]) for name in written])
             merger = Merger(shop.forge, self._overrides, self._ask.dry_run)
-            return merger.merge(request, policy)
+            return merger.merge(request, lambda current: self._policy(shop, current, written))
         except CiGitopsError as error:
-            return Verdict(request, "failed", reason=error.message, error=error)
+            return _failed(shop.forge, request, error)
+
+    def _policy(self, shop: _Shop, request: MergeRequest, written: Sequence[str]) -> MergePolicy:
+        """The rules of all environments that it writes to: those it names, and those whose files it changes."""
+        place = shop.place
+        here = self._environments_at(place) or shop.environments
+        paths = place.repository.changed_paths(place.repository.fetch(request.source), place.revision)
+        try:
+            targets = place.settings.targets(here, paths=place.tree.files())
+        except UsageError:  # none of them has files on the branch yet
+            targets = ()
+        more = sorted(environments_touched(paths, targets, here, FILE_NAME) - set(written))
+        if more:
+            self._run.output.warn(f"!{request.iid} changes files of {', '.join(more)} too: those gates count as well.")
+        return joined([policy_of(place.settings.environment(name)) for name in (*written, *more)])
+
+    def _environments_at(self, place: Workplace) -> list[str]:
+        """The environments that are written on the branch of `place`."""
+        root = self._root
+        found = []
+        for name, environment in place.settings.environments.items():
+            url = environment.url or root.url
+            branch = self._ask.branch or environment.branch or (root.branch if url == root.url else place.branch)
+            if (url, branch) == (place.url, place.branch):
+                found.append(name)
+        return found
 
     def _shall_merge(self, shop: _Shop, request: MergeRequest, written: Sequence[str]) -> bool:
         """Naming it is asking for it; else the environment's rule says whether `merge` may do it unasked."""
@@ -188,6 +222,15 @@ class _Story:
                 f"!{number} may be in any of {', '.join(sorted(places))}.", hint="Say which: --environment ENV."
             )
         return [request] if request.target == shop.place.branch else []
+
+
+def _failed(forge: Forge, request: MergeRequest, error: CiGitopsError) -> Verdict:
+    """What stopped us may be that another process merged it at the same moment, and its branch is gone."""
+    with contextlib.suppress(CiGitopsError):
+        current = forge.get(request.iid)
+        if current.state == "merged":
+            return Verdict(current, "already", reason="it is merged")
+    return Verdict(request, "failed", reason=error.message, error=error)
 
 
 def _gives_way(way: GiveWay) -> Verdict:

@@ -104,8 +104,8 @@ class Merger:
     dry_run: bool = False
     now: Callable[[], float] = time.time
 
-    def merge(self, request: MergeRequest, policy: MergePolicy) -> Verdict:
-        """Merge it if its gates hold; else say which do not."""
+    def merge(self, request: MergeRequest, policy: MergePolicy | Callable[[MergeRequest], MergePolicy]) -> Verdict:
+        """Merge it if its gates hold; else say which do not. A callable `policy` is asked for each head."""
         verdict = Verdict(request, "waiting")
         for _ in range(_HEAD_MOVES):
             request = self.forge.get(request.iid)
@@ -127,7 +127,7 @@ class Merger:
         state: VerdictState = "armed" if outcome.state == "armed" else _STATES[outcome.state]
         return Verdict(outcome.request, state, verdict.gates, outcome.reason)
 
-    def _once(self, request: MergeRequest, policy: MergePolicy) -> Verdict:
+    def _once(self, request: MergeRequest, rules: MergePolicy | Callable[[MergeRequest], MergePolicy]) -> Verdict:
         if request.state != "open":
             state: VerdictState = "already" if request.state == "merged" else "refused"
             return Verdict(request, state, reason=f"it is {request.state}")
@@ -135,6 +135,7 @@ class Merger:
             return _held(request, "draft", "it is a draft")
         if not request.head_sha:
             return _held(request, "branch", f"its branch {request.source} does not exist any more")
+        policy = rules if isinstance(rules, MergePolicy) else rules(request)
         gates = self.gates(request, policy)
         if unmet := waiting(gates):
             return Verdict(request, "waiting", gates, "; ".join(f"{gate.gate}: {gate.reason}" for gate in unmet))

@@ -281,6 +281,31 @@ def test_a_branch_name_of_another_environment_keeps_its_gates(config: Config) ->
     assert config.merge("--environment", "staging").json["waiting"][0]["gate"] == "approvals"
 
 
+def test_files_of_another_environment_bring_its_gates(config: Config) -> None:
+    request = config.opened("shop", "staging")
+    config.server.commit("config", {path("cart", "production"): OVERLAY.replace(b"'1'", b"'9'")}, "x", request.source)
+    ran = config.merge("--environment", "staging")
+    assert ran.json["waiting"] == [{"mr": 1, "gate": "approvals", "reason": "0 of 1 approval"}]
+    assert "!1 changes files of production too" in ran.err
+
+
+def test_the_configuration_is_everybody_s(config: Config) -> None:
+    request = config.opened("shop", "staging")
+    loose = CONFIG.replace(b"approvals: 1", b"approvals: 0")
+    config.server.commit("config", {".ci-gitops.yaml": loose}, "x", request.source)
+    ran = config.merge("--environment", "staging")
+    assert [one["gate"] for one in ran.json["waiting"]] == ["approvals", "soak"]
+
+
+def test_one_onto_a_branch_of_nobody_is_named(config: Config) -> None:
+    run_git("--git-dir", config.folder, "branch", "other", "main")
+    request = config.opened("shop", "staging")
+    config.forge.open(NewMergeRequest(request.source, "other", "Elsewhere"))
+    ran = config.merge("--mr", 2)
+    assert ran.code == 2
+    assert "!2 is no merge request onto main" in ran.err
+
+
 def test_the_later_of_two_that_overlap_waits(config: Config) -> None:
     config.opened("shop", "staging")
     trailers = Trailers((ImageMove("staging", "shop", "web", "web:1", "web:3"),))

@@ -61,6 +61,12 @@ def merge_trees(transfer: Transfer, ours: str, theirs: str) -> tuple[str, tuple[
     return tree.strip(), tuple(dict.fromkeys(path for path in paths if path))
 
 
+def changed_paths(transfer: Transfer, old: str, new: str) -> tuple[str, ...]:
+    """The files that differ between two commits; a renamed one with both its names."""
+    words = ("diff-tree", "-r", "-z", "--no-renames", "--name-only", "--end-of-options", old, new)
+    return tuple(filter(None, transfer.fetching(*words).stdout.decode("utf-8", "surrogateescape").split("\0")))
+
+
 def make_commit(
     runner: Runner,
     tree: Mapping[str, Entry],

@@ -328,6 +328,12 @@ class Repository:
         self._with_merge_base(base, head)
         return history.log(self._runner, self._folder, self._checked(head), _MOST_COMMITS, None, without=base)
 
+    def changed_paths(self, head: str, base: str) -> tuple[str, ...]:
+        """The files that `head` changes since it left the history of `base`."""
+        self._with_merge_base(base, head)
+        fork = history.merge_base(self._runner, base, head) or base
+        return objects.changed_paths(self._transfer, fork, head)
+
     def deepen(self, branch: str, count: int) -> bool:
         """Bring up to `count` older commits of a fetched branch here, without their files; False where none came."""
         head = self._heads.get(ref_of(branch)) or self.fetch(branch)
