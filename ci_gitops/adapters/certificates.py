@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ci_gitops.errors import UsageError
 
+#: Most special first.
 VARIABLES = ("CI_SERVER_TLS_CA_FILE", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "GIT_SSL_CAINFO")
 
 

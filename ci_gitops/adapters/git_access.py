@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Literal
 
 from ci_gitops import masking
+from ci_gitops.adapters import certificates
 from ci_gitops.adapters.git.records import GitAccess, SigningKey
 from ci_gitops.adapters.git.runner import kept_variables
 from ci_gitops.adapters.git.ssh import has_passphrase, known_hosts_text, mended_key
 from ci_gitops.core.git_urls import GitUrl, parse_git_url
 from ci_gitops.errors import UsageError
 
-#: Where a certificate authority is named, most special first.
-CA_VARIABLES = ("CI_SERVER_TLS_CA_FILE", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "GIT_SSL_CAINFO")
 _KEY_VARIABLE = "GITLAB_ID_RSA"
 _SIGNING = "CI_GITOPS_SIGNING_KEY"
 _JOB_USER = "gitlab-ci-token"
@@ -53,7 +52,7 @@ def access_for(
 
 def certificate_file(environ: Mapping[str, str]) -> Path | None:
     """The certificate authorities that the environment names for everything: git, forge and registry."""
-    return next((Path(environ[name]) for name in CA_VARIABLES if environ.get(name)), None)
+    return next((Path(environ[name]) for name in certificates.VARIABLES if environ.get(name)), None)
 
 
 def signing_key(kind: Literal["gpg", "ssh"], environ: Mapping[str, str]) -> SigningKey:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ci_gitops.adapters import certificates
 from ci_gitops.adapters.folder import files_of, root_of
 from ci_gitops.adapters.git import checkout_origin
-from ci_gitops.adapters.git_access import CA_VARIABLES, access_for
+from ci_gitops.adapters.git_access import access_for
 from ci_gitops.errors import UsageError
 from ci_gitops.run import Run
 from ci_gitops.settings import Settings, resolve
@@ -78,7 +79,7 @@ def _of_the_run(run: Run, seen: Overview) -> Iterator[Setting]:
     yield _environment(run, seen.settings)
     person = author(run)
     yield Setting("author", f"{person.name} <{person.email}>", _author_origin(run))
-    certificate = next((name for name in CA_VARIABLES if environ.get(name)), None)
+    certificate = next((name for name in certificates.VARIABLES if environ.get(name)), None)
     if certificate:
         yield Setting("ca-file", environ[certificate], certificate)
     for name in ("CI_GITOPS_FORGE", "CI_GITOPS_FORGE_URL"):
