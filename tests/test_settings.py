@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import time
 from datetime import timedelta
 
 import jsonschema
@@ -127,6 +128,7 @@ MISTAKES = [
     ("environments: {a: {gates: {approvals: -1}}}", "1:39", "expected a number of at least 0", None),
     ("environments: {a: {gates: {windows: [{allow: always}]}}}", "1:46", "days and hours such as", None),
     ("environments: {a: {gates: {windows: [{timezone: UTC}]}}}", "1:38", "one of allow and deny", None),
+    ("environments: {a: {gates: {windows: [{deny: '00:00-24:00', timezone: Berlin}]}}}", "1:70", "no time zone", None),
     ("environments: {a: {destination: cluster}}", "1:33", "dir:PATH, dir:PATH@BRANCH or simulated:PATH", None),
     ("environments: {a: {repository: {branch: x, tag: y}}}", "1:32", "branch and tag exclude each other", None),
     ("environments: {a: {verify: {cosign: {}}}}", "1:37", "either key, or identity and issuer", None),
@@ -212,6 +214,20 @@ def test_anchors_and_merge_keys_may_share_settings() -> None:
     assert [item.merge for item in config.environments.values()] == ["now", "manual", "now"]
     assert config.environments["b"].write == "merge-request"
     assert config.place("environments", "b", "merge") == f"{FILE}:3"
+
+
+def test_a_repository_of_ten_thousand_files_and_a_thousand_apps_is_read_at_once() -> None:
+    paths = [
+        f"teams/t{n % 20}/a{n // 2}/overlays/{env}/f{k}" for n in range(1000) for env in ("qa", "prod") for k in "12345"
+    ]
+    paths += [
+        f"teams/t{n % 20}/a{n // 2}/overlays/{env}/kustomization.yaml" for n in range(1000) for env in ("qa", "prod")
+    ]
+    started = time.process_time()
+    settings = resolve(None, paths)
+    assert len(settings.targets()) == 2000
+    assert time.process_time() - started < 2.0
+    assert settings.apps["t0-a0"].path == "teams/t0/a0/overlays/{environment}"
 
 
 @given(st.text(max_size=200))
@@ -320,5 +336,10 @@ def test_the_schema_agrees_with_the_program() -> None:
     validator = jsonschema.Draft202012Validator(schema)
     assert list(validator.iter_errors(yaml.safe_load(WHOLE.replace("sandbox: off", "sandbox: 'off'")))) == []
     assert list(validator.iter_errors(yaml.safe_load("environments: {staging: }"))) == []
-    for wrong in ("environments: {a: {mege: now}}", "environments: {a: {merge: nwo}}", "apps: {a: {path: 1}}"):
+    for wrong in (
+        "environments: {a b: {}}",
+        "environments: {a: {mege: now}}",
+        "environments: {a: {merge: nwo}}",
+        "apps: {a: {path: 1}}",
+    ):
         assert list(validator.iter_errors(yaml.safe_load(wrong)))

@@ -7,6 +7,7 @@ Three layouts are known: `**/overlays/<environment>/kustomization.yaml`, `enviro
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -119,18 +120,15 @@ def _folders(template: str) -> list[str]:
 
 def _names(templates: list[str], repository: str) -> dict[str, str]:
     """Each template under the shortest name that is its own: its last folder, with those above where that clashes."""
+    folders = {template: _folders(template) for template in sorted(templates)}
+    # How many templates end in these folders: a name is a template's own where it is the only one.
+    ends = Counter(tuple(parts[-size:]) for parts in folders.values() for size in range(1, len(parts) + 1))
     names: dict[str, str] = {}
-    for template in sorted(templates):
-        folders = _folders(template)
-        candidates = ["-".join(folders[-count:]) for count in range(1, len(folders) + 1)] or [repository]
-        clashes = {tuple(_folders(other)) for other in templates if other != template}
-        name = next((name for size, name in enumerate(candidates, 1) if _own(folders, size, clashes)), candidates[-1])
+    for template, parts in folders.items():
+        sizes = [size for size in range(1, len(parts) + 1) if ends[tuple(parts[-size:])] == 1]
+        name = "-".join(parts[-min(sizes, default=len(parts)) :]) if parts else repository
         names[_free(_fit(name), names)] = template
     return names
-
-
-def _own(folders: list[str], size: int, others: set[tuple[str, ...]]) -> bool:
-    return not any(list(other[-size:]) == folders[-size:] for other in others)
 
 
 def _free(name: str, taken: Mapping[str, str]) -> str:

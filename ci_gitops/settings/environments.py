@@ -17,6 +17,7 @@ from ci_gitops.settings.values import (
     Lines,
     Model,
     Name,
+    TimeZone,
     WebAddress,
     Word,
     holding,
@@ -91,7 +92,7 @@ class Window(Model):
 
     allow: Hours | None = Field(None, description="Days and hours, such as 'Mon-Fri 09:00-16:00'.")
     deny: Hours | None = Field(None, description="The same; a denial wins.")
-    timezone: Line = Field("UTC", description="The IANA name of the time zone, such as Europe/Berlin.")
+    timezone: TimeZone = Field("UTC", description="The IANA name of the time zone, such as Europe/Berlin.")
 
     @model_validator(mode="after")
     def _one_way(self) -> Window:

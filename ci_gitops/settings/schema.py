@@ -68,7 +68,8 @@ def _tidy(node: Any) -> Any:
     if not isinstance(node, dict):
         return node
     tidied = {key: _tidy(item) for key, item in node.items() if not (key == "title" and isinstance(item, str))}
-    entry = tidied.get("additionalProperties")
-    if isinstance(entry, dict) and "$ref" in entry:  # `staging:` without a value is an entry with all defaults
-        tidied["additionalProperties"] = {"anyOf": [entry, {"type": "null"}]}
+    for pattern, entry in tidied.get("patternProperties", {}).items():
+        # `staging:` without a value is an entry with all defaults; other names are refused.
+        tidied["patternProperties"] = {pattern: {"anyOf": [entry, {"type": "null"}]}}
+        tidied["additionalProperties"] = False
     return tidied

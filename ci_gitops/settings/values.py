@@ -25,6 +25,8 @@ from pydantic_core import core_schema
 
 from ci_gitops.core import durations, targets
 
+_NAME = "a name of letters, digits, '.', '_' and '-', at most 63, beginning and ending with a letter or digit"
+
 
 class Model(BaseModel):
     """A mapping of the file: keys in camelCase, unknown ones refused, never changed once read.
@@ -44,15 +46,6 @@ class Model(BaseModel):
         if isinstance(value, dict):
             return {key: item for key, item in value.items() if item is not None}
         return value
-
-
-def _name(text: str) -> str:
-    if not targets.NAME.fullmatch(text):
-        raise ValueError(
-            f"expected a name of letters, digits, '.', '_' and '-', at most 63, beginning and ending with a letter "
-            f"or digit, not {text!r}"
-        )
-    return text
 
 
 def _line(text: str) -> str:
@@ -145,6 +138,17 @@ class Form:
         return {**handler(schema), "pattern": f"^({self.pattern})$"}
 
 
+def _time_zone(text: str) -> str:
+    import zoneinfo
+
+    try:
+        zoneinfo.ZoneInfo(_line(text))
+    except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError) as error:
+        if zoneinfo.available_timezones():  # small images have no time zones at all
+            raise ValueError(f"there is no time zone {text!r}: expected a name such as Europe/Berlin") from error
+    return text
+
+
 def _duration(value: object) -> timedelta:
     if isinstance(value, timedelta):
         return value
@@ -153,7 +157,7 @@ def _duration(value: object) -> timedelta:
     return durations.parse_duration(value)
 
 
-Name = Annotated[str, AfterValidator(_name)]
+Name = Annotated[str, Form(targets.NAME.pattern, _NAME)]
 Line = Annotated[str, AfterValidator(_line)]
 Word = Annotated[str, AfterValidator(_word)]
 InnerPath = Annotated[str, AfterValidator(_path)]
@@ -162,6 +166,7 @@ AppTemplate = Annotated[str, AfterValidator(_path), holding("app")]
 Branch = Annotated[str, AfterValidator(_branch)]
 Address = Annotated[str, AfterValidator(_address)]
 WebAddress = Annotated[str, AfterValidator(_web)]
+TimeZone = Annotated[str, AfterValidator(_time_zone)]
 Duration = Annotated[
     timedelta,
     BeforeValidator(_duration),
