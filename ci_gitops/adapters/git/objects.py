@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from ci_gitops.adapters.git.records import EXECUTABLE, REGULAR, SYMLINK, Entry, Person
@@ -10,6 +11,8 @@ from ci_gitops.adapters.git.transfer import Transfer
 from ci_gitops.core.git_paths import check_path
 from ci_gitops.errors import EditError, GitError
 
+_ENTRY = re.compile(r"([0-7]{6}) [a-z]+ ([0-9a-f]+)\t([^\0]*)\0")
+
 
 def list_tree(runner: Runner, transfer: Transfer, revision: str) -> dict[str, Entry]:
     """Each file of the revision's tree."""
@@ -17,13 +20,8 @@ def list_tree(runner: Runner, transfer: Transfer, revision: str) -> dict[str, En
     listed = runner.local(*words, ok=(0, 128))
     if listed.code != 0:  # its trees are not here: it came with history only
         listed = transfer.fetching(*words)
-    entries = {}
-    for line in listed.stdout.decode("utf-8", "surrogateescape").split("\0"):
-        if line:
-            about, path = line.split("\t", 1)
-            mode, _, oid = about.split(" ")
-            entries[path] = Entry(mode, oid)
-    return entries
+    lines = _ENTRY.findall(listed.stdout.decode("utf-8", "surrogateescape"))
+    return {path: Entry(mode, oid) for mode, oid, path in lines}
 
 
 def read_blobs(runner: Runner, oids: Sequence[str]) -> tuple[dict[str, bytes], list[str]]:

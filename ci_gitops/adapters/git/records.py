@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 REGULAR, EXECUTABLE, SYMLINK, SUBMODULE, TREE = "100644", "100755", "120000", "160000", "040000"
 
@@ -21,9 +21,8 @@ class Person:
         return f"{self.name} <{self.email}>"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One file of a tree."""
+class Entry(NamedTuple):
+    """One file of a tree; a tuple, since a tree may have ten thousand."""
 
     mode: str  # 100644, 100755, 120000 (symbolic link), 160000 (submodule)
     oid: str
