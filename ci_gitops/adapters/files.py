@@ -16,6 +16,7 @@ from io import FileIO
 from pathlib import Path
 
 from ci_gitops.core.edits.records import Edit
+from ci_gitops.core.yamltext import UnreadableError
 from ci_gitops.errors import EditError
 
 MAX_BYTES = 10 * 1024 * 1024
@@ -30,7 +31,7 @@ def read_text(path: Path, root: Path) -> str:
         if not stat.S_ISREG(found.st_mode):
             raise EditError(f"{path} is not a file.")
         if found.st_size > MAX_BYTES:
-            raise EditError(f"{path} is larger than {MAX_BYTES // 1024 // 1024} MiB; such a file is not edited.")
+            raise UnreadableError(f"{path} is larger than {MAX_BYTES // 1024 // 1024} MiB; such a file is not edited.")
         with open(resolved, "rb") as stream:  # noqa: PTH123
             data = stream.read(MAX_BYTES + 1)
     except FileNotFoundError as error:
@@ -41,7 +42,7 @@ def read_text(path: Path, root: Path) -> str:
         return data.decode()
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise EditError(f"{path}:{line}: not UTF-8 text (byte {error.start}).") from error
+        raise UnreadableError(f"{path}:{line}: not UTF-8 text (byte {error.start}).") from error
 
 
 def inside(path: Path, root: Path) -> str:

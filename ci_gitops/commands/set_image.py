@@ -25,7 +25,8 @@ from ci_gitops.core.edits.images import (
 from ci_gitops.core.edits.kustomization import FILE_NAMES
 from ci_gitops.core.edits.records import Edit
 from ci_gitops.core.images import ImageArgument
-from ci_gitops.errors import CiGitopsError, EditError, UsageError
+from ci_gitops.core.yamltext import UnreadableError
+from ci_gitops.errors import EditError
 from ci_gitops.results import Result
 from ci_gitops.run import Run
 
@@ -93,9 +94,7 @@ def _edits(
             if not file.named and not _may_name(text, images):
                 continue
             edit, names = edit_images(text, images, path=str(file.path), key=key, compat=compat, add=file.named)
-        except UsageError:
-            raise
-        except CiGitopsError as error:
+        except UnreadableError as error:
             if file.named:
                 raise
             run.output.warn(f"Left alone: {error.message}")

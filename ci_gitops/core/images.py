@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from ci_gitops.errors import UsageError
 
@@ -172,6 +172,3 @@ def _split(reference: str) -> tuple[str, str | None, str | None] | None:
         tag, has_digest, digest = reference[colon + 1 :].partition("@")
         return reference[:colon], tag, digest if has_digest else None
     return reference[:at], None, reference[at + 1 :]
-
-
-Compat = Literal["kustomize"]

@@ -25,6 +25,10 @@ BOM = "\ufeff"
 Path = tuple[str | int, ...]
 
 
+class UnreadableError(EditError):
+    """The file is no YAML that we can edit, wherever the place would be: broken, a template, too large."""
+
+
 @dataclass(slots=True, eq=False)
 class Scalar:
     value: str
@@ -115,16 +119,16 @@ def is_null(node: Scalar) -> bool:
 
 
 def parse(text: str, path: str = "<text>") -> YamlText:
-    """Parse all documents of `text`. Raises EditError naming line and column where it is not YAML."""
+    """Parse all documents of `text`. Raises UnreadableError naming line and column where it is not YAML."""
     if len(text) > MAX_CHARACTERS:
-        raise EditError(f"{path} is larger than {MAX_CHARACTERS // 1024 // 1024} MiB; such a file is not edited.")
+        raise UnreadableError(f"{path} is larger than {MAX_CHARACTERS // 1024 // 1024} MiB; such a file is not edited.")
     try:
         return _Composer(text, path).compose()
     except yaml.MarkedYAMLError as error:
         _not_yaml(text, path, error)
     except (yaml.YAMLError, UnicodeEncodeError) as error:
         problem = str(error).splitlines()[0]
-        raise EditError(f"{path} is not a YAML file: {problem}.") from error
+        raise UnreadableError(f"{path} is not a YAML file: {problem}.") from error
 
 
 def _not_yaml(text: str, path: str, error: yaml.MarkedYAMLError) -> NoReturn:
@@ -134,11 +138,11 @@ def _not_yaml(text: str, path: str, error: yaml.MarkedYAMLError) -> NoReturn:
     if action:
         at = text.count("\n", 0, action.start()) + 1
         where = action.start() - text.rfind("\n", 0, action.start())
-        raise EditError(
+        raise UnreadableError(
             f"{path}:{at}:{where}: this is a Go template, not YAML (it does not parse at line {line}).",
             hint="Edit the values that the template is rendered with, not the template.",
         ) from error
-    raise EditError(f"{path}:{line}:{column}: not YAML: {error.problem or error.context}.") from error
+    raise UnreadableError(f"{path}:{line}:{column}: not YAML: {error.problem or error.context}.") from error
 
 
 class _Composer:
@@ -200,7 +204,7 @@ class _Composer:
                 open_nodes.append((made, self.weight - 1))
                 keys.append(None)
                 if len(open_nodes) > MAX_DEPTH:
-                    raise EditError(f"{self.path}:{made.line}: nested more than {MAX_DEPTH} levels deep.")
+                    raise UnreadableError(f"{self.path}:{made.line}: nested more than {MAX_DEPTH} levels deep.")
         empty = isinstance(root, Scalar) and root.start == root.end
         self.documents.append(None if empty else root)
         self.ends.append(event.start_mark.index + self.shift)
@@ -218,7 +222,9 @@ class _Composer:
             return Scalar(event.value, event.style or "", *place, event.anchor, event.tag)
         if kind is yaml.AliasEvent:
             if event.anchor not in self.anchors:
-                raise EditError(f"{self.path}:{place[2]}:{place[3]}: not YAML: there is no anchor &{event.anchor}.")
+                raise UnreadableError(
+                    f"{self.path}:{place[2]}:{place[3]}: not YAML: there is no anchor &{event.anchor}."
+                )
             self.aliased.add(event.anchor)
             self.weight += self.weights[event.anchor] - 1
             return Alias(event.anchor, *place)
@@ -230,7 +236,7 @@ class _Composer:
         return Mapping(flow, *place, event.anchor, event.tag)
 
     def too_many(self, line: int) -> NoReturn:
-        raise EditError(
+        raise UnreadableError(
             f"{self.path}:{line}: more than {MAX_NODES:,} values, aliases counted as what they stand for.",
             hint="Such a file makes its readers run out of memory; it is not edited.",
         )
@@ -337,7 +343,7 @@ def trail(yaml_text: YamlText, document: int, path: Path) -> list[Node]:
     """
     if yaml_text.template:
         line, column = yaml_text.template
-        raise EditError(
+        raise UnreadableError(
             f"{yaml_text.path}:{line}:{column}: this is a Go template; it is not edited.",
             hint="Edit the values that the template is rendered with.",
         )

@@ -128,6 +128,12 @@ def test_recursive_changes_what_declares_the_image_and_nothing_else(cli: Cli, tm
     assert "Warning: Left alone: chart/templates/pod.yaml:2:1: this is a Go template" in ran.err
     changed = {name for name, text in files.items() if (tmp_path / name).read_text(errors="surrogateescape") != text}
     assert changed == {"apps/a/kustomization.yaml", "apps/b/deploy.yaml", "chart/values.yaml"}
+    (tmp_path / "alias.yaml").write_text("x: &i app:v1\nimage: *i\n")
+    before = tree(tmp_path)
+    refused = cli("set-image", "app:v3", "--recursive", "--path", ".", cwd=tmp_path)
+    assert refused.code == 1
+    assert tree(tmp_path) == before
+    (tmp_path / "alias.yaml").unlink()
     nowhere = cli("set-image", "ap:v2", "--recursive", "--path", ".", cwd=tmp_path)
     assert nowhere.code == 1
     assert "The image 'ap' is not used in any of the 6 files." in nowhere.err

@@ -111,10 +111,10 @@ class Draft:
         start = prefix.end() if prefix else scalar.start
         flow = any(isinstance(node, Mapping | Sequence) and node.flow for node in nodes)
         style = scalar.style or ('"' if flow and _is_json(nodes[-2], path[-1]) else "")
-        written, style = (value, "") if plain else write_string(value, style, flow=flow)
+        source, style = (value, "") if plain else write_string(value, style, flow=flow)
         before = "" if start == 0 or text[start - 1] in " \t\n" else " "
         after = "" if scalar.end > start or text[start : start + 1] in ("", " ", "\t", "\r", "\n", ",") else " "
-        self._splices.append((start, scalar.end, f"{before}{written}{after}" if start == scalar.end else written))
+        self._splices.append((start, scalar.end, f"{before}{source}{after}" if start == scalar.end else source))
         old = None if yamltext.is_null(scalar) else scalar.value
         self.changes.append(Change(path_text(path), old, value, scalar.line))
         scalar.value, scalar.style = value, style

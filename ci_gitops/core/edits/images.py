@@ -89,7 +89,11 @@ def _kustomization(draft: Draft, images: Sequence[ImageArgument], compat: str | 
     if root is not None and not isinstance(root, Mapping):
         raise EditError(f"{draft.path}:{root.line}:{root.column}: a kustomization is a map, and this is none.")
     if compat:
-        names = {use.name for use in kustomization.uses(root, ("images",))} if isinstance(root, Mapping) else set()
+        names = (
+            {use.name for use in kustomization.uses(root, ("images",), anchors(draft.parsed, document))}
+            if isinstance(root, Mapping)
+            else set()
+        )
         wanted = [image for image in images if add or image.name in names]
         if wanted:
             kustomize.set_entries(draft, document, wanted)
@@ -144,12 +148,9 @@ def _no_such_key(draft: Draft, key: Path) -> EditError:
 
 def _hint_regular_expressions(draft: Draft, images: Sequence[ImageArgument]) -> None:
     """kustomize reads an entry's name as a regular expression: say so where it would match another entry's."""
-    if not any("." in image.name for image in images):
+    if not any("." in image.name for image in images) or not kustomization.is_kustomization(_first(draft), draft.path):
         return
-    root = _first(draft)
-    if not isinstance(root, Mapping) or not kustomization.is_kustomization(root, draft.path):
-        return
-    others = {use.name for use in kustomization.uses(root, ("images",))}
+    others = {use.name for number in range(len(draft.documents)) for use in _uses(draft.parsed, number, draft.path)}
     for image in images:
         for other in also_matched(image.name, others):
             draft.note(also_matched_text(image.name, other))
@@ -203,14 +204,15 @@ def _uses(parsed: YamlText, number: int, path: str) -> Iterator[ImageUse]:
     root = parsed.documents[number]
     if not isinstance(root, Mapping):
         return
+    known = anchors(parsed, number)
     where = kustomization.images_path(root, path)
     if where is not None:
-        yield from kustomization.uses(root, where)
+        yield from kustomization.uses(root, where, known)
     elif manifests.is_manifest(root):
-        yield from manifests.uses(root, anchors(parsed, number))
-        yield from values.uses(root, within_manifest=True)
+        yield from manifests.uses(root, known)
+        yield from values.uses(root, known, within_manifest=True)
     elif values.is_values(root):
-        yield from values.uses(root)
+        yield from values.uses(root, known)
 
 
 def not_used(image: ImageArgument, paths: Sequence[str], uses: Sequence[ImageUse]) -> EditError:

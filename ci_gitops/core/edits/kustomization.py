@@ -158,14 +158,14 @@ def _text(draft: Draft, document: int, path: Path) -> str | None:
     return node.value if isinstance(node, Scalar) and not is_null(node) and node.value else None
 
 
-def uses(root: Mapping, where: Path) -> Iterator[ImageUse]:
+def uses(root: Mapping, where: Path, known: Anchors) -> Iterator[ImageUse]:
     """The images that a kustomization declares."""
     node: Node | None = root
     for part in where:
-        node = node.get(str(part)) if isinstance(node, Mapping) else None
+        node = look(node, str(part), known)
     for number, item in enumerate(node.items if isinstance(node, Sequence) else ()):
-        if isinstance(item, Mapping) and (name := item.text("name")):
+        entry = stands_for(item, known)
+        if isinstance(entry, Mapping) and (name := Entry(entry, known).text("name")):
             field = ".".join(map(str, where)) + f"[{number}]"
-            yield ImageUse(
-                name, item.text("newTag"), item.text("digest"), field, item.line, "kustomization", item.text("newName")
-            )
+            tag, digest, new_name = (Entry(entry, known).text(key) for key in ("newTag", "digest", "newName"))
+            yield ImageUse(name, tag, digest, field, item.line, "kustomization", new_name)

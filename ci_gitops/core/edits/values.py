@@ -12,7 +12,8 @@ from ci_gitops.core.edits.kustomization import put
 from ci_gitops.core.edits.manifests import check_name_at, read, set_string
 from ci_gitops.core.edits.records import ImageUse
 from ci_gitops.core.images import KEEP, ImageArgument, ImageRef
-from ci_gitops.core.yamltext import Mapping, Node, Path, Scalar, path_text, walk
+from ci_gitops.core.yamlaliases import Anchors, anchors, look, stands_for
+from ci_gitops.core.yamltext import Mapping, Node, Path, Scalar, is_null, path_text, walk
 from ci_gitops.errors import EditError
 
 _NAME_KEYS = ("repository", "image", "name")
@@ -34,15 +35,18 @@ class ValuesImage:
     joined: bool = False  # the tag holds the digest as well: `1.2@sha256:…`
 
 
-def values_image(node: Mapping) -> ValuesImage:
-    name_key = next((key for key in _NAME_KEYS if node.text(key) is not None), None)
-    registry = node.text("registry") or None
-    name = (node.text(name_key) or "") if name_key else ""
-    tag, at, digest = (node.text("tag") or "").partition("@")
-    joined = bool(at)
+def values_image(node: Node, known: Anchors) -> ValuesImage:
+    def text(key: str) -> str | None:
+        value = look(node, key, known)
+        return value.value if isinstance(value, Scalar) and not is_null(value) else None
+
+    name_key = next((key for key in _NAME_KEYS if text(key) is not None), None)
+    registry = text("registry") or None
+    name = (text(name_key) or "") if name_key else ""
+    tag, at, digest = (text("tag") or "").partition("@")
     full = f"{registry}/{name}" if registry and name else name
     return ValuesImage(
-        full, tag or None, (digest if joined else node.text("digest")) or None, name_key, registry, joined
+        full, tag or None, (digest if at else text("digest")) or None, name_key, registry, joined=bool(at)
     )
 
 
@@ -51,33 +55,42 @@ def is_values(root: Node | None) -> bool:
     return isinstance(root, Mapping) and root.text("apiVersion") is None and root.text("kind") is None
 
 
-def places(root: Node | None, *, within_manifest: bool = False) -> Iterator[tuple[Path, Node, ImageRef]]:
+def places(
+    root: Node | None, known: Anchors, *, within_manifest: bool = False
+) -> Iterator[tuple[Path, Node, ImageRef]]:
     """Each place that declares an image; in a manifest only under the keys that hold Helm values."""
     maps: set[Path] = set()
-    for path, node in walk(root):
+    for path, written in walk(root):
         if within_manifest and not any(part in _VALUE_KEYS for part in path):
             continue
-        if isinstance(node, Mapping) and _declares(path, node):
+        node = stands_for(written, known)
+        if isinstance(node, Mapping) and _declares(path, node, known):
             maps.add(path)
-            image = values_image(node)
-            yield path, node, ImageRef(image.name, image.tag, image.digest)
+            image = values_image(node, known)
+            yield path, written, ImageRef(image.name, image.tag, image.digest)
         elif isinstance(node, Scalar) and path and path[:-1] not in maps and str(path[-1]).lower().endswith("image"):
             reference = read(node.value)
             if reference:
-                yield path, node, reference
+                yield path, written, reference
 
 
-def _declares(path: Path, node: Mapping) -> bool:
+def _declares(path: Path, node: Mapping, known: Anchors) -> bool:
     """A map with a repository and something that makes it an image's; `name` alone says too little."""
-    if not any(isinstance(node.get(key), Scalar) and node.text(key) for key in ("repository", "image")):
+
+    def has(key: str, *, filled: bool) -> bool:
+        value = look(node, key, known)
+        return isinstance(value, Scalar) and not (filled and (is_null(value) or not value.value))
+
+    if not any(has(key, filled=True) for key in ("repository", "image")):
         return False
     is_image = bool(path) and str(path[-1]).lower().endswith("image")
-    return is_image or any(isinstance(node.get(key), Scalar) for key in _VERSION_KEYS)
+    return is_image or any(has(key, filled=False) for key in _VERSION_KEYS)
 
 
 def set_matching(draft: Draft, document: int, image: ImageArgument, *, within_manifest: bool = False) -> bool:
     """Change each place that declares the image by its exact name; whether there is one."""
-    found = places(draft.documents[document], within_manifest=within_manifest)
+    known = anchors(draft.parsed, document)
+    found = places(draft.documents[document], known, within_manifest=within_manifest)
     matching = [path for path, _, reference in found if reference.name == image.name]
     for path in matching:
         set_at(draft, document, path, image)
@@ -96,7 +109,7 @@ def set_at(draft: Draft, document: int, path: Path, image: ImageArgument) -> Non
     if not isinstance(node, Mapping):
         set_string(draft, document, path, image)
         return
-    current = values_image(node)
+    current = values_image(node, anchors(draft.parsed, document))
     where = f"{draft.path}:{node.line}:{node.column}"
     keys = node.keys()
     if current.name_key is None and not any(key in _VERSION_KEYS for key in keys):
@@ -164,7 +177,7 @@ def _set_version(draft: Draft, document: int, path: Path, current: ValuesImage, 
             draft.note(f"{image.name}: the tag {current.tag} stays beside the new digest; charts let the digest win.")
 
 
-def uses(root: Node | None, *, within_manifest: bool = False) -> Iterator[ImageUse]:
+def uses(root: Node | None, known: Anchors, *, within_manifest: bool = False) -> Iterator[ImageUse]:
     """The images that values declare."""
-    for path, node, image in places(root, within_manifest=within_manifest):
+    for path, node, image in places(root, known, within_manifest=within_manifest):
         yield ImageUse(image.name, image.tag, image.digest, path_text(path), node.line, "values")
