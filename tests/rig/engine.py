@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import SEED
-from tests.rig.parts import missing, program
+from tests.rig.parts import missing, program, tied
 
 HOW = "install Debian's docker.io; the daemon must run as root"
 HOW_BUILDX = "install docker-buildx (Debian trixie or later)"
@@ -142,7 +142,7 @@ def running_daemon(daemon: str, folder: Path, *settings: str) -> Iterator[Path]:
     ]  # fmt: skip
     (folder / "none.json").write_text("{}")
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([str(word) for word in argv], stdout=log, stderr=log, start_new_session=True)
+        process = subprocess.Popen(tied([str(word) for word in argv]), stdout=log, stderr=log, start_new_session=True)
     try:
         _wait_for(process, folder / "log")
         yield socket

@@ -40,3 +40,8 @@ def program(name: str, how: str, *folders: str) -> str:
         missing(name, how)
     assert found
     return found
+
+
+def tied(argv: list[str]) -> list[str]:
+    """The command, made to end with us even where a test run is killed."""
+    return ["setpriv", "--pdeathsig", "TERM", *argv] if shutil.which("setpriv") else argv

@@ -25,7 +25,7 @@ from typing import Any
 import pytest
 import trustme
 
-from tests.rig.parts import missing, program
+from tests.rig.parts import missing, program, tied
 
 HOW = "install Debian's docker-registry"
 USER, PASSWORD = "alice", "rabbit-hole-7"
@@ -142,7 +142,7 @@ def running_registry(
         settings["auth"] = auth
     (folder / "config.yml").write_text(json.dumps(settings))
     log = (folder / "log").open("wb")
-    process = subprocess.Popen([binary, "serve", str(folder / "config.yml")], stdout=log, stderr=log,
+    process = subprocess.Popen(tied([binary, "serve", str(folder / "config.yml")]), stdout=log, stderr=log,
                                env={"PATH": os.environ["PATH"], "HOME": str(folder)})  # fmt: skip
     try:
         host = _listening(process, folder / "log")
