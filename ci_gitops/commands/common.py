@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -87,5 +88,19 @@ def option(*declarations: str, **attributes: Any) -> Callable[[Any], Any]:
     attributes.setdefault("cls", GitopsOption)
     return click.option(*declarations, **attributes)
 
+
+#: Options with the same meaning in every command that talks to the config repository's server.
+token_file_option = option(
+    "--token-file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="File with the token of the config repository.  [default: CI_GITOPS_TOKEN, or the CI job's own]",
+)
+ca_file_option = option(
+    "--ca-file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Certificate authorities to trust as well.  [default: CI_SERVER_TLS_CA_FILE, SSL_CERT_FILE …]",
+)
 
 pass_run = click.make_pass_decorator(Run)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ci_gitops.commands.common import command, option, pass_run
+from ci_gitops.commands.common import ca_file_option, command, option, pass_run, token_file_option
 from ci_gitops.results import Result
 from ci_gitops.run import Run
 
@@ -38,18 +38,8 @@ from ci_gitops.run import Run
     metavar="dir:PATH",
     help="Write rendered manifests to a folder instead: PATH/ENV/APP/, one file for each object.",
 )
-@option(
-    "--token-file",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="File with the token of the config repository.  [default: CI_GITOPS_TOKEN, or the CI job's own]",
-)
-@option(
-    "--ca-file",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Certificates to trust.  [default: CI_SERVER_TLS_CA_FILE, SSL_CERT_FILE …]",
-)
+@token_file_option
+@ca_file_option
 @option("--dry-run", is_flag=True, help="Say what would be created and updated; touch nothing.")
 @pass_run
 def cli(run: Run, /, **options: Any) -> Result:

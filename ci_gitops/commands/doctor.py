@@ -7,9 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
-from ci_gitops.commands.common import command, option, pass_run
+from ci_gitops.commands.common import ca_file_option, command, option, pass_run, token_file_option
 from ci_gitops.core.durations import parse_duration
 from ci_gitops.core.text import counted
 from ci_gitops.errors import CiGitopsError, UsageError
@@ -27,8 +25,8 @@ _COLOURS: dict[State, str] = {"ok": "green", "warn": "yellow", "fail": "red"}
 @option("--repo", metavar="URL|PATH", help="The config repository.  [default: as for `update`]")
 @option("--branch", help="Its branch.  [default: as for `update`]")
 @option("--environment", "environments", multiple=True, metavar="ENV", help="Look at this one only; may be repeated.")
-@option("--ca-file", type=click.Path(path_type=Path), metavar="FILE", help="Certificate authorities to trust as well.")
-@option("--token-file", type=click.Path(path_type=Path), metavar="FILE", help="File with the token.")
+@ca_file_option
+@token_file_option
 @option("--timeout", default="30s", show_default=True, metavar="DURATION", help="How long to wait for all checks.")
 @pass_run
 def cli(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
-from ci_gitops.commands.common import command, option, pass_run
+from ci_gitops.commands.common import ca_file_option, command, option, pass_run, token_file_option
 from ci_gitops.commands.write_options import Duration
 from ci_gitops.results import Result
 from ci_gitops.run import Run
@@ -40,8 +39,8 @@ from ci_gitops.run import Run
     type=click.Choice(["gitlab", "github", "local"]),
     help="Where merge requests are.  [default: local for a folder, GitLab in GitLab CI]",
 )
-@option("--token-file", type=click.Path(path_type=Path), metavar="FILE", help="File with the token.")
-@option("--ca-file", type=click.Path(path_type=Path), metavar="FILE", help="Certificates to trust.")
+@token_file_option
+@ca_file_option
 @option("--dry-run", is_flag=True, help="Evaluate the gates and say what would be merged; touch nothing.")
 @pass_run
 def cli(run: Run, /, **options: Any) -> Result:

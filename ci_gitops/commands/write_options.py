@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import click
 
-from ci_gitops.commands.common import option
+from ci_gitops.commands.common import ca_file_option, option, token_file_option
 
 
 class Duration(click.ParamType[float]):
@@ -45,10 +44,8 @@ _OPTIONS = (
     option("--forge", type=click.Choice(["gitlab", "github", "local"]),
            help="Where merge requests are.  [default: local for a folder, GitLab in GitLab CI]"),
     option("--forge-url", metavar="URL", help="The forge's address.  [default: CI_SERVER_URL]"),
-    option("--token-file", type=click.Path(path_type=Path), metavar="FILE",
-           help="File with the token.  [default: CI_GITOPS_TOKEN, or the CI job's own]"),
-    option("--ca-file", type=click.Path(path_type=Path), metavar="FILE",
-           help="Certificates to trust.  [default: CI_SERVER_TLS_CA_FILE, SSL_CERT_FILE …]"),
+    token_file_option,
+    ca_file_option,
     option("--dry-run", is_flag=True, help="Show the diff and what would be pushed or opened; touch nothing."),
 )  # fmt: skip
 
