@@ -8,7 +8,7 @@ from pathlib import Path
 from ci_gitops.errors import CiGitopsError
 
 _NOT_OURS = {".git", "node_modules", ".venv", "__pycache__"}
-_MOST = 500_000
+_MOST = 200_000
 
 
 def root_of(folder: Path) -> Path:
@@ -17,8 +17,13 @@ def root_of(folder: Path) -> Path:
 
 
 def files_of(root: Path) -> tuple[str, ...]:
-    """The files below `root`, sorted; other repositories in it, links to folders and packages are left out."""
+    """The files below `root`, sorted; other repositories in it, links to folders and packages are left out.
+
+    The whole machine is nobody's repository: of `/` nothing is listed.
+    """
     found: list[str] = []
+    if root.parent == root:
+        return ()
     for place, folders, names in os.walk(root):
         above = Path(place)
         folders[:] = [name for name in folders if name not in _NOT_OURS and not (above / name / ".git").exists()]

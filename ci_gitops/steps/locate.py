@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ci_gitops.core.git_urls import parse_git_url
 from ci_gitops.core.layout import CONFIG_FILE
 from ci_gitops.errors import UsageError
 from ci_gitops.run import Run
@@ -41,6 +42,25 @@ def find_place(run: Run, repo: str | None, branch: str | None) -> Place:
 def same_project(url: str, project_url: str | None) -> bool:
     """Is `url` (HTTPS, SSH or scp-like) the project whose page is `project_url`? Ports and user are left aside."""
     return project_url is not None and _host_and_path(url) == _host_and_path(project_url)
+
+
+def identity(run: Run, url: str) -> str:
+    """What a repository goes by: a checkout on this machine by the address that it came from, wherever it lies.
+
+    Names of apps and marks in a cluster are made of it, so that every job and every machine makes the same.
+    """
+    if parse_git_url(url).remote:
+        return url
+    from ci_gitops.adapters.git import checkout_origin
+
+    origin = checkout_origin(Path(url), run.environ) if Path(url).is_dir() else None
+    return _absolute(origin, Path(url)) if origin else url
+
+
+def app_name(run: Run, identity: str) -> str | None:
+    """The name of an app that has no folder of its own, where the repository's says nothing: the CI project's."""
+    project = run.ci.project
+    return None if parse_git_url(identity).remote or project is None else project.rsplit("/", 1)[-1]
 
 
 def _own_branch(run: Run, url: str) -> str | None:

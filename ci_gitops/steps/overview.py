@@ -14,7 +14,7 @@ from ci_gitops.run import Run
 from ci_gitops.settings import Settings, resolve
 from ci_gitops.settings.listing import Setting, settings_in_force
 from ci_gitops.steps.configuration import local_config
-from ci_gitops.steps.locate import Place, find_place, same_project
+from ci_gitops.steps.locate import Place, app_name, find_place, identity, same_project
 from ci_gitops.steps.people import author
 from ci_gitops.steps.workplace import Reach, Workplaces
 
@@ -44,10 +44,8 @@ def look(run: Run, reach: Reach) -> Overview:
 def checkout_settings(run: Run) -> Settings:
     """What the files around the working folder say, committed or not."""
     root = root_of(run.cwd)
-    project = run.ci.project
-    app_name = project.rsplit("/", 1)[-1] if project else None
-    repository = checkout_origin(run.cwd, run.environ) or str(root)
-    return resolve(local_config(run), files_of(root), repository=repository, app_name=app_name)
+    known_as = identity(run, str(root))
+    return resolve(local_config(run), files_of(root), repository=known_as, app_name=app_name(run, known_as))
 
 
 def _place(run: Run, reach: Reach) -> Place | None:

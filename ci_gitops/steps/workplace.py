@@ -17,10 +17,10 @@ from ci_gitops.core.layout import CONFIG_FILE
 from ci_gitops.core.targets import with_parents
 from ci_gitops.errors import EditError
 from ci_gitops.run import Run
-from ci_gitops.steps.locate import Place, find_place
+from ci_gitops.steps.locate import Place, app_name, find_place, identity
 
 if TYPE_CHECKING:
-    from ci_gitops.settings import EnvironmentSettings, Settings
+    from ci_gitops.settings import Config, EnvironmentSettings, Settings
 
 #: Imported while the server answers the first question: together they take about as long.
 _MEANWHILE = ("ci_gitops.settings", "ci_gitops.core.updates", "ci_gitops.core.messages", "ci_gitops.core.mergerequests")
@@ -112,10 +112,7 @@ class Workplaces:
         place = self.at(Place(url, branch, f"environment {environment.name}"), environment.name)
         if environment.name in place.settings.config.environments or not root.settings.config.environments:
             return place
-        from ci_gitops.settings import resolve
-
-        ruled = resolve(root.settings.config, place.tree.files(), repository=url, app_name=self._app_name())
-        return replace(place, settings=ruled)
+        return replace(place, settings=self._resolved(root.settings.config, place.tree, url))
 
     def at(self, place: Place, environment: str | None = None) -> Workplace:
         """Open `place` at its branch's head, under the configuration there."""
@@ -130,11 +127,9 @@ class Workplaces:
         return self._ruled(repository, place.url, branch, RepositoryTree(repository, revision))
 
     def _ruled(self, repository: Repository, url: str, branch: str, tree: RepositoryTree) -> Workplace:
-        from ci_gitops.settings import resolve
         from ci_gitops.steps.configuration import chosen_config, config_at
 
-        config = chosen_config(self.run) or config_at(tree)
-        settings = resolve(config, tree.files(), repository=url, app_name=self._app_name())
+        settings = self._resolved(chosen_config(self.run) or config_at(tree), tree, url)
         return Workplace(repository, url, branch, tree.revision, settings, tree)
 
     def refreshed(self, place: Workplace) -> Workplace:
@@ -167,6 +162,8 @@ class Workplaces:
     def _has_token(self, environment: str) -> bool:
         return environment_variable(environment) in self.run.environ
 
-    def _app_name(self) -> str | None:
-        project = self.run.ci.project
-        return project.rsplit("/", 1)[-1] if project else None
+    def _resolved(self, config: Config | None, tree: RepositoryTree, url: str) -> Settings:
+        from ci_gitops.settings import resolve
+
+        known_as = identity(self.run, url)
+        return resolve(config, tree.files(), repository=known_as, app_name=app_name(self.run, known_as))

@@ -91,6 +91,30 @@ def test_the_head_of_the_config_repository_rules(tmp_path: Path, cli: Cli, git_s
     assert named["repository"][0] == url
 
 
+def test_a_checkout_goes_by_its_origin_wherever_it_lies(tmp_path: Path, cli: Cli, git_server: GitServer) -> None:
+    """Marks in a cluster and names of apps must not depend on the folder that a runner chose."""
+    files = {f".kubernetes/overlays/{name}/kustomization.yaml": b"" for name in ("staging", "production")}
+    git_server.create("shop", files)
+    run_git("clone", "--quiet", git_server.bare("shop"), tmp_path / "build-4711")
+    run_git("-C", tmp_path / "build-4711", "remote", "set-url", "origin", git_server.url("shop"))
+    here = in_force(cli("-o", "json", "config", "show", cwd=tmp_path / "build-4711"))
+    path = in_force(cli("-o", "json", "config", "show", "--repo", tmp_path / "build-4711", cwd=tmp_path))
+    there = in_force(
+        cli("-o", "json", "config", "show", "--repo", git_server.url("shop"), cwd=tmp_path,
+            CI_PROJECT_PATH="group/elsewhere", CI_GITOPS_TOKEN=git_server.password)
+    )  # fmt: skip
+    for shown in (here, path, there):
+        assert shown["name"][0] == "localhost/shop"
+        assert shown["apps.shop.path"][0] == ".kubernetes/overlays/{environment}"
+        assert shown["environments.production.sourceBranches"][0] == ["main", "master"]
+
+
+def test_the_whole_machine_is_no_repository(cli: Cli) -> None:
+    ran = cli("config", "validate", cwd=Path("/"), timeout=20)
+    assert ran.code == 2
+    assert "none of the usual layouts" in ran.err
+
+
 def test_a_file_is_checked(checkout: Path, cli: Cli) -> None:
     (checkout / ".ci-gitops.yaml").write_text(FILE)
     ran = cli("-o", "json", "config", "validate", cwd=checkout)
