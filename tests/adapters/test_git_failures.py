@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from collections.abc import Callable, Iterator
@@ -320,26 +321,21 @@ def test_nothing_of_the_users_settings_acts(
     assert not spy.exists()
 
 
-def test_no_secret_in_an_argument_list_or_a_file(git_server: GitServer, tmp_path: Path) -> None:
+def test_no_secret_in_an_argument_list_or_a_file(git_server: GitServer) -> None:
     git_server.create("config", FILES)
-    git_server.hang = "git-receive-pack"
-    secrets = (git_server.password, "c3BlY2lhbC1zZWNyZXQ")
-    opened = dataclasses.replace(access(git_server), environment={**os.environ, "TMPDIR": str(tmp_path)})
+    git_server.password = f"glpat-of-this-test-alone-{os.getpid()}"
     seen: list[str] = []
 
-    def look(line: str) -> None:
-        seen.append(line)
-        for command in Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                seen.append(command.read_bytes().decode(errors="replace"))
-            except OSError:
-                continue
-        for folder in Path(os.environ.get("TMPDIR", "/tmp")).glob("ci-gitops-*"):
-            seen.extend(file.read_text(errors="replace") for file in folder.glob("*") if file.is_file())
+    def look() -> None:
+        for file in (*Path("/proc").glob("[0-9]*/cmdline"), *Path(tempfile.gettempdir()).glob("ci-gitops-git-*/**/*")):
+            with contextlib.suppress(OSError):
+                seen.append(file.read_bytes().decode(errors="replace"))
 
-    with pytest.raises(TemporaryError):
-        bump(git_server, opened, trace=look, timeout=1.0)
-    assert not any(secret in text for secret in secrets for text in seen)
+    git_server.before_push = look
+    bump(git_server)
+    assert any("git\0push" in text for text in seen)
+    assert any(text.startswith("#!/bin/sh\nplace=") for text in seen)
+    assert not any(git_server.password in text for text in seen)
 
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
@@ -399,6 +395,31 @@ def test_whenever_it_is_interrupted(git_server: GitServer, tmp_path: Path, runs:
         process.wait(20)
         assert list(tmp_path.iterdir()) == []
         assert _children_in(tmp_path) == []
+
+
+def test_what_a_killed_run_left_is_removed_by_the_next(
+    git_server: GitServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git_server.create("config", FILES)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    program = textwrap.dedent(
+        """
+        import os, signal, sys
+        from ci_gitops.adapters.git import GitAccess, Repository
+        Repository.open(sys.argv[1], GitAccess())
+        os.kill(os.getpid(), signal.SIGKILL)
+        """
+    )
+    env = {"PATH": os.environ["PATH"], "TMPDIR": str(tmp_path), "PYTHONPATH": os.getcwd()}  # noqa: PTH109
+    subprocess.run([sys.executable, "-c", program, git_server.url("config")], env=env, check=False)
+    (left,) = tmp_path.iterdir()
+    with Repository.open(git_server.url("config"), access(git_server)):
+        (living,) = set(tmp_path.iterdir()) - {left}
+        for folder in (left, living):
+            os.utime(folder, (0, 0))
+        bump(git_server)
+        assert list(tmp_path.iterdir()) == [living]
+    assert list(tmp_path.iterdir()) == []
 
 
 def _children_in(folder: Path) -> list[int]:

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ci_gitops.adapters.git.certificates import bundle_text
+from ci_gitops.adapters.git.leftovers import PREFIX, hold, remove_leftovers
 from ci_gitops.adapters.git.records import GitAccess
 from ci_gitops.core.git_urls import GitUrl
 from ci_gitops.errors import CiGitopsError, UsageError
@@ -41,16 +42,19 @@ class PrivateFolder:
     """Paths of the folder; `close` removes it."""
 
     def __init__(self, url: GitUrl, access: GitAccess) -> None:
+        remove_leftovers(Path(tempfile.gettempdir()))
         try:
-            self.path = Path(tempfile.mkdtemp(prefix="ci-gitops-"))
+            self.path = Path(tempfile.mkdtemp(prefix=PREFIX))
         except OSError as error:
             raise _no_folder(error) from error
+        self._lock: int | None = None
         self.repository = self.path / "repository.git"
         self.local_config = self.path / "local.gitconfig"
         self.remote_config = self.path / "remote.gitconfig"
         self.askpass = self.path / "askpass"
         self.address = url.clean if url.remote else os.path.abspath(url.path)  # noqa: PTH100 - links stay as they are
         try:
+            self._lock = hold(self.path)
             self._fill(url, access)
         except OSError as error:
             self.close()
@@ -61,6 +65,9 @@ class PrivateFolder:
 
     def close(self) -> None:
         shutil.rmtree(self.path, ignore_errors=True)
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def write(self, name: str, text: str, mode: int = 0o600) -> Path:
         """A file that only we can read, from the moment it exists."""
