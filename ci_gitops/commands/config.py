@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import click
 
-from ci_gitops.commands.common import command, option, pass_run
+from ci_gitops.commands.common import ca_file_option, command, option, pass_run, token_file_option
 from ci_gitops.core.text import counted
 from ci_gitops.output import table
 from ci_gitops.results import Result
@@ -21,8 +22,10 @@ def cli() -> None:
 @command("show", exits=(0, 1, 2, 75))
 @option("--repo", metavar="URL|PATH", help="The config repository.  [default: as for `update`]")
 @option("--branch", help="Its branch.  [default: as for `update`]")
+@ca_file_option
+@token_file_option
 @pass_run
-def show(run: Run, repo: str | None, branch: str | None) -> Result:
+def show(run: Run, repo: str | None, branch: str | None, ca_file: Path | None, token_file: Path | None) -> Result:
     """List the settings in force and where each came from.
 
     Inside a checkout of the config repository these are the checkout's own files, else those at the head of the
@@ -33,9 +36,10 @@ def show(run: Run, repo: str | None, branch: str | None) -> Result:
     from ci_gitops.steps.overview import look
     from ci_gitops.steps.workplace import Reach
 
+    reach = Reach(repo, branch, ca_file, token_file)
     listing = [
         *(Setting(typed, run.environ[name], name) for typed, name in set_options(run.environ)),
-        *look(run, Reach(repo=repo, branch=branch)).listing(run),
+        *look(run, reach).listing(run, reach),
     ]
     items = [{"key": item.key, "value": item.value, "origin": item.origin} for item in listing]
     rows = [(item.key, _shown(item.value), item.origin) for item in listing if item.telling]

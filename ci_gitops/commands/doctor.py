@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ci_gitops.commands.common import ca_file_option, command, option, pass_run, token_file_option
-from ci_gitops.core.durations import parse_duration
+from ci_gitops.commands.write_options import Duration
 from ci_gitops.core.text import counted
-from ci_gitops.errors import CiGitopsError, UsageError
+from ci_gitops.errors import CiGitopsError
 from ci_gitops.output import styled
 from ci_gitops.results import Result
 from ci_gitops.run import Run
@@ -27,7 +27,14 @@ _COLOURS: dict[State, str] = {"ok": "green", "warn": "yellow", "fail": "red"}
 @option("--environment", "environments", multiple=True, metavar="ENV", help="Look at this one only; may be repeated.")
 @ca_file_option
 @token_file_option
-@option("--timeout", default="30s", show_default=True, metavar="DURATION", help="How long to wait for all checks.")
+@option(
+    "--timeout",
+    type=Duration(),
+    default="30s",
+    show_default=True,
+    metavar="DURATION",
+    help="How long to wait for all checks.",
+)
 @pass_run
 def cli(
     run: Run,
@@ -36,7 +43,7 @@ def cli(
     environments: tuple[str, ...],
     ca_file: Path | None,
     token_file: Path | None,
-    timeout: str,
+    timeout: float,
 ) -> Result:
     """Check tokens, rights, programs and servers; name the setting where something is wrong.
 
@@ -46,24 +53,16 @@ def cli(
     from ci_gitops.steps.scene import set_scene
     from ci_gitops.steps.workplace import Reach
 
-    seconds = _seconds(timeout)
     started = time.monotonic()
     run.output.step("Looking at everything")
-    scene = set_scene(run, Reach(repo, branch, ca_file, token_file, timeout=seconds / 2), environments)
-    left = seconds - (time.monotonic() - started)
-    findings = [*examine(CHECKS, scene, max(left, seconds / 2)), *_variables(run)]
+    scene = set_scene(run, Reach(repo, branch, ca_file, token_file, timeout=timeout / 2), environments)
+    left = timeout - (time.monotonic() - started)
+    findings = [*examine(CHECKS, scene, max(left, timeout / 2)), *_variables(run)]
     result = Result("DoctorReport", {"items": [_item(finding) for finding in findings]}, _text(findings))
     failures = sum(finding.state == "fail" for finding in findings)
     if failures:
         raise CiGitopsError(f"{counted(failures, 'check')} failed.", hint="Change what the lines say.", result=result)
     return result
-
-
-def _seconds(text: str) -> float:
-    try:
-        return parse_duration(text).total_seconds()
-    except ValueError as error:
-        raise UsageError(f"--timeout: {error}.") from error
 
 
 def _variables(run: Run) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 
+from ci_gitops.core.messages import DEFAULT_SUBJECT, SUBJECT_FIELDS
 from ci_gitops.settings.values import (
     Address,
     Branch,
@@ -25,8 +26,7 @@ from ci_gitops.settings.values import (
 
 Write = Literal["push", "merge-request"]
 Merge = Literal["manual", "when-green", "now"]
-CommitTemplate = Annotated[Line, holding("environment", "summary", "apps")]
-COMMIT_SUBJECT = "deploy({environment}): {summary}"
+CommitTemplate = Annotated[Line, holding(*SUBJECT_FIELDS)]
 _PLACES = r"(dir|simulated):.+"
 Place = Annotated[str, Form(_PLACES, "a mapping, dir:PATH, dir:PATH@BRANCH or simulated:PATH")]
 FullHash = Annotated[str, Form(r"[0-9a-f]{40}([0-9a-f]{24})?", "a full commit hash of 40 or 64 hexadecimal digits")]
@@ -180,10 +180,7 @@ class Commit(Model):
     """The text of commits."""
 
     subject: CommitTemplate = Field(
-        COMMIT_SUBJECT, description="First line; may hold {environment}, {summary} and {apps}."
-    )
-    body: Annotated[str, holding("environment", "summary", "apps")] | None = Field(
-        None, description="Text between subject and trailers; may hold the same."
+        DEFAULT_SUBJECT, description="First line; may hold {environment}, {app} and {summary}."
     )
 
 

@@ -27,9 +27,9 @@ class Overview:
     local: bool
     settings: Settings
 
-    def listing(self, run: Run) -> tuple[Setting, ...]:
+    def listing(self, run: Run, reach: Reach) -> tuple[Setting, ...]:
         """The run's own settings, then those of the configuration."""
-        return (*_of_the_run(run, self), *settings_in_force(self.settings))
+        return (*_of_the_run(run, reach, self), *settings_in_force(self.settings))
 
 
 def look(run: Run, reach: Reach) -> Overview:
@@ -65,13 +65,13 @@ def _is_here(run: Run, place: Place, reach: Reach) -> bool:
     return place.url in here or any(same_project(place.url, address) for address in here)
 
 
-def _of_the_run(run: Run, seen: Overview) -> Iterator[Setting]:
+def _of_the_run(run: Run, reach: Reach, seen: Overview) -> Iterator[Setting]:
     environ = run.environ
     if seen.place:
         yield Setting("repository", seen.place.url, seen.place.said_by)
         branch_origin = "the pipeline's own branch" if seen.place.branch == run.ci.branch else seen.place.said_by
         yield Setting("branch", seen.place.branch, branch_origin if seen.place.branch else "the remote says it")
-        access = access_for(seen.place.url, environ)
+        access = access_for(seen.place.url, environ, ca_file=reach.ca_file, token_file=reach.token_file)
         if access.source:
             yield Setting("token" if access.token else "key", "(not shown)", access.source)
     yield _environment(run, seen.settings)
