@@ -24,6 +24,7 @@ from ci_gitops.steps.locate import Place, find_place
 from ci_gitops.steps.workplace import Reach, Workplace, Workplaces
 
 _FOLDER = "dir:"
+_HEAD = "HEAD"  # of the checkout that we stand in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +58,9 @@ def deploy(run: Run, call: DeployCall) -> Result:
     with Workplaces(run, reach) as places:
         place = revision_place(places, call)
         environment = place.settings.environment(_chosen(run, place, call.environment))
+        if environment.repository and not wanted_revision(run, call) and place.branch != _HEAD:
+            place = places.of(environment, place)  # a repository or branch of its own
+            environment = place.settings.environment(environment.name)
         targets = place.settings.targets([environment.name], call.apps, paths=place.tree.files())
         rendered = render_targets(run, place, targets)
     done: list[Deployed] = []
@@ -82,7 +86,7 @@ def revision_place(places: Workplaces, call: DeployCall) -> Workplace:
     be younger than the checkout, and then comes from where the checkout came from.
     """
     run = places.run
-    revision = call.revision or run.environ.get("CI_GITOPS_COMMIT") or None
+    revision = wanted_revision(run, call)
     checkout = None if call.repo or call.branch else find_checkout(run.cwd, run.environ)
     if checkout is None:
         place = find_place(run, call.repo, call.branch)
@@ -90,12 +94,17 @@ def revision_place(places: Workplaces, call: DeployCall) -> Workplace:
     if left_out := uncommitted(checkout, run.environ):
         run.output.note(f"{counted(len(left_out), 'uncommitted change')} of {checkout.root} are left out.")
     try:
-        return places.at(Place(str(checkout.root), revision or "HEAD", "the checkout"))
+        return places.at(Place(str(checkout.root), revision or _HEAD, "the checkout"))
     except GitError:
         if revision is None:
             raise
         place = find_place(run, None, None)
         return places.at(Place(place.url, revision, place.said_by))
+
+
+def wanted_revision(run: Run, call: DeployCall) -> str | None:
+    """The revision that the call names, or an `update` before it; None for the newest."""
+    return call.revision or run.environ.get("CI_GITOPS_COMMIT") or None
 
 
 def render_targets(run: Run, place: Workplace, targets: Sequence[Target]) -> tuple[Rendered, ...]:

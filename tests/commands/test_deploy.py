@@ -85,6 +85,18 @@ def test_an_older_revision_by_its_commit(cli: Cli, checkout: Path, tmp_path: Pat
     assert "calm" in (tmp_path / "live/staging/shop/v1_configmap_settings.yaml").read_text()
 
 
+def test_an_environment_on_a_branch_of_its_own(cli: Cli, checkout: Path, tmp_path: Path) -> None:
+    commit(checkout, {".ci-gitops.yaml": "environments:\n  staging: {repository: {branch: staging}}\n"})
+    git(checkout, "switch", "-q", "-c", "staging")
+    head = commit(checkout, {"environments/staging/shop/settings.yaml": CONFIG.replace("calm", "wild")})
+    git(checkout, "switch", "-q", "main")
+    words = ("-o", "json", "deploy", "--environment", "staging", "--app", "shop", "--destination", "dir:live")
+    own = cli(*words, "--repo", checkout, cwd=tmp_path)
+    assert own.json["revision"] == head, own.err
+    here = cli(*words, cwd=checkout)
+    assert here.json["revision"] == git(checkout, "rev-parse", "main"), here.err
+
+
 def test_the_commit_of_the_update_before_it_counts(cli: Cli, checkout: Path, tmp_path: Path) -> None:
     shallow = tmp_path / "job"
     git(tmp_path, "clone", "-q", "--depth", "1", f"file://{checkout}", str(shallow))
