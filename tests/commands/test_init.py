@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from ci_gitops.core.starter import look, pipeline_text
 from ci_gitops.settings import parse_config, resolve
 from tests.rig.cli import Cli
 from tests.rig.git_server import run_git
+from tests.rig.parts import program
 
 ROOT = Path(__file__).parents[2]
 TREES = {
@@ -143,3 +145,38 @@ def test_nothing_to_build_means_no_pipeline(tmp_path: Path, cli: Cli) -> None:
     ran = cli("init", "--ci", "gitlab", cwd=make(tmp_path, "empty"))
     assert "nothing to build or deploy" in ran.out
     assert not (tmp_path / "shop" / ".gitlab-ci.yml").exists()
+
+
+def jobs_after(changed: str, root: Path) -> set[str]:
+    """The jobs of a push to main that changes this file, as gitlab-ci-local reads the rules."""
+    runner = program("gitlab-ci-local", "`make parts` installs it where there is npm")
+    run_git("-C", root, "update-ref", "refs/remotes/origin/main", "HEAD")
+    (root / changed).parent.mkdir(parents=True, exist_ok=True)
+    (root / changed).write_text("changed")
+    run_git("-C", root, "add", "-A")
+    run_git("-C", root, "commit", "--quiet", "-m", "Change")
+    listed = subprocess.run(
+        [runner, "--list-json"], cwd=root, capture_output=True, text=True, check=False,
+        env={"PATH": os.environ["PATH"], "HOME": str(root.parent)},
+    )  # fmt: skip
+    assert listed.returncode == 0, listed.stdout + listed.stderr
+    return {job["name"] for job in json.loads(listed.stdout) if job["when"] != "never"}
+
+
+def test_a_change_of_the_configuration_alone_builds_nothing(tmp_path: Path) -> None:
+    root = make(tmp_path, "classic")
+    pipeline = pipeline_text(look(TREES["classic"], "shop"), "1.2.3")
+    assert pipeline
+    document = yaml.safe_load(pipeline)
+    document["include"] = [
+        {"local": entry["file"].lstrip("/"), "inputs": entry["inputs"]} for entry in document["include"]
+    ]
+    (root / ".gitlab-ci.yml").write_text(yaml.safe_dump({"stages": ["build", "deploy"], **document}))
+    shutil.copytree(ROOT / "ci-templates", root / "ci-templates")
+    run_git("-C", root, "checkout", "--quiet", "-B", "main")
+    run_git("-C", root, "remote", "add", "origin", "https://gitlab.example.com/group/shop.git")
+    run_git("-C", root, "add", "-A")
+    run_git("-C", root, "commit", "--quiet", "-m", "Start")
+    assert jobs_after(".kubernetes/overlays/staging/kustomization.yaml", root) == set()
+    assert jobs_after("src/deep/main.py", root) == {"build-image", "update-config"}
+    assert jobs_after("Dockerfile", root) == {"build-image", "update-config"}
