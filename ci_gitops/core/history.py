@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from ci_gitops.core.order import Evidence, compare, find_evidence
+from ci_gitops.core.build_order import Evidence, compare, find_evidence
 from ci_gitops.core.trailers import ImageMove, Source, Trailers
 
 History = Sequence[tuple[str, Trailers]]  # newest first: SHA and trailers

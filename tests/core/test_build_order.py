@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from ci_gitops.core.order import Evidence, compare, find_evidence
+from ci_gitops.core.build_order import Evidence, compare, find_evidence
 from ci_gitops.core.trailers import ImageMove, Source, Trailers
 
 MOVE = ImageMove("staging", "shop", "web", "web:1", "web:2")
