@@ -9,6 +9,7 @@ from pydantic.json_schema import JsonSchemaValue
 
 from ci_gitops.core.messages import DEFAULT_SUBJECT, SUBJECT_FIELDS
 from ci_gitops.settings.values import (
+    PLACES,
     Address,
     Branch,
     Duration,
@@ -18,6 +19,7 @@ from ci_gitops.settings.values import (
     Lines,
     Model,
     Name,
+    Place,
     TimeZone,
     WebAddress,
     Word,
@@ -27,8 +29,6 @@ from ci_gitops.settings.values import (
 Write = Literal["push", "merge-request"]
 Merge = Literal["manual", "when-green", "now"]
 CommitTemplate = Annotated[Line, holding(*SUBJECT_FIELDS)]
-_PLACES = r"(dir|simulated):.+"
-Place = Annotated[str, Form(_PLACES, "a mapping, dir:PATH, dir:PATH@BRANCH or simulated:PATH")]
 FullHash = Annotated[str, Form(r"[0-9a-f]{40}([0-9a-f]{24})?", "a full commit hash of 40 or 64 hexadecimal digits")]
 _DAY = "(Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
 _HOUR = "([01][0-9]|2[0-3]):[0-5][0-9]"
@@ -84,7 +84,7 @@ class Destination(Model):
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: Any, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         mapping = handler(schema)
-        return {"anyOf": [{"type": "string", "pattern": f"^({_PLACES})$"}, mapping]}
+        return {"anyOf": [{"type": "string", "pattern": f"^({PLACES})$"}, mapping]}
 
 
 class Window(Model):

@@ -25,6 +25,7 @@ from pydantic_core import core_schema
 
 from ci_gitops.core import durations, targets
 
+PLACES = r"(dir|simulated):.+"
 _NAME = "a name of letters, digits, '.', '_' and '-', at most 63, beginning and ending with a letter or digit"
 
 
@@ -91,6 +92,18 @@ def _address(text: str) -> str:
         raise ValueError(f"expected https://, ssh://, git@host:path or a path, not {text!r}")
     if re.match(r"(?i)https?://[^/@]*@", text):
         raise ValueError("an address may hold no user or password: they come from variables or files")
+    return text
+
+
+def _place(text: str) -> str:
+    """`dir:PATH`, `dir:PATH@BRANCH` or `simulated:PATH`; with a branch, PATH is one inside a repository."""
+    kind, _, rest = text.partition(":")
+    path, at, branch = rest.partition("@") if kind == "dir" else (rest, "", "")
+    if at:
+        _branch(branch)
+        _path(path)
+    elif ".." in _word(path).split("/"):
+        raise ValueError(f"{path!r} leaves its folder: '..' is not allowed")
     return text
 
 
@@ -166,6 +179,11 @@ AppTemplate = Annotated[str, AfterValidator(_path), holding("app")]
 Branch = Annotated[str, AfterValidator(_branch)]
 Address = Annotated[str, AfterValidator(_address)]
 WebAddress = Annotated[str, AfterValidator(_web)]
+Place = Annotated[
+    str,
+    Form(PLACES, "a mapping, dir:PATH, dir:PATH@BRANCH or simulated:PATH"),
+    AfterValidator(_place),
+]
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
 Duration = Annotated[
     timedelta,
