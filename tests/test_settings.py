@@ -210,6 +210,10 @@ def test_monsters_end_early(text: str, message: str) -> None:
     assert message in refused(text).message
 
 
+def test_what_is_no_text_is_refused() -> None:
+    assert "this is not text" in refused("\ud800: 1").message
+
+
 def test_anchors_and_merge_keys_may_share_settings() -> None:
     config = parse_config(
         "environments:\n  a: &a {merge: now, write: merge-request}\n  b: {<<: *a, merge: manual}\n  c: *a\n", FILE

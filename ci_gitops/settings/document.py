@@ -120,7 +120,11 @@ class Document:
 def read(text: str, file: str) -> Document:
     """The one document of `text`; SettingsError names `file`, line and column of what is wrong."""
     document = Document(file)
-    if len(text.encode(errors="surrogatepass")) > MAX_BYTES:
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError as error:
+        raise SettingsError(f"{file}: this is not text (character {error.start}).") from error
+    if size > MAX_BYTES:
         raise SettingsError(f"{file}: the file is larger than {MAX_BYTES // 1024} KiB.")
     try:
         _check_depth(text, document)
