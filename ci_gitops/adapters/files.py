@@ -12,6 +12,7 @@ import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from io import FileIO
 from pathlib import Path
 
@@ -27,12 +28,12 @@ def read_text(path: Path, root: Path) -> str:
     """The text of a file within `root`: UTF-8, its line ends and byte order mark kept. EditError otherwise."""
     resolved = inside(path, root)
     try:
-        found = os.stat(resolved)  # noqa: PTH116 - one call for a thousand files
+        found = os.stat(resolved)  # noqa: PTH116 - before it is opened: opening a pipe would wait
         if not stat.S_ISREG(found.st_mode):
             raise EditError(f"{path} is not a file.")
         if found.st_size > MAX_BYTES:
             raise UnreadableError(f"{path} is larger than {MAX_BYTES // 1024 // 1024} MiB; such a file is not edited.")
-        with open(resolved, "rb") as stream:  # noqa: PTH123
+        with open(resolved, "rb", buffering=0) as stream:  # noqa: PTH123
             data = stream.read(MAX_BYTES + 1)
     except FileNotFoundError as error:
         raise EditError(f"There is no file {path}.", hint="The path is taken from the current folder.") from error
@@ -47,12 +48,31 @@ def read_text(path: Path, root: Path) -> str:
 
 def inside(path: Path, root: Path) -> str:
     """Where `path` really is; EditError where that is outside `root`."""
-    real, tree = os.path.realpath(path), os.path.realpath(root)
+    real, tree = _real(path), _real(root)
     if real != tree and not real.startswith(tree.rstrip("/") + "/"):
         raise EditError(
             f"{path} leads out of {root}, to {real}.", hint="Name the file itself, in the repository that holds it."
         )
     return real
+
+
+def _real(path: Path) -> str:
+    """`os.path.realpath`, which asks for each folder once: a thousand files share most of theirs."""
+    absolute = os.path.abspath(path)  # noqa: PTH100
+    if os.path.islink(absolute):  # noqa: PTH114
+        return os.path.realpath(absolute)
+    folder, name = os.path.split(absolute)
+    return os.path.join(_real_folder(folder), name) if name else absolute  # noqa: PTH118
+
+
+@lru_cache(maxsize=10_000)
+def _real_folder(folder: str) -> str:
+    parent, name = os.path.split(folder)
+    if parent == folder:
+        return folder
+    if os.path.islink(folder):  # noqa: PTH114
+        return os.path.realpath(folder)
+    return os.path.join(_real_folder(parent), name)  # noqa: PTH118
 
 
 class Trees:
@@ -113,7 +133,8 @@ def write_all(edits: Iterable[Edit]) -> None:
 
 
 def _staged(path: Path, old: str, new: str) -> _Staged:
-    target = os.path.realpath(path)
+    # Only the file itself may be a link that a rename would replace; folders on the way lead to the same place.
+    target = os.path.realpath(path) if os.path.islink(path) else os.path.abspath(path)  # noqa: PTH100, PTH114
     folder, name = os.path.split(target)
     return _Staged(path, target, f"{folder}/.{name}.{os.getpid()}.tmp", old, new)
 
