@@ -56,27 +56,40 @@ def deploy(run: Run, call: DeployCall) -> Result:
     """Bring the destination of one environment to what Git declares."""
     reach = Reach(call.repo, call.branch, call.ca_file, call.token_file)
     with Workplaces(run, reach) as places:
-        place = revision_place(places, call)
-        environment = place.settings.environment(_chosen(run, place, call.environment))
-        if environment.repository and not wanted_revision(run, call) and place.branch != _HEAD:
-            place = places.of(environment, place)  # a repository or branch of its own
-            environment = place.settings.environment(environment.name)
+        place, environment = declared_at(places, call)
         targets = place.settings.targets([environment.name], call.apps, paths=place.tree.files())
         rendered = render_targets(run, place, targets)
     done: list[Deployed] = []
     for each in rendered:
-        destination = destination_of(run, call, environment, each.target)
-        applied: list[Applied] = []
-        try:
-            for manifest in each.manifests:
-                run.output.step(f"{each.target}: {manifest}")
-                applied.append(destination.apply(manifest, dry_run=call.dry_run))
-        except CiGitopsError as error:
-            done.append(Deployed(each.target, str(destination), tuple(applied), error.message))
-            error.result = deploy_result(environment.name, place.revision, done, dry_run=call.dry_run)
-            raise
-        done.append(Deployed(each.target, str(destination), tuple(applied)))
+        deployed, failure = _apply(run, destination_of(run, call, environment, each.target), each, call.dry_run)
+        done.append(deployed)
+        if failure:
+            failure.result = deploy_result(environment.name, place.revision, done, dry_run=call.dry_run)
+            raise failure
     return deploy_result(environment.name, place.revision, done, dry_run=call.dry_run)
+
+
+def declared_at(places: Workplaces, call: DeployCall) -> tuple[Workplace, EnvironmentSettings]:
+    """The environment of the call, and the revision that declares it."""
+    place = revision_place(places, call)
+    environment = place.settings.environment(_chosen(places.run, place, call.environment))
+    if environment.repository and not wanted_revision(places.run, call) and place.branch != _HEAD:
+        place = places.of(environment, place)  # a repository or branch of its own
+    return place, place.settings.environment(environment.name)
+
+
+def _apply(
+    run: Run, destination: Destination, rendered: Rendered, dry_run: bool
+) -> tuple[Deployed, CiGitopsError | None]:
+    """What was applied of a target, and why not the rest."""
+    applied: list[Applied] = []
+    try:
+        for manifest in rendered.manifests:
+            run.output.step(f"{rendered.target}: {manifest}")
+            applied.append(destination.apply(manifest, dry_run=dry_run))
+    except CiGitopsError as error:
+        return Deployed(rendered.target, str(destination), tuple(applied), error.message), error
+    return Deployed(rendered.target, str(destination), tuple(applied)), None
 
 
 def revision_place(places: Workplaces, call: DeployCall) -> Workplace:
