@@ -39,25 +39,9 @@ class Edit:
 
     def diff(self, context: int = 3) -> list[str]:
         """The lines of a unified diff, without line ends; none where nothing changed."""
-        if not self.changed:
-            return []
-        import difflib
+        from ci_gitops.core.edits.diff import unified_diff  # here, since few calls show one
 
-        shown = []
-        compared = difflib.unified_diff(
-            _lines(self.old), _lines(self.new), f"a/{self.path}", f"b/{self.path}", n=context
-        )
-        for line in compared:
-            shown.append(line.rstrip("\r\n"))
-            if not line.endswith("\n"):
-                shown.append("\\ No newline at end of file")
-        return shown
-
-
-def _lines(text: str) -> list[str]:
-    """Lines with their ends. (`str.splitlines` also splits at characters that are no line end for Git.)"""
-    *whole, last = text.split("\n")
-    return [line + "\n" for line in whole] + ([last] if last else [])
+        return unified_diff(self.old, self.new, self.path, context)
 
 
 @dataclass(frozen=True, slots=True)
