@@ -12,6 +12,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
+from click.core import ParameterSource
 
 from ci_gitops import __version__, masking
 from ci_gitops.commands import COMMANDS
@@ -126,9 +127,10 @@ def cli(
     """
     run: Run = ctx.obj
     run.config = config
+    behind = ctx.get_parameter_source("output_format") is ParameterSource.DEFAULT  # what was seen behind the command
     run.output = Output.for_streams(
         os.environ,
-        format=output_format,
+        format=run.output.format if behind else output_format,
         verbosity=-1 if quiet else verbose,
         no_color=no_color,
         log_format=log_format,
@@ -224,6 +226,4 @@ def _output_before_parsing(arguments: list[str]) -> Output:
             chosen = value
         elif word.startswith("-o") and not word.startswith("--"):
             chosen = word[2:]
-        elif not word.startswith("-") and word in COMMANDS:
-            break
     return Output.for_streams(os.environ, format=chosen if chosen in ("json", "yaml") else "text")

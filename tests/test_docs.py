@@ -45,7 +45,7 @@ def test_every_option_is_explained(words: str) -> None:
     assert re.search(rf"(?m)^##+ {re.escape(words)}$", page)
     assert not isinstance(command, GitopsCommand) or {0, 70, 130} <= set(command.exits) <= set(EXIT_CODES)
     for parameter in command.params:
-        if isinstance(parameter, click.Option):
+        if isinstance(parameter, click.Option) and not parameter.hidden:
             assert isinstance(parameter, GitopsOption), f"{words} {parameter.opts}: use commands.common.option"
             assert parameter.help, f"{words} {parameter.opts} has no help"
             assert re.search(r"[.\]]$", parameter.help), f"{words} {parameter.opts}: the help is no sentence"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +69,59 @@ class GitopsCommand(click.Command):
             formatter.write_dl([(str(code), EXIT_CODES[code]) for code in self.exits])
 
 
+class Duration(click.ParamType[float]):
+    """`90s`, `5m`, `1h30m`, `2d`, or a number of seconds; becomes seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float | int):
+            return float(value)
+        from ci_gitops.core.durations import parse_duration
+
+        text = str(value)
+        try:
+            return float(text) if text.isascii() and text.isdigit() else parse_duration(text).total_seconds()
+        except ValueError as error:
+            self.fail(f"{error}.", param, ctx)
+
+
+def _changed_output(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+    """A global option that stands behind the command, where users of kubectl and helm write it."""
+    if not value or value == param.default:
+        return
+    run = ctx.find_object(Run)
+    assert run
+    match param.name:
+        case "output_format":
+            run.output = replace(run.output, format=value)
+        case "log_format":
+            run.output = replace(run.output, log_format=value, live=False)
+        case "quiet":
+            run.output = replace(run.output, verbosity=-1)
+        case "verbose":
+            run.output = replace(run.output, verbosity=value)
+        case "no_color":
+            run.output = replace(run.output, colour=False)
+        case "config":
+            run.config = value
+
+
+def _global_options() -> list[click.Option]:
+    """The global options once more, unseen in the help of each command."""
+    shared: dict[str, Any] = {
+        "hidden": True, "expose_value": False, "allow_from_autoenv": False, "callback": _changed_output
+    }  # fmt: skip
+    return [
+        click.Option(["-o", "--output", "output_format"], type=click.Choice(["text", "json", "yaml"]), **shared),
+        click.Option(["--log-format"], type=click.Choice(["text", "json"]), **shared),
+        click.Option(["-q", "--quiet"], is_flag=True, **shared),
+        click.Option(["-v", "--verbose"], count=True, **shared),
+        click.Option(["--no-color"], is_flag=True, **shared),
+        click.Option(["--config"], type=click.Path(path_type=Path), **shared),
+    ]
+
+
 def command(name: str, *, exits: Sequence[int]) -> Callable[[Callable[..., Result]], click.Command]:
     """Make a command of a function that returns its `Result`; `exits` are the codes that its help lists.
 
@@ -77,6 +131,7 @@ def command(name: str, *, exits: Sequence[int]) -> Callable[[Callable[..., Resul
     def decorate(function: Callable[..., Result]) -> click.Command:
         made = click.command(name, cls=GitopsCommand)(function)
         assert isinstance(made, GitopsCommand)
+        made.params += _global_options()
         made.exits = tuple(sorted({*exits, 70, 130}))
         return made
 

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ci_gitops.commands.common import ca_file_option, command, option, pass_run, token_file_option
-from ci_gitops.commands.write_options import Duration
+from ci_gitops.commands.common import Duration, ca_file_option, command, option, pass_run, token_file_option
 from ci_gitops.core.text import counted
 from ci_gitops.errors import CiGitopsError
 from ci_gitops.output import styled

@@ -6,8 +6,7 @@ from typing import Any
 
 import click
 
-from ci_gitops.commands.common import ca_file_option, command, option, pass_run, token_file_option
-from ci_gitops.commands.write_options import Duration
+from ci_gitops.commands.common import Duration, ca_file_option, command, option, pass_run, token_file_option
 from ci_gitops.results import Result
 from ci_gitops.run import Run
 

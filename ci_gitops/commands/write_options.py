@@ -2,29 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any
 
 import click
 
-from ci_gitops.commands.common import ca_file_option, option, token_file_option
-
-
-class Duration(click.ParamType[float]):
-    """`90s`, `5m`, `1h`, `2d`, or seconds; becomes seconds."""
-
-    name = "duration"
-    _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}  # noqa: RUF012 - click types are plain classes
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        if isinstance(value, float | int):
-            return float(value)
-        found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", str(value))
-        if not found:
-            self.fail(f"{value!r} is not a duration: write 90s, 5m or 1h.", param, ctx)
-        return float(found[1]) * self._UNITS[found[2]]
-
+from ci_gitops.commands.common import Duration, ca_file_option, option, token_file_option
 
 _OPTIONS = (
     option("--repo", metavar="URL|PATH", help="The config repository.  [default: CI_GITOPS_REPO, GITLAB_REMOTE_URL, "

@@ -238,7 +238,7 @@ def test_a_gate_that_cannot_be_evaluated_holds_it_until_overridden(config: Confi
         (["--environment", "prodution"], "'production'"),
         (["--approve"], "--mr IID or --environment ENV"),
         (["--mr", "0"], "--mr"),
-        (["--timeout", "soon"], "'soon' is not a duration"),
+        (["--timeout", "soon"], "such as 90s, 30m"),
     ],
 )
 def test_wrong_calls_say_what_is_right(config: Config, arguments: list[str], words: str) -> None:

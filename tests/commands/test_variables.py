@@ -14,7 +14,7 @@ OPTIONS = [
     pytest.param(name, option, id=f"{name} {max(option.opts, key=len)}")
     for name, (module, _) in COMMANDS.items()
     for option in import_module(f"ci_gitops.commands.{module}").cli.params
-    if isinstance(option, click.Option) and option.name != "help"
+    if isinstance(option, click.Option) and option.name != "help" and not option.hidden
 ]
 
 
