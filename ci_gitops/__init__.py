@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ci_gitops.core.edits import Change, Edit, ImageUse, image_uses, set_images
     from ci_gitops.core.images import ImageArgument, ImageRef
+    from ci_gitops.core.stages import Stage, order
     from ci_gitops.errors import CiGitopsError
 
 __version__ = "0.1.0"
@@ -23,8 +24,10 @@ __all__ = [
     "ImageArgument",
     "ImageRef",
     "ImageUse",
+    "Stage",
     "__version__",
     "image_uses",
+    "order",
     "set_images",
 ]
 
@@ -35,7 +38,9 @@ _HOMES = {
     "ImageArgument": "ci_gitops.core.images",
     "ImageRef": "ci_gitops.core.images",
     "ImageUse": "ci_gitops.core.edits",
+    "Stage": "ci_gitops.core.stages",
     "image_uses": "ci_gitops.core.edits",
+    "order": "ci_gitops.core.stages",
     "set_images": "ci_gitops.core.edits",
 }
 

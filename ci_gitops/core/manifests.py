@@ -17,13 +17,17 @@ from ci_gitops.errors import RenderError
 # What others need comes first; kinds that are not listed come last
 # (https://github.com/argoproj/argo-cd/blob/master/gitops-engine/pkg/sync/sync_tasks.go).
 _ORDER = (
-    "Namespace", "NetworkPolicy", "ResourceQuota", "LimitRange", "PodDisruptionBudget", "ServiceAccount", "Secret",
-    "ConfigMap", "StorageClass", "PersistentVolume", "PersistentVolumeClaim", "CustomResourceDefinition",
-    "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "Service", "DaemonSet", "Pod",
-    "ReplicationController", "ReplicaSet", "Deployment", "HorizontalPodAutoscaler", "StatefulSet", "Job", "CronJob",
-    "IngressClass", "Ingress", "APIService",
+    "Namespace", "NetworkPolicy", "ResourceQuota", "LimitRange", "PodSecurityPolicy", "PodDisruptionBudget",
+    "ServiceAccount", "Secret", "ConfigMap", "StorageClass", "PersistentVolume", "PersistentVolumeClaim",
+    "CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "Service", "DaemonSet",
+    "Pod", "ReplicationController", "ReplicaSet", "Deployment", "HorizontalPodAutoscaler", "StatefulSet", "Job",
+    "CronJob", "IngressClass", "Ingress", "APIService",
 )  # fmt: skip
 _RANK = {kind: rank for rank, kind in enumerate(_ORDER)}
+_WEBHOOKS = {
+    "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration", "MutatingAdmissionPolicy",
+    "MutatingAdmissionPolicyBinding", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding",
+}  # fmt: skip
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # chosen at run time
@@ -113,7 +117,12 @@ def _text(value: Any, field: str, about: Mapping[str, Any], origin: str) -> str:
 
 def in_apply_order(manifests: Iterable[Manifest]) -> tuple[Manifest, ...]:
     """What others need first; within a kind as rendered."""
-    return tuple(sorted(manifests, key=lambda manifest: _RANK.get(manifest.kind, len(_ORDER))))
+    return tuple(sorted(manifests, key=lambda manifest: kind_rank(manifest.kind)))
+
+
+def kind_rank(kind: str) -> int:
+    """The place of a kind in the order to apply. What judges others' writes comes after all of them."""
+    return _RANK.get(kind, len(_ORDER) + (kind in _WEBHOOKS))
 
 
 def text(manifests: Iterable[Manifest]) -> str:
