@@ -10,6 +10,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "build": ("build", "Build an image and push it."),
     "update": ("update", "Write images, values or chart versions into the config repository."),
     "merge": ("merge", "Merge our merge requests whose gates hold."),
+    "render": ("render", "Print what Git declares for an environment, rendered."),
     "deploy": ("deploy", "Apply what Git declares for an environment."),
     "set-image": ("set_image", "Set images in kustomizations, Helm values and manifests."),
     "set": ("set", "Set values and chart versions in YAML files."),

@@ -12,7 +12,7 @@ from ci_gitops.results import Result
 from ci_gitops.run import Run
 
 
-@command("deploy", exits=(0, 1, 2, 75))
+@command("deploy", exits=(0, 1, 2, 5, 75))
 @option(
     "--environment",
     metavar="ENV",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ci_gitops.adapters.renderers import render
 from ci_gitops.adapters.tree import laid_out
 from ci_gitops.core import manifests
 from ci_gitops.core.edits import image_uses
@@ -12,23 +11,30 @@ from ci_gitops.core.updates import Plan
 from ci_gitops.core.uses import walk
 from ci_gitops.errors import RenderError
 from ci_gitops.run import Run
+from ci_gitops.steps.rendering import render_target, say_level
 from ci_gitops.steps.workplace import Workplace
 
 
 def check_plan(run: Run, place: Workplace, plan: Plan) -> None:
     """Render each target that changes; RenderError where one does not build or lacks an image of the plan."""
     changed = {edit.path: edit.new.encode() for edit in plan.edits}
-    folders = {
-        folder
-        for target in plan.moved_targets
-        for folder in (target.path, *walk(place.tree, target.path).kustomizations)
-    }
-    with laid_out(place.repository, place.revision, changed, below=tuple(folders)) as tree:
+    say_level(run, place.settings)
+    with laid_out(place.repository, place.revision, changed, below=_folders(place, plan)) as tree:
         for target in plan.moved_targets:
-            run.output.step(f"Rendering {target}")
-            rendered = manifests.text(render(tree, target.path, run.environ))
+            rendered = manifests.text(render_target(run, place.settings, tree, target))
             moves = [move for move in plan.images if (move.app, move.environment) == (target.app, target.environment)]
             _uses(rendered, moves, str(target))
+
+
+def _folders(place: Workplace, plan: Plan) -> tuple[str, ...] | None:
+    """What is fetched: the folders that kustomizations refer to, or everything where another tool follows its own."""
+    found: set[str] = set()
+    for target in plan.moved_targets:
+        below = walk(place.tree, target.path).kustomizations
+        if not below:
+            return None
+        found.update((target.path, *below))
+    return tuple(found)
 
 
 def _uses(rendered: str, moves: list[ImageMove], target: str) -> None:

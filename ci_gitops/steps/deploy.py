@@ -10,17 +10,17 @@ from ci_gitops.adapters.cluster.base import Applied, Destination
 from ci_gitops.adapters.cluster.directory import Directory
 from ci_gitops.adapters.cluster.kubernetes import Access, Kubernetes
 from ci_gitops.adapters.git import find_checkout, uncommitted
-from ci_gitops.adapters.renderers import render
 from ci_gitops.adapters.tree import laid_out
 from ci_gitops.core.manifests import Manifest, in_apply_order
 from ci_gitops.core.targets import Target
 from ci_gitops.core.text import counted
-from ci_gitops.errors import CiGitopsError, GitError, RenderError, UsageError
+from ci_gitops.errors import CiGitopsError, GitError, UsageError
 from ci_gitops.results import Result
 from ci_gitops.run import Run
 from ci_gitops.settings import EnvironmentSettings
 from ci_gitops.steps.deploy_report import Deployed, deploy_result
 from ci_gitops.steps.locate import Place, find_place
+from ci_gitops.steps.rendering import render_target, say_level
 from ci_gitops.steps.workplace import Reach, Workplace, Workplaces
 
 _FOLDER = "dir:"
@@ -122,16 +122,11 @@ def wanted_revision(run: Run, call: DeployCall) -> str | None:
 
 def render_targets(run: Run, place: Workplace, targets: Sequence[Target]) -> tuple[Rendered, ...]:
     """Every target's objects; RenderError names the target that does not render."""
-    rendered = []
+    say_level(run, place.settings)
     with laid_out(place.repository, place.revision) as tree:
-        for target in targets:
-            run.output.step(f"Rendering {target}")
-            try:
-                manifests = render(tree, target.path, run.environ)
-            except RenderError as error:
-                raise RenderError(f"{target}: {error.message}", hint=error.hint) from error
-            rendered.append(Rendered(target, in_apply_order(manifests)))
-    return tuple(rendered)
+        return tuple(
+            Rendered(target, in_apply_order(render_target(run, place.settings, tree, target))) for target in targets
+        )
 
 
 def destination_of(run: Run, call: DeployCall, environment: EnvironmentSettings, target: Target) -> Destination:

@@ -283,9 +283,9 @@ def test_renderers(ask: Ask, tmp_path: Path) -> None:
     write(tmp_path, "apps: {shop: , plain: {path: README}}")
     folder = str(Path(program("kustomize", "install kustomize", *kit_programs())).parent)
     right = ask("renderer", PATH=folder)
-    assert states(right) == [("renderer", "ok")]
+    assert states(right) == [("renderer", "ok"), ("sandbox", "ok")]
     assert "written for kustomize" in right[0][2]
-    (wrong,) = ask("renderer", PATH=str(tmp_path))
+    wrong, _ = ask("renderer", PATH=str(tmp_path))
     assert (wrong[1], wrong[3]) == ("fail", "PATH: install kustomize or kubectl")
     write(tmp_path, "apps: {shop: {renderer: helm}}")
     assert "install helm" in str(ask("renderer", PATH=str(tmp_path))[0][3])

@@ -1,13 +1,15 @@
-"""Are the programs there that render the targets?"""
+"""Are the programs there that render the targets, and how far is their box closed?"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from ci_gitops.adapters.box import level_for
 from ci_gitops.adapters.programs import find, version_of
 from ci_gitops.core.layout import KUSTOMIZATIONS
+from ci_gitops.core.recipes import Sandbox
 from ci_gitops.core.targets import Target
-from ci_gitops.errors import UsageError
+from ci_gitops.errors import RefusedError, UsageError
 from ci_gitops.settings import Settings
 from ci_gitops.steps.checks.base import Finding, Scene
 
@@ -24,8 +26,21 @@ def check(scene: Scene) -> Iterator[Finding]:
     """Only what the targets need."""
     if scene.settings is None:
         return
-    for renderer in sorted({renderer_of(scene.settings, target) for target in _targets(scene)} & _PROGRAMS.keys()):
+    needed = sorted({renderer_of(scene.settings, target) for target in _targets(scene)} & _PROGRAMS.keys())
+    for renderer in needed:
         yield _look(scene, renderer)
+    if needed:
+        yield _box(scene.settings.config.render.sandbox)
+
+
+def _box(sandbox: Sandbox) -> Finding:
+    try:
+        level = level_for(sandbox)
+    except RefusedError as error:
+        return Finding("sandbox", "fail", error.message, f"render.sandbox: {error.hint}")
+    if level.name == "full":
+        return Finding("sandbox", "ok", f"Renderers run in a box: {level}.")
+    return Finding("sandbox", "warn", f"Renderers run in a box that is not closed: {level}.", "render.sandbox")
 
 
 def _targets(scene: Scene) -> tuple[Target, ...]:

@@ -1,0 +1,45 @@
+"""The story of `render`: what an environment's targets declare at one revision, as their tools make it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ci_gitops.adapters.tree import laid_out
+from ci_gitops.core import manifests
+from ci_gitops.core.manifests import Manifest
+from ci_gitops.core.targets import Target
+from ci_gitops.results import Result
+from ci_gitops.run import Run
+from ci_gitops.steps.deploy import DeployCall, declared_at
+from ci_gitops.steps.rendering import render_target, say_level
+from ci_gitops.steps.workplace import Reach, Workplaces
+
+
+def render(run: Run, call: DeployCall) -> Result:
+    """Render the environment's targets at the revision that `deploy` would take; nothing is written."""
+    reach = Reach(call.repo, call.branch, call.ca_file, call.token_file)
+    with Workplaces(run, reach) as places:
+        place, environment = declared_at(places, call)
+        targets = place.settings.targets([environment.name], call.apps, paths=place.tree.files())
+        level = say_level(run, place.settings)
+        with laid_out(place.repository, place.revision) as tree:
+            rendered = [(target, render_target(run, place.settings, tree, target)) for target in targets]
+    document: dict[str, Any] = {
+        "environment": environment.name,
+        "revision": place.revision,
+        "sandbox": {"level": level.name, "missing": list(level.missing)},
+        "targets": [_target(target, found) for target, found in rendered],
+        "manifests": [manifest.document for _, found in rendered for manifest in found],
+    }
+    return Result("RenderResult", document, _text(rendered))
+
+
+def _target(target: Target, found: Sequence[Manifest]) -> dict[str, Any]:
+    return {"app": target.app, "environment": target.environment, "path": target.path, "objects": len(found)}
+
+
+def _text(rendered: Sequence[tuple[Target, Sequence[Manifest]]]) -> str:
+    """One YAML stream; a comment says where each target begins."""
+    parts = [f"# {target}\n{manifests.text(found)}" for target, found in rendered]
+    return "---\n".join(parts).rstrip("\n")

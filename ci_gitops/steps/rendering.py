@@ -1,0 +1,54 @@
+"""Targets rendered under their settings, in the box that this machine allows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from ci_gitops.adapters import box
+from ci_gitops.adapters.renderers import render
+from ci_gitops.core.manifests import Manifest
+from ci_gitops.core.recipes import Chart, Recipe
+from ci_gitops.core.targets import Target, fill
+from ci_gitops.errors import RenderError
+from ci_gitops.run import Run
+from ci_gitops.settings import Settings
+
+
+def render_target(run: Run, settings: Settings, tree: Path, target: Target) -> tuple[Manifest, ...]:
+    """The target's objects, in the order of its tool; RenderError names the target."""
+    run.output.step(f"Rendering {target}")
+    try:
+        return render(tree, target.path, run.environ, recipe_of(settings, target))
+    except RenderError as error:
+        raise RenderError(f"{target}: {error.message}", hint=error.hint) from error
+
+
+def say_level(run: Run, settings: Settings) -> box.Level:
+    """The level in force, told; RefusedError where the settings require more than there is."""
+    level = box.level_for(settings.config.render.sandbox)
+    (run.output.step if level.name == "full" else run.output.warn)(f"Box around renderers: {level}.")
+    return level
+
+
+def recipe_of(settings: Settings, target: Target) -> Recipe:
+    """What the settings say of the target's rendering."""
+    app, environment = settings.app(target.app), settings.environment(target.environment)
+    destination = environment.destination
+    chart = None
+    if app.helm:
+        chart = Chart(
+            chart=app.helm.chart,
+            repository=app.helm.repository,
+            version=app.helm.version,
+            values=tuple(fill(name, target.environment) for name in app.helm.values),
+            sets=tuple((key, json.dumps(value)) for key, value in app.helm.set.items()),
+            release=app.helm.release,
+        )
+    return Recipe(
+        app=target.app,
+        renderer=app.renderer,
+        chart=chart,
+        namespace=destination.namespace if destination else None,
+        sandbox=settings.config.render.sandbox,
+    )
