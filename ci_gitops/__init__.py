@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ci_gitops.core.edits import Change, Edit, ImageUse, image_uses, set_images
+    from ci_gitops.core.health import Health, assess_health
     from ci_gitops.core.images import ImageArgument, ImageRef
     from ci_gitops.core.stages import Stage, order
     from ci_gitops.errors import CiGitopsError
@@ -21,11 +22,13 @@ __all__ = [
     "Change",
     "CiGitopsError",
     "Edit",
+    "Health",
     "ImageArgument",
     "ImageRef",
     "ImageUse",
     "Stage",
     "__version__",
+    "assess_health",
     "image_uses",
     "order",
     "set_images",
@@ -35,10 +38,12 @@ _HOMES = {
     "Change": "ci_gitops.core.edits",
     "CiGitopsError": "ci_gitops.errors",
     "Edit": "ci_gitops.core.edits",
+    "Health": "ci_gitops.core.health",
     "ImageArgument": "ci_gitops.core.images",
     "ImageRef": "ci_gitops.core.images",
     "ImageUse": "ci_gitops.core.edits",
     "Stage": "ci_gitops.core.stages",
+    "assess_health": "ci_gitops.core.health",
     "image_uses": "ci_gitops.core.edits",
     "order": "ci_gitops.core.stages",
     "set_images": "ci_gitops.core.edits",

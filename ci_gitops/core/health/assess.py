@@ -1,0 +1,91 @@
+"""From an object, as the cluster gives it, to its health. Nothing else is asked: equal objects have equal health."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from ci_gitops.core.health import cluster, jobs, network, pods, storage, workloads
+from ci_gitops.core.health.conditions import by_conditions, unobserved
+from ci_gitops.core.health.fields import at, group_of, text, texts
+from ci_gitops.core.health.known import KNOWN
+from ci_gitops.core.health.records import Health, missing, progressing, unknown
+from ci_gitops.core.health.rules import HealthRule, by_rules
+
+_IGNORED = ("ci-gitops/ignore-healthcheck", "argocd.argoproj.io/ignore-healthcheck")
+_HOOK_FINALIZER = "argocd.argoproj.io/hook-finalizer"
+
+_KINDS: dict[tuple[str, str], Callable[[Mapping[str, Any]], Health]] = {
+    ("", "Namespace"): cluster.namespace,
+    ("", "PersistentVolume"): storage.volume,
+    ("", "PersistentVolumeClaim"): storage.claim,
+    ("", "Pod"): pods.pod,
+    ("", "ReplicationController"): workloads.replica_set,
+    ("apiextensions.k8s.io", "CustomResourceDefinition"): cluster.definition,
+    ("apiregistration.k8s.io", "APIService"): cluster.api_service,
+    ("apps", "DaemonSet"): workloads.daemon_set,
+    ("apps", "Deployment"): workloads.deployment,
+    ("apps", "ReplicaSet"): workloads.replica_set,
+    ("apps", "StatefulSet"): workloads.stateful_set,
+    ("autoscaling", "HorizontalPodAutoscaler"): cluster.autoscaler,
+    ("batch", "CronJob"): jobs.cron_job,
+    ("batch", "Job"): jobs.job,
+    ("policy", "PodDisruptionBudget"): cluster.disruption_budget,
+}
+_ADDRESSED: dict[tuple[str, str], Callable[[Mapping[str, Any], datetime | None], Health]] = {
+    ("", "Service"): network.service,
+    ("networking.k8s.io", "Ingress"): network.ingress,
+}
+
+
+def assess_health(
+    object: Mapping[str, Any] | None,  # noqa: A002 - the public name
+    rules: Iterable[HealthRule] = (),
+    *,
+    now: datetime | None = None,
+) -> Health:
+    """The health of `object`, a Kubernetes object as read live, or None where the cluster has none.
+
+    `rules` go before what we know of a kind. `now` is for what only time can tell: an Ingress that still has no
+    address after a minute counts as healthy, since many controllers publish none.
+    """
+    if object is None:
+        return missing("It is not in the cluster")
+    if not isinstance(object, Mapping) or not text(object, "kind"):
+        return unknown("This is no Kubernetes object: it has no kind")
+    deletion = _deletion(object)
+    if deletion is not None:
+        return deletion
+    place = (group_of(object), text(object, "kind"))
+    ruled = _ruled(object, rules)
+    if ruled is not None:
+        return ruled
+    if place in _KINDS:
+        return _KINDS[place](object)
+    if place in _ADDRESSED:
+        return _ADDRESSED[place](object, now)
+    return _ruled(object, KNOWN) or unobserved(object) or by_conditions(object)
+
+
+def is_ignored(object: Mapping[str, Any]) -> bool:  # noqa: A002
+    """Does the object ask, by annotation, not to count for its app's health?"""
+    annotations = at(object, "metadata", "annotations")
+    return any(text(annotations, name) == "true" for name in _IGNORED)
+
+
+def _ruled(found: Mapping[str, Any], rules: Iterable[HealthRule]) -> Health | None:
+    """Rules read the status, so they wait for the status of what is now asked for."""
+    verdict = by_rules(found, rules)
+    if verdict is None or verdict.status in ("unknown", "suspended"):
+        return verdict
+    return unobserved(found) or verdict
+
+
+def _deletion(found: Mapping[str, Any]) -> Health | None:
+    """Before all other rules: what is going is not there to stay, whatever its conditions say."""
+    finalizers = texts(found, "metadata", "finalizers")
+    if at(found, "metadata", "deletionTimestamp") is None or _HOOK_FINALIZER in finalizers:
+        return None
+    waits = f"; it waits for {', '.join(finalizers)}" if finalizers else ""
+    return progressing(f"It is being deleted{waits}")
