@@ -28,6 +28,7 @@ class CiFacts:
     pipeline_source: str | None = None
     job_url: str | None = None
     merge_request: int | None = None
+    fork: bool = False  # the merge request comes from another project: its tree is a stranger's
     user: str | None = None  # login
     user_name: str | None = None
     user_email: str | None = None
@@ -65,6 +66,7 @@ class CiFacts:
             pipeline_source=text("CI_PIPELINE_SOURCE"),
             job_url=text("CI_JOB_URL"),
             merge_request=number("CI_MERGE_REQUEST_IID"),
+            fork=text("CI_MERGE_REQUEST_SOURCE_PROJECT_ID") != text("CI_MERGE_REQUEST_PROJECT_ID"),
             user=text("GITLAB_USER_LOGIN"),
             user_name=text("GITLAB_USER_NAME"),
             user_email=text("GITLAB_USER_EMAIL"),

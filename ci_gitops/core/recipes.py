@@ -33,3 +33,4 @@ class Recipe:
     kube_version: str | None = None
     api_versions: tuple[str, ...] = ()
     sandbox: Sandbox = "best"
+    keys: bool = True  # whether SOPS may be given the keys of this run

@@ -8,7 +8,7 @@ from pathlib import Path
 from ci_gitops.adapters import box
 from ci_gitops.adapters.renderers import render
 from ci_gitops.core.manifests import Manifest
-from ci_gitops.core.recipes import Chart, Recipe
+from ci_gitops.core.recipes import Chart, Recipe, Sandbox
 from ci_gitops.core.targets import Target, fill
 from ci_gitops.errors import RenderError
 from ci_gitops.run import Run
@@ -19,19 +19,24 @@ def render_target(run: Run, settings: Settings, tree: Path, target: Target) -> t
     """The target's objects, in the order of its tool; RenderError names the target."""
     run.output.step(f"Rendering {target}")
     try:
-        return render(tree, target.path, run.environ, recipe_of(settings, target))
+        return render(tree, target.path, run.environ, recipe_of(run, settings, target))
     except RenderError as error:
         raise RenderError(f"{target}: {error.message}", hint=error.hint) from error
 
 
 def say_level(run: Run, settings: Settings) -> box.Level:
     """The level in force, told; RefusedError where the settings require more than there is."""
-    level = box.level_for(settings.config.render.sandbox)
+    level = box.level_for(sandbox_of(run, settings))
     (run.output.step if level.name == "full" else run.output.warn)(f"Box around renderers: {level}.")
     return level
 
 
-def recipe_of(settings: Settings, target: Target) -> Recipe:
+def sandbox_of(run: Run, settings: Settings) -> Sandbox:
+    """A fork's tree wants the whole box, whatever its own configuration says."""
+    return "require" if run.ci.fork else settings.config.render.sandbox
+
+
+def recipe_of(run: Run, settings: Settings, target: Target) -> Recipe:
     """What the settings say of the target's rendering."""
     app, environment = settings.app(target.app), settings.environment(target.environment)
     destination = environment.destination
@@ -50,5 +55,6 @@ def recipe_of(settings: Settings, target: Target) -> Recipe:
         renderer=app.renderer,
         chart=chart,
         namespace=destination.namespace if destination else None,
-        sandbox=settings.config.render.sandbox,
+        sandbox=sandbox_of(run, settings),
+        keys=not run.ci.fork,
     )

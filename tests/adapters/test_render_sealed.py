@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ci_gitops.adapters.renderers import render
+from ci_gitops.core.recipes import Recipe
 from ci_gitops.errors import RenderError
 from ci_gitops.masking import mask
 from tests.rig.parts import program
@@ -61,6 +62,13 @@ def test_without_a_key_it_is_an_error(tree: Path, path: str, target: str) -> Non
     with pytest.raises(RenderError, match=rf"{target}/login\.yaml is encrypted with SOPS, and no key") as caught:
         render(tree, target, {"PATH": path})
     assert "SOPS_AGE_KEY" in str(caught.value.hint)
+
+
+def test_a_fork_is_offered_no_key(tree: Path, key: Path, path: str) -> None:
+    with pytest.raises(
+        RenderError, match=r"a/login\.yaml is encrypted with SOPS, and the merge request is from a fork"
+    ):
+        render(tree, "a", {"PATH": path, "SOPS_AGE_KEY_FILE": str(key)}, Recipe(keys=False))
 
 
 def test_with_another_key_it_is_an_error(tree: Path, path: str, tmp_path: Path) -> None:

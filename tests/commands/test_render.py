@@ -74,3 +74,12 @@ def test_an_open_box_is_warned_of(cli: Cli, checkout: Path) -> None:
     ran = cli("render", "--environment", "staging", "--app", "blog", cwd=checkout)
     assert ran.code == 0, ran.err
     assert "Box around renderers: off (switched off by render.sandbox)" in ran.err
+
+
+def test_a_fork_cannot_open_the_box(cli: Cli, checkout: Path) -> None:
+    config = (checkout / ".ci-gitops.yaml").read_text()
+    commit(checkout, {".ci-gitops.yaml": f"{config}render: {{sandbox: off}}\n"})
+    fork = {"CI_MERGE_REQUEST_PROJECT_ID": "1", "CI_MERGE_REQUEST_SOURCE_PROJECT_ID": "2"}
+    ran = cli("render", "--environment", "staging", "--app", "blog", cwd=checkout, **fork)
+    assert ran.code == 0, ran.err
+    assert "Box around renderers: full" in ran.err

@@ -38,6 +38,11 @@ def _is_encrypted(content: bytes) -> bool:
 def decrypt(job: Job, file: Path) -> None:
     """Write `file`, which must be in a tree of our own, as it was before; its values show in no output."""
     shown = job.plain(str(file))
+    if not job.recipe.keys:
+        raise RenderError(
+            f"{shown} is encrypted with SOPS, and the merge request is from a fork.",
+            hint="Keys are never offered to a fork's tree: render it after review, from a branch of the project.",
+        )
     if not any(job.environ.get(name) for name in _KEY_VARIABLES):
         raise RenderError(f"{shown} is encrypted with SOPS, and no key is given.", hint=_HINT)
     env = process.clean_environment(job.environ, *_KEY_VARIABLES, proxies=True)

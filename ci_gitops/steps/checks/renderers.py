@@ -12,6 +12,7 @@ from ci_gitops.core.targets import Target
 from ci_gitops.errors import RefusedError, UsageError
 from ci_gitops.settings import Settings
 from ci_gitops.steps.checks.base import Finding, Scene
+from ci_gitops.steps.rendering import sandbox_of
 
 #: renderer -> the programs of which one is enough, with the words that make them say their version
 _PROGRAMS: Mapping[str, tuple[tuple[str, ...], ...]] = {
@@ -30,7 +31,7 @@ def check(scene: Scene) -> Iterator[Finding]:
     for renderer in needed:
         yield _look(scene, renderer)
     if needed:
-        yield _box(scene.settings.config.render.sandbox)
+        yield _box(sandbox_of(scene.run, scene.settings))
 
 
 def _box(sandbox: Sandbox) -> Finding:
@@ -55,11 +56,13 @@ def renderer_of(settings: Settings, target: Target) -> str:
     app = settings.apps[target.app]
     if app.renderer:
         return app.renderer
+    if app.helm:
+        return "helm"
     there = settings.paths or frozenset()
     if any(f"{target.path}/{name}" in there for name in KUSTOMIZATIONS):
         return "kustomize"
     folder = target.path.rpartition("/")[0]
-    if app.helm or f"{target.path}/Chart.yaml" in there or f"{folder}/Chart.yaml" in there:
+    if f"{target.path}/Chart.yaml" in there or f"{folder}/Chart.yaml" in there:
         return "helm"
     names = [path for path in there if target.holds(path)]
     return "jsonnet" if any(name.endswith(".jsonnet") for name in names) else "plain"
