@@ -118,6 +118,8 @@ MISTAKES = [
     ("environments:\n  production:\n    mege: now\n", "3:5", "environments.production.mege: there is no key", "merge"),
     ("enviroments: {}", "1:1", "enviroments: there is no key", "environments"),
     ("environments: {a: {gates: {soaking: 1h}}}", "1:28", "environments.a.gates.soaking", "soak"),
+    ("environments: {a: {health: [{kind: X, healthy: f(x)}]}}", "1:48", "expected and, or, a comparison or", None),
+    ("environments: {a: {health: [{kind: X, message: '{a b}', healthy: x}]}}", "1:48", "the path's end at", None),
     ("environments: {a: {health: [{kind: X, healty: x}]}}", "1:39", "environments.a.health[0].healty", "healthy"),
     ("environments:\n  a:\n    merge: whengreen\n", "3:12", "expected manual, when-green or now, not", "when-green"),
     ("environments: {a: {squash: 3}}", "1:28", "expected true or false, not the number 3", None),

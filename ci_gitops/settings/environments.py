@@ -13,7 +13,9 @@ from ci_gitops.settings.values import (
     Address,
     Branch,
     Duration,
+    Expression,
     Form,
+    HealthMessage,
     InnerPath,
     Line,
     Lines,
@@ -159,15 +161,17 @@ class Allow(Model):
 
 
 class HealthRule(Model):
-    """How a custom resource's health is read: safe expressions over the object, the first that holds counts."""
+    """How a custom resource's health is read: expressions over the object, failures first."""
 
     kind: Word = Field(description="The kind of the objects.")
     group: Word | None = Field(None, description="Its API group, such as example.com. Default: any.")
-    healthy: Line | None = Field(None, description="Holds when the object is healthy.")
-    degraded: Line | None = Field(None, description="Holds when the object is degraded.")
-    progressing: Line | None = Field(None, description="Holds when the object is on its way.")
-    suspended: Line | None = Field(None, description="Holds when the object is suspended.")
-    message: Line | None = Field(None, description="What to say about it.")
+    healthy: Expression | None = Field(None, description="Holds when the object is healthy.")
+    degraded: Expression | None = Field(None, description="Holds when the object is degraded.")
+    progressing: Expression | None = Field(None, description="Holds when the object is on its way.")
+    suspended: Expression | None = Field(None, description="Holds when the object is suspended.")
+    message: HealthMessage | None = Field(
+        None, description="What to say about it; may hold paths, such as {status.message}."
+    )
 
     @model_validator(mode="after")
     def _says_something(self) -> HealthRule:

@@ -151,6 +151,20 @@ class Form:
         return {**handler(schema), "pattern": f"^({self.pattern})$"}
 
 
+def _expression(text: str) -> str:
+    from ci_gitops.core.health import parse_expression  # here, since few files have rules
+
+    parse_expression(_line(text))
+    return text
+
+
+def _template(text: str) -> str:
+    from ci_gitops.core.health import check_message
+
+    check_message(_line(text))
+    return text
+
+
 def _time_zone(text: str) -> str:
     import zoneinfo
 
@@ -185,6 +199,8 @@ Place = Annotated[
     AfterValidator(_place),
 ]
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
+Expression = Annotated[str, AfterValidator(_expression)]
+HealthMessage = Annotated[str, AfterValidator(_template)]
 Duration = Annotated[
     timedelta,
     BeforeValidator(_duration),

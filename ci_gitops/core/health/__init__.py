@@ -3,7 +3,7 @@
 from ci_gitops.core.health.assess import assess_health, is_ignored
 from ci_gitops.core.health.expressions import parse_expression
 from ci_gitops.core.health.records import Health, HealthStatus, missing, worst
-from ci_gitops.core.health.rules import HealthRule, Rule
+from ci_gitops.core.health.rules import HealthRule, Rule, check_message
 
 __all__ = [
     "Health",
@@ -11,6 +11,7 @@ __all__ = [
     "HealthStatus",
     "Rule",
     "assess_health",
+    "check_message",
     "is_ignored",
     "missing",
     "parse_expression",

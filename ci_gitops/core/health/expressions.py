@@ -175,7 +175,7 @@ def parse_expression(text: str) -> Expression:
         raise ValueError(f"an expression has at most {_LONGEST} characters, and this one has {len(text)}")
     reader = _Reader(text)
     expression = reader.some(0)
-    reader.expect_end()
+    reader.expect_end("and, or, a comparison or the end")
     return expression
 
 
@@ -184,7 +184,7 @@ def parse_path(text: str) -> Path:
     """The path that `text` writes, such as `status.conditions[Ready].message`; else ValueError."""
     reader = _Reader(text)
     path = reader.path()
-    reader.expect_end()
+    reader.expect_end("the path's end")
     return path
 
 
@@ -202,9 +202,9 @@ class _Reader:
             parts.append(self._every(depth))
         return parts[0] if len(parts) == 1 else Some(tuple(parts))
 
-    def expect_end(self) -> None:
+    def expect_end(self, expected: str) -> None:
         if self._kind() != "end":
-            raise self._wrong("and, or, a comparison or the end")
+            raise self._wrong(expected)
 
     def path(self) -> Path:
         self._take(".")

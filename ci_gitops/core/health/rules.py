@@ -59,6 +59,12 @@ class Rule:
     message: str | None = None
 
 
+def check_message(message: str) -> None:
+    """ValueError where a `{path}` of a rule's message cannot be read."""
+    for place in _PLACE.finditer(message):
+        parse_path(place[1])
+
+
 def by_rules(found: Mapping[str, Any], rules: Iterable[HealthRule]) -> Health | None:
     """The verdict of the first rule for objects of that kind that has one; a rule that cannot be read is one too."""
     kind, group = text(found, "kind"), group_of(found)
