@@ -17,7 +17,7 @@ from ci_gitops.errors import CiGitopsError, RefusedError, RenderError, Temporary
 MEMORY = 600 * 1024 * 1024
 SECONDS = 60
 _OUTPUT = 128 * 1024 * 1024
-_LAUNCHER = Path(__file__).with_name("box_launcher.py")
+_LAUNCH = (sys.executable, "-I", "-S", str(Path(__file__).with_name("box_launcher.py")))
 #: What programs need of the system: libraries and their loader, nothing that tells about machine or people.
 _SYSTEM = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache")
 _PARTS = {
@@ -74,15 +74,11 @@ def level_of(closed: Mapping[str, object]) -> Level:
 def _probe() -> Mapping[str, object]:
     """What a child could close; nothing where it does not even start."""
     try:
-        done = process.run(_launched({}), env={}, timeout=10, output_limit=4096)
+        done = process.run(_LAUNCH, env={}, stdin=b"{}", timeout=10, output_limit=4096)
         found = json.loads(done.text)
     except (CiGitopsError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _launched(order: Mapping[str, object]) -> list[str]:
-    return [sys.executable, "-I", "-S", str(_LAUNCHER), json.dumps(order)]
 
 
 def run(argv: Sequence[str], room: Room, level: Level, *, cwd: Path) -> process.Completed:
@@ -94,9 +90,9 @@ def run(argv: Sequence[str], room: Room, level: Level, *, cwd: Path) -> process.
         "file_size": _OUTPUT, "read": [str(room.tree)], "write": [str(room.scratch), "/dev/null"],
         "run": [*_SYSTEM, *_startable(argv[0], *room.programs)],
     }  # fmt: skip
-    launched = list(argv) if level.name == "off" else _launched(order)
+    launched, stdin = (argv, b"") if level.name == "off" else (_LAUNCH, json.dumps(order).encode())
     try:
-        done = process.run(launched, env=env, cwd=cwd, timeout=SECONDS, output_limit=_OUTPUT)
+        done = process.run(launched, env=env, cwd=cwd, stdin=stdin, timeout=SECONDS, output_limit=_OUTPUT)
     except TemporaryError as error:
         raise RenderError(f"{name} did not end within {SECONDS} s and was stopped.") from error
     except CiGitopsError as error:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from ci_gitops.adapters.cluster.base import Applied, Destination
@@ -58,7 +59,7 @@ def deploy(run: Run, call: DeployCall) -> Result:
     with Workplaces(run, reach) as places:
         place, environment = declared_at(places, call)
         targets = place.settings.targets([environment.name], call.apps, paths=place.tree.files())
-        rendered = render_targets(run, place, targets)
+        rendered = render_targets(run, place, targets, partial(destination_of, run, call, environment))
     done: list[Deployed] = []
     for each in rendered:
         deployed, failure = _apply(run, destination_of(run, call, environment, each.target), each, call.dry_run)
@@ -120,13 +121,17 @@ def wanted_revision(run: Run, call: DeployCall) -> str | None:
     return call.revision or run.environ.get("CI_GITOPS_COMMIT") or None
 
 
-def render_targets(run: Run, place: Workplace, targets: Sequence[Target]) -> tuple[Rendered, ...]:
+def render_targets(
+    run: Run, place: Workplace, targets: Sequence[Target], destination: Callable[[Target], Destination] | None = None
+) -> tuple[Rendered, ...]:
     """Every target's objects; RenderError names the target that does not render."""
     say_level(run, place.settings)
     with laid_out(place.repository, place.revision) as tree:
-        return tuple(
-            Rendered(target, in_apply_order(render_target(run, place.settings, tree, target))) for target in targets
-        )
+        rendered = []
+        for target in targets:
+            where = partial(destination, target) if destination else None
+            rendered.append(Rendered(target, in_apply_order(render_target(run, place.settings, tree, target, where))))
+        return tuple(rendered)
 
 
 def destination_of(run: Run, call: DeployCall, environment: EnvironmentSettings, target: Target) -> Destination:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from ci_gitops.adapters import box
-from ci_gitops.adapters.renderers import render
+from ci_gitops.adapters.cluster.kubernetes import Kubernetes
+from ci_gitops.adapters.renderers import render, tool_of
 from ci_gitops.core.manifests import Manifest
 from ci_gitops.core.recipes import Chart, Recipe, Sandbox
 from ci_gitops.core.targets import Target, fill
@@ -15,13 +18,30 @@ from ci_gitops.run import Run
 from ci_gitops.settings import Settings
 
 
-def render_target(run: Run, settings: Settings, tree: Path, target: Target) -> tuple[Manifest, ...]:
-    """The target's objects, in the order of its tool; RenderError names the target."""
+def render_target(
+    run: Run, settings: Settings, tree: Path, target: Target, destination: Callable[[], object] | None = None
+) -> tuple[Manifest, ...]:
+    """The target's objects, in the order of its tool; RenderError names the target.
+
+    A chart is told what its `destination` can do, where that is a cluster.
+    """
     run.output.step(f"Rendering {target}")
     try:
-        return render(tree, target.path, run.environ, recipe_of(run, settings, target))
+        recipe = recipe_of(run, settings, target)
+        if destination and (tree / target.path).exists() and tool_of(tree, target.path, recipe) == "helm":
+            recipe = _for_cluster(recipe, destination())
+        return render(tree, target.path, run.environ, recipe)
     except RenderError as error:
         raise RenderError(f"{target}: {error.message}", hint=error.hint) from error
+
+
+def _for_cluster(recipe: Recipe, destination: object) -> Recipe:
+    if not isinstance(destination, Kubernetes):
+        return recipe
+    return replace(
+        recipe, namespace=destination.namespace, kube_version=destination.version,
+        api_versions=destination.api_versions,
+    )  # fmt: skip
 
 
 def say_level(run: Run, settings: Settings) -> box.Level:

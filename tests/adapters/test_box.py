@@ -125,8 +125,8 @@ def test_a_box_that_does_not_close_starts_nothing() -> None:
     order = {"argv": [shutil.which("echo"), "out"], "env": {}, "needs": ["landlock", "seccomp"], "run": ["/"]}
     code = "import box_launcher, sys; box_launcher.landlock = lambda order: 0; sys.exit(box_launcher.main())"
     done = subprocess.run(
-        [sys.executable, "-c", code, json.dumps(order)], cwd=Path(box.__file__).parent, capture_output=True, text=True,
-        check=False,
+        [sys.executable, "-c", code], input=json.dumps(order), cwd=Path(box.__file__).parent, capture_output=True,
+        text=True, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (125, "")
     assert "landlock failed" in done.stderr

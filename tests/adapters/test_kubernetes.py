@@ -98,3 +98,8 @@ def test_a_context_that_is_not_there(tmp_path: Path) -> None:
     kubeconfig.write_text('{"apiVersion": "v1", "kind": "Config", "clusters": [], "contexts": [], "users": []}')
     with pytest.raises(SettingsError, match="staging"):
         Kubernetes(Access("staging", str(kubeconfig)), None)
+
+
+def test_what_charts_ask_for(cluster: Cluster, namespace: str) -> None:
+    known = destination(cluster, namespace).api_versions
+    assert {"v1", "v1/ConfigMap", "apps/v1", "apps/v1/Deployment"} <= set(known)

@@ -10,6 +10,7 @@ import pytest
 
 from tests.rig.cli import Cli
 from tests.rig.cluster import Cluster
+from tests.rig.renderers import renderer_path
 
 CONFIG = """
 apiVersion: v1
@@ -179,3 +180,22 @@ def test_a_refusal_in_the_middle_tells_what_was_done(
     assert "NOT_A_NAME" in ran.json["error"]["message"]
     assert [target["outcome"] for target in ran.json["targets"]] == ["applied", "failed"]
     assert ran.json["targets"][1]["plan"]["summary"]["create"] == 1
+
+
+def test_a_chart_is_told_what_its_cluster_can_do(cli: Cli, checkout: Path, cluster: Cluster, namespace: str) -> None:
+    show = CONFIG.replace("name: settings", "name: '{{ .Release.Namespace }}'").replace(
+        "calm", "'{{ .Capabilities.KubeVersion.Version }} {{ .Capabilities.APIVersions.Has \"apps/v1/Deployment\" }}'"
+    )
+    commit(checkout, {
+        ".ci-gitops.yaml": "apps: {shop: {path: 'charts/shop/values-{environment}.yaml'}}\n"
+        f"environments: {{staging: {{destination: {{namespace: {namespace}}}}}}}\n",
+        "charts/shop/Chart.yaml": "apiVersion: v2\nname: shop\nversion: 1.0.0\n",
+        "charts/shop/values-staging.yaml": "{}\n",
+        "charts/shop/templates/show.yaml": show,
+    })  # fmt: skip
+    path = renderer_path("helm", "git")
+    ran = cli("deploy", "--environment", "staging", cwd=checkout, KUBECONFIG=str(cluster.kubeconfig), PATH=path)
+    assert ran.code == 0, ran.err
+    mode = cluster.get("configmap", namespace, namespace)["data"]["mode"]
+    assert mode.startswith("v1.")
+    assert mode.endswith(" true")

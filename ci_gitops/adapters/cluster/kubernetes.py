@@ -27,6 +27,7 @@ FIELD_MANAGER = "ci-gitops"
 _TIMEOUT = 35.0  # the API server's webhooks may take 30
 _POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _JSON = "application/json"
+_AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 _TEMPORARY = {408, 429, 500, 502, 503, 504}
 
 
@@ -73,6 +74,21 @@ class Kubernetes:
     @property
     def version(self) -> str:
         return str(self._call("GET", "/version", None)["gitVersion"])
+
+    @property
+    def api_versions(self) -> tuple[str, ...]:
+        """What the server knows, as Helm's charts ask for it: `group/version` and `group/version/Kind`
+        (https://kubernetes.io/docs/concepts/overview/kubernetes-api/#aggregated-discovery).
+        """
+        found: dict[str, None] = {}
+        for path in ("/api", "/apis"):
+            for group in self._call("GET", path, None, accept=_AGGREGATED).get("items", []):
+                name = group["metadata"].get("name")
+                for version in group["versions"]:
+                    served = f"{name}/{version['version']}" if name else version["version"]
+                    kinds = (item["responseKind"]["kind"] for item in version.get("resources", []))
+                    found.update(dict.fromkeys((served, *(f"{served}/{kind}" for kind in kinds))))
+        return tuple(found)
 
     @property
     def namespace(self) -> str:
@@ -122,9 +138,10 @@ class Kubernetes:
         *,
         body: Mapping[str, Any] | None = None,
         content: str = "application/apply-patch+yaml",
+        accept: str = _JSON,
         absent_is_none: bool = False,
     ) -> Any:
-        headers = {"Accept": "application/json"}
+        headers = {"Accept": accept}
         data: Any = None
         if body is not None:
             headers["Content-Type"] = content

@@ -40,6 +40,11 @@ def render(tree: Path, path: str, environ: Mapping[str, str], recipe: Recipe = _
     return manifests
 
 
+def tool_of(tree: Path, path: str, recipe: Recipe = _DEFAULT) -> str:
+    """The name of the renderer that `render` takes."""
+    return renderer_for(Job(tree.resolve(), path, recipe, {}, tree)).name
+
+
 def renderer_for(job: Job) -> Renderer:
     """The one that the settings name, else the first that the files fit; settings of a chart say Helm."""
     wanted = job.recipe.renderer or ("helm" if job.recipe.chart else None)
