@@ -5,8 +5,8 @@
     status.parents[*].conditions[Accepted].status == "False"
 
 A path's `[Ready]` is the list's item of that `type` or `name` (a condition of an older generation is none), `[0]` the
-first item, `[*]` every one, `["a.b/c"]` a key with other characters. A comparison holds when it does for one of the
-values that its paths lead to. What is not there is null; numbers compare with numbers, text with text.
+first item, `[-1]` the last, `[*]` every one, `["a.b/c"]` a key with other characters. A comparison holds when it does
+for one of the values that its paths lead to. What is not there is null; numbers compare with numbers, text with text.
 There are no calls, loops or arithmetic, so an expression ends in a time that its length and the object's size bound.
 """
 
@@ -73,7 +73,7 @@ def _follow(
                 return
         yield None, parent
     elif kind == "item" and isinstance(step, int):
-        yield (items[step] if step < len(items) else None), parent
+        yield (items[step] if -len(items) <= step < len(items) else None), parent
     else:
         yield (value.get(step), value) if isinstance(value, Mapping) else (None, parent)
 
@@ -273,7 +273,7 @@ class _Reader:
     def _index(self) -> tuple[str, Step]:
         kind, written, _ = self._token()
         step: tuple[str, Step]
-        if kind == "number" and written.isdecimal():
+        if kind == "number" and written.removeprefix("-").isdecimal():
             step = ("item", int(written))
         elif kind == "text":
             step = ("key", written[1:-1])

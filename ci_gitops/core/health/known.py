@@ -12,6 +12,7 @@ _READY = 'status.conditions[Ready].status == "True"'
 _NOT_READY = 'status.conditions[Ready].status == "False"'
 # Flux waits for others, which will come by themselves.
 _WAITING = '["ArtifactNotReady", "DependencyNotReady", "Progressing"]'
+_LOOKING = '["AccessingRepository", "ApplyingPolicy", "NewGeneration"]'
 _OFF = '["False", "Unknown"]'
 
 CERT_MANAGER = (
@@ -19,7 +20,8 @@ CERT_MANAGER = (
         "Certificate",
         "cert-manager.io",
         progressing='status.conditions[Issuing].status == "True"',
-        degraded=f'{_NOT_READY} and not status.conditions[Issuing].status == "True"',
+        degraded=f'{_NOT_READY} and status.conditions[Ready].reason != "Issuing"'
+        ' and not status.conditions[Issuing].status == "True"',
         healthy=_READY,
     ),
     Rule("*Issuer", "cert-manager.io", degraded=_NOT_READY, healthy=_READY),
@@ -38,7 +40,17 @@ CERT_MANAGER = (
     ),
 )
 
-EXTERNAL_SECRETS = (Rule("*", "external-secrets.io", degraded=_NOT_READY, healthy=_READY),)
+EXTERNAL_SECRETS = (
+    Rule(  # its newest condition is the last one
+        "ClusterExternalSecret",
+        "external-secrets.io",
+        degraded='status.conditions[-1].status == "True"'
+        ' and status.conditions[-1].type in ["NotReady", "PartiallyReady"]'
+        f" or {_NOT_READY}",
+        healthy='status.conditions[-1].status == "True" and status.conditions[-1].type == "Ready"',
+    ),
+    Rule("*", "external-secrets.io", degraded=_NOT_READY, healthy=_READY),
+)
 
 FLUX = (
     Rule(
@@ -46,6 +58,7 @@ FLUX = (
         "*.toolkit.fluxcd.io",
         suspended="spec.suspend == true",
         degraded=f"spec.suspend != true and ({_NOT_READY} and not status.conditions[Ready].reason in {_WAITING}"
+        f" and not status.conditions[Reconciling].reason in {_LOOKING}"
         ' or status.conditions[Stalled].status == "True")',
         progressing='status.conditions[Reconciling].status == "True"',
         healthy=f'{_READY} or kind in ["Alert", "Provider"] and status.conditions == null',
@@ -56,12 +69,19 @@ ARGO = (
     Rule(
         "Rollout",
         "argoproj.io",
+        progressing="status.workloadObservedGeneration"
+        ' != metadata.annotations["rollout.argoproj.io/workload-generation"]',
+        message="The controller has not seen the newest change of its workload yet",
+    ),
+    Rule(
+        "Rollout",
+        "argoproj.io",
         degraded='status.conditions[InvalidSpec].status == "True" or status.conditions[Progressing].reason in'
         ' ["ProgressDeadlineExceeded", "RolloutAborted"] or status.phase in ["Degraded", "Error"]',
         suspended='spec.paused == true or status.pauseConditions or status.phase == "Paused"',
         progressing='status.phase == "Progressing"',
-        healthy='status.phase == "Healthy" or spec.replicas == 0 or status.currentPodHash != null'
-        " and (status.updatedReplicas >= spec.replicas or spec.replicas == null and status.updatedReplicas >= 1)"
+        healthy='status.phase == "Healthy" or status.currentPodHash != null and spec.replicas == 0'
+        " or status.currentPodHash != null and (status.updatedReplicas >= spec.replicas or spec.replicas == null and status.updatedReplicas >= 1)"
         " and status.availableReplicas >= status.updatedReplicas"
         " and (status.blueGreen.activeSelector == status.currentPodHash or spec.strategy.canary != null"
         " and status.replicas <= status.updatedReplicas and (status.stableRS == status.currentPodHash"
@@ -117,9 +137,17 @@ KNATIVE = (Rule("*", "*.knative.dev", degraded=_NOT_READY, healthy=_READY),)
 
 KEDA = (
     Rule(
-        "Scaled*",
+        "ScaledJob",
         "keda.sh",
-        degraded=f'{_NOT_READY} or status.conditions[Fallback].status == "True"',
+        degraded=f"status.conditions[Ready].status in {_OFF}",
+        suspended='status.conditions[Paused].status == "True"',
+        healthy=_READY,
+    ),
+    Rule(
+        "ScaledObject",
+        "keda.sh",
+        degraded=f'{_NOT_READY} and status.conditions[Ready].reason != "HPAMetricsUnavailable"'
+        ' or status.conditions[Fallback].status == "True"',
         suspended='status.conditions[Paused].status == "True"',
         healthy=_READY,
     ),
@@ -175,15 +203,20 @@ GATEWAY_API = (
         degraded='status.conditions[Accepted].status == "False"',
         healthy='status.conditions[Accepted].status == "True"',
     ),
-    Rule(
-        "Gateway",
-        "gateway.networking.k8s.io",
-        degraded='status.conditions[Accepted].status == "False" or status.conditions[ResolvedRefs].status == "False"'
-        ' or status.listeners[*].conditions[Accepted].status == "False"'
-        ' or status.listeners[*].conditions[ResolvedRefs].status == "False"',
-        progressing=f"status.conditions[Programmed].status in {_OFF}"
-        f" or status.listeners[*].conditions[Programmed].status in {_OFF}",
-        healthy='status.conditions[Accepted].status == "True" or status.conditions[Programmed].status == "True"',
+    *(
+        Rule(
+            kind,
+            "gateway.networking.k8s.io",
+            degraded='status.conditions[Accepted].status == "False"'
+            ' or status.conditions[ResolvedRefs].status == "False"'
+            ' or status.listeners[*].conditions[Accepted].status == "False"'
+            ' or status.listeners[*].conditions[ResolvedRefs].status == "False"'
+            ' or status.listeners[*].conditions[Conflicted].status == "True"',
+            progressing=f"status.conditions[Programmed].status in {_OFF}"
+            f" or status.listeners[*].conditions[Programmed].status in {_OFF}",
+            healthy='status.conditions[Accepted].status == "True" or status.conditions[Programmed].status == "True"',
+        )
+        for kind in ("Gateway", "ListenerSet")
     ),
 )
 
