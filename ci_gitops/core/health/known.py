@@ -81,7 +81,8 @@ ARGO = (
         suspended='spec.paused == true or status.pauseConditions or status.phase == "Paused"',
         progressing='status.phase == "Progressing"',
         healthy='status.phase == "Healthy" or status.currentPodHash != null and spec.replicas == 0'
-        " or status.currentPodHash != null and (status.updatedReplicas >= spec.replicas or spec.replicas == null and status.updatedReplicas >= 1)"
+        " or status.currentPodHash != null"
+        " and (status.updatedReplicas >= spec.replicas or spec.replicas == null and status.updatedReplicas >= 1)"
         " and status.availableReplicas >= status.updatedReplicas"
         " and (status.blueGreen.activeSelector == status.currentPodHash or spec.strategy.canary != null"
         " and status.replicas <= status.updatedReplicas and (status.stableRS == status.currentPodHash"
