@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ci_gitops.adapters import box
 from ci_gitops.adapters.cluster.kubernetes import Kubernetes
-from ci_gitops.adapters.renderers import render, tool_of
+from ci_gitops.adapters.renderers import rendering, tool_of
 from ci_gitops.core.manifests import Manifest
 from ci_gitops.core.recipes import Chart, Recipe, Sandbox
 from ci_gitops.core.targets import Target, fill
@@ -30,9 +30,12 @@ def render_target(
         recipe = recipe_of(run, settings, target)
         if destination and (tree / target.path).exists() and tool_of(tree, target.path, recipe) == "helm":
             recipe = _for_cluster(recipe, destination())
-        return render(tree, target.path, run.environ, recipe)
+        found = rendering(tree, target.path, run.environ, recipe)
     except RenderError as error:
         raise RenderError(f"{target}: {error.message}", hint=error.hint) from error
+    for each in found.unstable:
+        run.output.warn(f"{target}: {each} comes out differently each time, and would be applied at every pass.")
+    return found.manifests
 
 
 def _for_cluster(recipe: Recipe, destination: object) -> Recipe:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ci_gitops.adapters.renderers import render
+from ci_gitops.adapters.renderers import render, rendering
 from ci_gitops.core.recipes import Chart, Recipe
 from ci_gitops.errors import RenderError
 from tests.rig.helm import Helm, chart
@@ -135,3 +135,17 @@ def test_what_is_not_in_the_repository(tmp_path: Path, path: str, recipe: Recipe
     shop(tmp_path / "tree")
     with pytest.raises(RenderError, match=message):
         render(tmp_path / "tree", "charts/shop", {"PATH": path}, recipe)
+
+
+def test_what_comes_out_differently_each_time_is_named(tmp_path: Path, path: str) -> None:
+    shop(tmp_path, SHOW + "  token: {{ randAlphaNum 16 }}\n")
+    chart(tmp_path / "charts/common", "common", "1.0.0")
+    with (tmp_path / "charts/shop/Chart.yaml").open("a") as file:
+        file.write("dependencies: [{name: common, version: 1.0.0, repository: 'file://../common'}]\n")
+    found = rendering(tmp_path, "charts/shop", {"PATH": path})
+    assert [each.pointer for each in found.unstable] == ["/data/token"]
+
+
+def test_a_chart_that_is_stable(tmp_path: Path, path: str) -> None:
+    shop(tmp_path)
+    assert rendering(tmp_path, "charts/shop", {"PATH": path}).unstable == ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ci_gitops.adapters.renderers import sealed
@@ -15,6 +16,7 @@ from ci_gitops.adapters.renderers.kustomize import Kustomize
 from ci_gitops.adapters.renderers.plain import Plain
 from ci_gitops.core.manifests import Manifest
 from ci_gitops.core.recipes import Recipe
+from ci_gitops.core.unstable import Unstable, may_change, unstable_fields
 from ci_gitops.errors import RenderError
 
 #: In the order of detection, which is Argo CD's: kustomize wins over Helm, and both over plain files
@@ -23,8 +25,21 @@ RENDERERS: tuple[Renderer, ...] = (Kustomize(), Helm(), Helmfile(), Jsonnet(), P
 _DEFAULT = Recipe()
 
 
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """What a target declares, and the fields of it that come out differently each time."""
+
+    manifests: tuple[Manifest, ...] = field(repr=False)
+    unstable: tuple[Unstable, ...] = ()
+
+
 def render(tree: Path, path: str, environ: Mapping[str, str], recipe: Recipe = _DEFAULT) -> tuple[Manifest, ...]:
     """The objects that `path` of `tree`, a folder or one file, declares."""
+    return rendering(tree, path, environ, recipe).manifests
+
+
+def rendering(tree: Path, path: str, environ: Mapping[str, str], recipe: Recipe = _DEFAULT) -> Rendering:
+    """The same; where a chart's templates may answer differently it is rendered twice, to name what does."""
     tree = tree.resolve()
     if not (tree / path).resolve().is_relative_to(tree):
         raise RenderError(f"{path} leaves the repository.")
@@ -33,11 +48,19 @@ def render(tree: Path, path: str, environ: Mapping[str, str], recipe: Recipe = _
     with tempfile.TemporaryDirectory(prefix="ci-gitops-render-") as name:
         job = Job(tree, path, recipe, environ, Path(name).resolve())
         renderer = renderer_for(job)
-        if closed := sealed.encrypted(renderer.inputs(job)):
+        inputs = renderer.inputs(job)
+        if closed := sealed.encrypted(inputs):
             job = _opened(job, closed)
         manifests = renderer.render(job)
+        twice = renderer.name == "helm" and any(map(_may_change, inputs))
+        unstable = unstable_fields(manifests, renderer.render(job)) if twice else ()
     sealed.refuse_encrypted(manifests)
-    return manifests
+    return Rendering(manifests, unstable)
+
+
+def _may_change(file: Path) -> bool:
+    """A packed chart is not looked into."""
+    return file.suffix == ".tgz" or ("templates" in file.parts and may_change(file.read_bytes()))
 
 
 def tool_of(tree: Path, path: str, recipe: Recipe = _DEFAULT) -> str:

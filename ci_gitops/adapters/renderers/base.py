@@ -61,7 +61,8 @@ class Job:
         if self.tree.is_relative_to(self.scratch):
             return self
         copy = self.scratch / "tree"
-        shutil.copytree(self.tree, copy, symlinks=True)
+        if not copy.exists():
+            shutil.copytree(self.tree, copy, symlinks=True)
         return replace(self, tree=copy)
 
 
