@@ -31,8 +31,9 @@ def _pending(found: Object) -> Health:
     if volume:
         return progressing(f"Waits to be bound to volume {volume}")
     storage = text(found, "spec", "storageClassName")
-    of_class = f" (storage class {storage})" if storage else ""
-    return healthy(f"Waits for the first pod that uses it{of_class}; no volume is being made yet")
+    if not storage:
+        return progressing("It names no storage class, there is no default one, and no volume fits it")
+    return healthy(f"Waits for the first pod that uses it (storage class {storage}); no volume is being made yet")
 
 
 def volume(found: Object) -> Health:
