@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from ci_gitops.adapters.cluster.kubernetes import FIELD_MANAGER
+from ci_gitops.core.desired import desired
 from ci_gitops.core.differences import Compared, updated
 from ci_gitops.core.fieldsets import MISSING, text
 from ci_gitops.core.settled import is_settled
@@ -70,6 +71,29 @@ def test_what_was_applied_plans_nothing_twice_in_a_row(applier: Applier, kind: s
     for _ in range(2):
         applier.apply(ALL[kind])
         assert compared(applier, kind, ALL[kind]).operation == "unchanged"
+
+
+SECRET = yaml.safe_load("""
+apiVersion: v1
+kind: Secret
+metadata: {name: web, creationTimestamp: null}
+data: {gone: "", user: YWxpY2U=}
+stringData: {password: hunter2}
+""")
+
+
+@pytest.mark.parametrize("document", [QUANTITIES, SECRET], ids=["statefulset", "secret"])
+def test_what_is_sent_with_all_its_keys_is_settled_or_unchanged(applier: Applier, document: dict[str, Any]) -> None:
+    sent, kind = desired(document), document["kind"].lower()
+    applier.apply(sent)
+    assert compared(applier, kind, sent).operation == "unchanged"
+    assert is_settled(sent, applier.live(kind), FIELD_MANAGER) == (kind == "secret")  # quantities are for the server
+
+
+def test_a_key_of_a_secret_that_left_git_goes(applier: Applier) -> None:
+    applier.apply(desired(SECRET))
+    found = compared(applier, "secret", desired({**SECRET, "stringData": {}}))
+    assert [text(each.path) for each in found.differences] == ["data.password"]
 
 
 def test_a_change_is_named_at_its_field(applier: Applier) -> None:
