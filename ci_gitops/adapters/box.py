@@ -86,7 +86,7 @@ def run(argv: Sequence[str], room: Room, level: Level, *, cwd: Path) -> process.
     env = {"HOME": str(room.scratch), "TMPDIR": str(room.scratch)}
     name = Path(argv[0]).name
     order = {
-        "argv": list(argv), "env": env, "needs": level.parts, "memory": MEMORY, "seconds": SECONDS,
+        "argv": list(argv), "env": env, "needs": level.parts, "memory": MEMORY,
         "file_size": _OUTPUT, "read": [str(room.tree)], "write": [str(room.scratch), "/dev/null"],
         "run": [*_SYSTEM, *_startable(argv[0], *room.programs)],
     }  # fmt: skip

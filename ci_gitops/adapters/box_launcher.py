@@ -1,7 +1,7 @@
 """Closes the box around itself and becomes the renderer: run as a script of its own, with the standard library alone.
 
 Landlock leaves the tree, the scratch folder and system libraries (https://docs.kernel.org/userspace-api/landlock.html);
-a seccomp filter denies sockets, since Landlock knows TCP alone; limits bound memory, time and files. All of it works
+a seccomp filter denies sockets, since Landlock knows TCP alone; limits bound memory and files. All of it works
 without privileges and inside containers, where new namespaces are refused.
 """
 
@@ -62,7 +62,6 @@ def limit(order: dict[str, Any]) -> None:
     """RLIMIT_DATA and not RLIMIT_AS: Go reserves far more addresses than it uses."""
     for name, value in (
         (resource.RLIMIT_DATA, order.get("memory")),
-        (resource.RLIMIT_CPU, order.get("seconds")),
         (resource.RLIMIT_FSIZE, order.get("file_size")),
         (resource.RLIMIT_CORE, 0),
     ):

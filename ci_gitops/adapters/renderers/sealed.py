@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ _KEY_VARIABLES = (
     "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE", "GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_OAUTH_ACCESS_TOKEN",
     "AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "VAULT_ADDR", "VAULT_TOKEN",
 )  # fmt: skip
+_VAULT = re.compile(r"vault_address[\"']?\s*[:=]\s*[\"']?([^\s\"',]+)")
 _HINT = "Give the key, as in SOPS_AGE_KEY_FILE=FILE or SOPS_AGE_KEY."
 
 
@@ -45,7 +47,8 @@ def decrypt(job: Job, file: Path) -> None:
         )
     if not any(job.environ.get(name) for name in _KEY_VARIABLES):
         raise RenderError(f"{shown} is encrypted with SOPS, and no key is given.", hint=_HINT)
-    env = process.clean_environment(job.environ, *_KEY_VARIABLES, proxies=True)
+    names = [name for name in _KEY_VARIABLES if name != "VAULT_TOKEN" or _own_vault(job, file)]
+    env = process.clean_environment(job.environ, *names, proxies=True)
     done = process.run(
         [job.program("sops"), "--disable-version-check", "decrypt", str(file)], env=env, cwd=job.tree, timeout=60
     )
@@ -53,7 +56,14 @@ def decrypt(job: Job, file: Path) -> None:
         words = job.plain(done.errors)
         raise RenderError(f"{shown} is encrypted with SOPS, and the key does not open it: {words}", hint=_HINT)
     _hide(file.read_text(encoding="utf-8"), done.text)
+    file.unlink()  # a link would lead to what is not ours
     file.write_bytes(done.stdout)
+
+
+def _own_vault(job: Job, file: Path) -> bool:
+    """The file itself says to which server the token goes: only to the one that the run names."""
+    named = {each.rstrip("/") for each in _VAULT.findall(file.read_text(encoding="utf-8", errors="replace"))}
+    return named <= {job.environ.get("VAULT_ADDR", "").rstrip("/")}
 
 
 def _hide(before: str, after: str) -> None:
