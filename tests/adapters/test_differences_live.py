@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from ci_gitops.adapters.cluster.kubernetes import FIELD_MANAGER
+from ci_gitops.core.autoscaling import autoscaled, leave_replicas
 from ci_gitops.core.desired import desired
 from ci_gitops.core.differences import Compared, updated
 from ci_gitops.core.fieldsets import MISSING, text
@@ -155,3 +156,28 @@ def test_what_is_settled_is_unchanged_whatever_was_done_to_it(applier: Applier, 
     assert said[0]
     assert said[-1]
     assert not said[3]
+
+
+@pytest.mark.parametrize("declared", [2, None])
+def test_an_autoscaler_keeps_its_replicas_and_plans_nothing(
+    applier: Applier, cluster: Cluster, declared: int | None
+) -> None:
+    """Also where replicas leave Git on the day on which the autoscaler comes: left out they would fall back to 1."""
+    document = yaml.safe_load(DEPLOYMENT)
+    applier.apply(document)
+    namespace = applier.live("deployment")["metadata"]["namespace"]
+    document["metadata"]["namespace"] = namespace
+    document["spec"]["replicas"] = declared
+    if declared is None:
+        del document["spec"]["replicas"]
+    scaled = autoscaled([{**AUTOSCALER, "metadata": {"name": "web", "namespace": namespace}}])
+    for replicas in (2, 7):
+        sent = leave_replicas(document, applier.live("deployment"), scaled, FIELD_MANAGER)
+        applier.apply(dict(sent))
+        assert applier.live("deployment")["spec"]["replicas"] == replicas
+        again = leave_replicas(document, applier.live("deployment"), scaled, FIELD_MANAGER)
+        assert compared(applier, "deployment", dict(again)).operation == "unchanged"
+        cluster.kubectl("scale", "deployment", "web", "-n", namespace, "--replicas=7")
+    without = leave_replicas(document, applier.live("deployment"), frozenset(), FIELD_MANAGER)
+    found = compared(applier, "deployment", dict(without))
+    assert [each.new for each in found.differences] == ([2] if declared else [])
