@@ -20,6 +20,11 @@ _OUTPUT = 128 * 1024 * 1024
 _LAUNCH = (sys.executable, "-I", "-S", str(Path(__file__).with_name("box_launcher.py")))
 #: What programs need of the system: libraries and their loader, nothing that tells about machine or people.
 _SYSTEM = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache")
+#: What a program needs besides to reach a server: names and certificates.
+_NETWORK = (
+    "/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/ssl", "/etc/pki", "/usr/share/ca-certificates",
+    "/usr/local/share/ca-certificates",
+)  # fmt: skip
 _PARTS = {
     "landlock": ("Landlock", "files outside the tree can be read"),
     "seccomp": ("seccomp", "the network can be reached"),
@@ -48,6 +53,7 @@ class Room:
     tree: Path
     scratch: Path
     programs: tuple[str, ...] = ()
+    network: Mapping[str, str] | None = None  # variables to reach the network with; None: no network
 
 
 def level_for(sandbox: Sandbox) -> Level:
@@ -83,11 +89,12 @@ def _probe() -> Mapping[str, object]:
 
 def run(argv: Sequence[str], room: Room, level: Level, *, cwd: Path) -> process.Completed:
     """Run a program in the box: empty environment, no network, bounded; RenderError where it breaks a bound."""
-    env = {"HOME": str(room.scratch), "TMPDIR": str(room.scratch)}
+    env = {"HOME": str(room.scratch), "TMPDIR": str(room.scratch), **(room.network or {})}
+    read = [str(room.tree), *(_NETWORK if room.network is not None else ())]
     name = Path(argv[0]).name
     order = {
-        "argv": list(argv), "env": env, "needs": level.parts, "memory": MEMORY,
-        "file_size": _OUTPUT, "read": [str(room.tree)], "write": [str(room.scratch), "/dev/null"],
+        "argv": list(argv), "env": env, "needs": level.parts, "memory": MEMORY, "file_size": _OUTPUT,
+        "read": read, "write": [str(room.scratch), "/dev/null"], "network": room.network is not None,
         "run": [*_SYSTEM, *_startable(argv[0], *room.programs)],
     }  # fmt: skip
     launched, stdin = (argv, b"") if level.name == "off" else (_LAUNCH, json.dumps(order).encode())

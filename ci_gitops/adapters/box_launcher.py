@@ -44,7 +44,7 @@ def main() -> int:
     limit(order)
     _libc.prctl(_DIE_WITH_PARENT, _SIGKILL, 0, 0, 0)
     _libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
-    closed = {"landlock": landlock(order), "seccomp": seccomp()}
+    closed = {"landlock": landlock(order), "seccomp": seccomp(sockets=bool(order.get("network")))}
     if "argv" not in order:
         sys.stdout.write(json.dumps(closed))
         return 0
@@ -77,7 +77,7 @@ def landlock(order: dict[str, Any]) -> int:
         return 0
     rights = _RIGHTS.get(version, _NEWEST_RIGHTS)
     # File rights; then no TCP (4), no abstract Unix sockets and signals to others (6).
-    words = (rights, 3, 3)[: 1 if version < 4 else 2 if version < 6 else 3]
+    words = (rights, 0 if order.get("network") else 3, 3)[: 1 if version < 4 else 2 if version < 6 else 3]
     attributes = struct.pack(f"={len(words)}Q", *words)
     ruleset = int(_libc.syscall(_CREATE_RULESET, attributes, len(attributes), 0))
     if ruleset < 0:
@@ -102,8 +102,8 @@ def _allow(ruleset: int, path: str, rights: int) -> None:
     os.close(opened)
 
 
-def seccomp() -> bool:
-    """Answer EPERM to what is denied; calls of another machine's numbering end the process."""
+def seccomp(*, sockets: bool) -> bool:
+    """Answer EPERM to what is denied, unless it is `sockets`; calls of another machine's numbering end the process."""
     if platform.machine() not in _DENIED:
         return False
     machine, denied = _DENIED[platform.machine()]
@@ -112,7 +112,7 @@ def seccomp() -> bool:
     killed, refused, allowed = 0x80000000, 0x00050001, 0x7FFF0000
     steps = [(load, 0, 0, 4), (equal, 1, 0, machine), (answer, 0, 0, killed), (load, 0, 0, 0)]
     steps += [(greater, 0, 1, _X32), (answer, 0, 0, refused)]
-    for number in denied:
+    for number in denied[2:] if sockets else denied:
         steps += [(equal, 0, 1, number), (answer, 0, 0, refused)]
     steps.append((answer, 0, 0, allowed))
     code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *step) for step in steps))

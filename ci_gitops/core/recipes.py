@@ -32,5 +32,6 @@ class Recipe:
     namespace: str | None = None
     kube_version: str | None = None
     api_versions: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()  # patterns of those that charts may come from; none: no chart is fetched
     sandbox: Sandbox = "best"
     keys: bool = True  # whether SOPS may be given the keys of this run

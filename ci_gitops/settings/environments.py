@@ -157,7 +157,7 @@ class Allow(Model):
     kinds: Lines = Field((), description="Kinds of objects, such as Deployment; `*` stands for any text.")
     namespaces: Lines = Field((), description="Namespaces, as patterns.")
     repositories: Lines = Field((), description="Image repositories, as patterns.")
-    hosts: Lines = Field((), description="Hosts that bases and charts may come from, as patterns.")
+    hosts: Lines = Field((), description="Hosts that charts may come from, as patterns. Default: none.")
 
 
 class HealthRule(Model):

@@ -78,6 +78,7 @@ def recipe_of(run: Run, settings: Settings, target: Target) -> Recipe:
         renderer=app.renderer,
         chart=chart,
         namespace=destination.namespace if destination else None,
+        hosts=() if run.ci.fork else environment.allow.hosts,
         sandbox=sandbox_of(run, settings),
         keys=not run.ci.fork,
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from ci_gitops.adapters.renderers import render, rendering
 from ci_gitops.core.recipes import Chart, Recipe
 from ci_gitops.errors import RenderError
+from tests.fakes.web import Reply, scripted_web
 from tests.rig.helm import Helm, chart
 from tests.rig.renderers import renderer_path, write
 
@@ -124,8 +127,8 @@ def test_links_out_of_the_tree_are_refused(tmp_path: Path, path: str) -> None:
 @pytest.mark.parametrize(
     ("recipe", "message"),
     [
-        (Recipe(chart=Chart(chart="redis", repository="https://charts.example.com")), "it is not fetched from https"),
-        (Recipe(chart=Chart(chart="oci://registry.example.com/redis")), "it is not fetched from oci"),
+        (Recipe(chart=Chart(chart="redis", repository="https://charts.example.com")), "is not fetched from https"),
+        (Recipe(chart=Chart(chart="oci://registry.example.com/redis")), "is not fetched from oci"),
         (Recipe(chart=Chart(values=("nothing.yaml",))), "no values file charts/shop/nothing.yaml"),
         (Recipe(chart=Chart(chart="charts/other")), "no Chart.yaml there"),
         (Recipe(chart=Chart(chart="../../x")), "not in the repository"),
@@ -149,3 +152,37 @@ def test_what_comes_out_differently_each_time_is_named(tmp_path: Path, path: str
 def test_a_chart_that_is_stable(tmp_path: Path, path: str) -> None:
     shop(tmp_path)
     assert rendering(tmp_path, "charts/shop", {"PATH": path}).unstable == ()
+
+
+@pytest.fixture
+def repository(tmp_path: Path, helm: Helm) -> Iterator[str]:
+    """A chart repository over HTTP, with `redis` 1.2.3."""
+    folder = tmp_path / "repository"
+    folder.mkdir()
+    chart(tmp_path / "redis", "redis", "1.2.3")
+    for words in (("package", tmp_path / "redis", "--destination", folder), ("repo", "index", folder)):
+        done = helm(*words)
+        assert done.returncode == 0, done.stderr
+    files = {f"/{file.name}": file.read_bytes() for file in folder.iterdir()}
+    with scripted_web(lambda asked: Reply(200 if asked.path in files else 404, {}, files.get(asked.path, b""))) as web:
+        yield f"http://{web.host}"
+
+
+def test_a_chart_is_fetched_from_an_allowed_host_at_its_version(tmp_path: Path, path: str, repository: str) -> None:
+    write(tmp_path / "tree", {"a/values.yaml": "{}\n"})
+    before = sorted((tmp_path / "tree").rglob("*"))
+    recipe = Recipe(
+        chart=Chart(chart="redis", repository=repository, version="1.2.3", values=("values.yaml",)),
+        hosts=("127.0.0.*",), sandbox="require",
+    )  # fmt: skip
+    (manifest,) = render(tmp_path / "tree", "a", {"PATH": path}, recipe)
+    assert manifest.name == "redis"
+    assert sorted((tmp_path / "tree").rglob("*")) == before
+    for changed, message in (
+        (replace(recipe, hosts=()), "is not fetched from http"),
+        (replace(recipe, hosts=("example.com",)), "is not fetched from http"),
+        (replace(recipe, chart=Chart(chart="redis", repository=repository)), "has no version"),
+        (replace(recipe, chart=Chart(chart="redis", repository=repository, version="9")), "helm cannot render a: "),
+    ):
+        with pytest.raises(RenderError, match=message):
+            render(tmp_path / "tree", "a", {"PATH": path}, changed)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ci_gitops.adapters import box
+from ci_gitops.adapters.process import PROXY_VARIABLES
 from ci_gitops.core.manifests import Manifest
 from ci_gitops.core.recipes import Recipe
 from ci_gitops.errors import RenderError
@@ -43,10 +44,12 @@ class Job:
             f"{missing} on PATH, and {self.path} is written for it.", hint=f"Install one: {_HOME[names[0]]}"
         )
 
-    def run(self, argv: Sequence[str], *, cwd: Path, programs: Iterable[str] = ()) -> str:
+    def run(self, argv: Sequence[str], *, cwd: Path, programs: Iterable[str] = (), network: bool = False) -> str:
         """What the program printed, run in the box; RenderError with its words, without our folders in them."""
+        proxies = {name: self.environ[name] for name in PROXY_VARIABLES if name in self.environ} if network else None
+        room = box.Room(self.tree, self.scratch, tuple(programs), proxies)
         level = box.level_for(self.recipe.sandbox)
-        done = box.run(argv, box.Room(self.tree, self.scratch, tuple(programs)), level, cwd=cwd)
+        done = box.run(argv, room, level, cwd=cwd)
         if done.code:
             name, words = Path(argv[0]).name, self.plain(done.errors).removeprefix("Error: ")
             raise RenderError(f"{name} cannot render {self.path}: {words or f'it ended with {done.code}'}")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import shutil
+import urllib.parse
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,8 @@ from ci_gitops.errors import RenderError
 
 _FILE = "Chart.yaml"
 _LOCAL = "file://"
+_OCI = "oci://"
+_FETCHED = ".ci-gitops-charts"
 _DEEPEST = 8  # charts that depend on charts
 
 
@@ -28,10 +32,15 @@ class Helm:
         return job.recipe.chart is not None or (job.folder / _FILE).is_file()
 
     def inputs(self, job: Job) -> tuple[Path, ...]:
+        if _is_away(job):
+            return values_files(job)
         chart = chart_folder(job)
         return tuple(dict.fromkeys((*files_of(job.tree, chart), *values_files(job))))
 
     def render(self, job: Job) -> tuple[Manifest, ...]:
+        if _is_away(job):
+            job = job.writable()
+            _fetch(job)
         if _missing(chart_folder(job)):
             job = job.writable()
             _fill(job, chart_folder(job))
@@ -61,18 +70,46 @@ def chart_folder(job: Job) -> Path:
         place = job.folder
     else:
         name = settings.chart.rpartition("/")[2]
-        places = (job.tree / settings.chart, job.folder / settings.chart, job.folder / "charts" / name)
+        near = (job.tree / settings.chart, job.folder / settings.chart, job.folder / "charts" / name)
+        places = (*near, job.tree / _FETCHED / name)
         place = next((each for each in places if (each / _FILE).is_file()), places[0])
     if not (place / _FILE).is_file():
-        away = settings.repository or (settings.chart or "").startswith("oci://")
         raise RenderError(
-            f"The chart {settings.chart or job.path} of {job.recipe.app} is not in the repository"
-            + (
-                f"; it is not fetched from {settings.repository or settings.chart}." if away else f": no {_FILE} there."
-            ),
-            hint="Unpack it there (`helm pull --untar`), so that a commit says all that is deployed.",
+            f"The chart {settings.chart or job.path} of {job.recipe.app} is not in the repository: no {_FILE} there."
         )
     return inside(job.tree, place, f"The app {job.recipe.app}")
+
+
+def _is_away(job: Job) -> bool:
+    """Whether the chart is still to be fetched: what lies in the repository is taken from there."""
+    settings = job.recipe.chart or Chart()
+    if not settings.chart or not (settings.repository or settings.chart.startswith(_OCI)):
+        return False
+    name = settings.chart.rpartition("/")[2]
+    places = (job.tree / settings.chart, job.folder / "charts" / name, job.tree / _FETCHED / name)
+    return not any((place / _FILE).is_file() for place in places)
+
+
+def _fetch(job: Job) -> None:
+    """Lay the chart into our copy of the tree, by the real Helm in a box that reaches the network and no other file."""
+    settings = job.recipe.chart or Chart()
+    chart = settings.chart or ""
+    source = settings.repository or chart
+    host = urllib.parse.urlsplit(source).hostname or ""
+    if not any(fnmatch.fnmatchcase(host, pattern) for pattern in job.recipe.hosts):
+        raise RenderError(
+            f"The chart {chart} of {job.recipe.app} is not in the repository, and is not fetched from {source}.",
+            hint=f"Unpack it there (`helm pull --untar`), or allow {host} in the environment's allow.hosts.",
+        )
+    if not settings.version:
+        raise RenderError(
+            f"The chart {chart} of {job.recipe.app} has no version.",
+            hint="Set helm.version, so that a commit says what is deployed.",
+        )
+    words = [job.program("helm"), "pull", chart, "--version", settings.version]
+    words += ["--repo", settings.repository] if settings.repository else []
+    words += ["--untar", "--untardir", str(job.tree / _FETCHED)]
+    job.run(words, cwd=job.folder, network=True)
 
 
 def values_files(job: Job) -> tuple[Path, ...]:
