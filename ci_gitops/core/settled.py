@@ -8,11 +8,18 @@ hide a difference, so whatever is not plain is a "no". The plan of an environmen
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ci_gitops.core.fieldsets import MISSING, Item, Member, applied, same, step_of
+from ci_gitops.core.fieldsets import MISSING, Item, Member, applied, entries, same, step_of
 
+_Trie = Mapping[str, Any]
+# Maps that are replaced as a whole (x-kubernetes-map-type: atomic), by the fields that hold them.
+_WHOLE_MAPS = {
+    "configMapKeyRef", "dataSource", "fieldRef", "labelSelector", "namespaceSelector", "nodeSelector", "objectSelector",
+    "podSelector", "requiredDuringSchedulingIgnoredDuringExecution", "resourceFieldRef", "roleRef", "scaleTargetRef",
+    "scopeSelector", "secretKeyRef", "selector",
+}  # fmt: skip
 # What nobody owns: the names of an object, and what the server alone writes.
 _NOBODYS = ("apiVersion", "kind", "status")
 _NOBODYS_METADATA = ("name", "namespace", "creationTimestamp")
@@ -29,18 +36,33 @@ def is_settled(manifest: Mapping[str, Any], live: Mapping[str, Any], manager: st
     if not metadata:
         del declared["metadata"]
     fields = {key: trie for key, trie in entry.fields.items() if key != "f:status"}
-    return _map_is_settled(declared, live, fields)
+    others = [each.fields for each in entries(live) if each != entry]
+    return _map_is_settled(declared, live, fields, others)
 
 
-def _settled(declared: Any, live: Any, fields: Mapping[str, Any]) -> bool:
+def _settled(name: str, declared: Any, live: Any, fields: _Trie, others: Sequence[_Trie]) -> bool:
+    """`name` is the field's, or the list's whose item it is; `others` is what other managers own here."""
     below = {key: trie for key, trie in fields.items() if key != "."}
     if not below:
-        return _value_is_settled(declared, live)
+        return _is_whole(name, declared, others) and _value_is_settled(declared, live)
     if isinstance(declared, Mapping):
-        return isinstance(live, Mapping) and _map_is_settled(declared, live, below)
+        return isinstance(live, Mapping) and _map_is_settled(declared, live, below, others)
     if isinstance(declared, list):
-        return isinstance(live, list) and _list_is_settled(declared, live, below)
+        return isinstance(live, list) and _list_is_settled(name, declared, live, below, others)
     return False
+
+
+def _is_whole(name: str, declared: Any, others: Sequence[_Trie]) -> bool:
+    """Whether a field that the trie shows without anything below is one that is owned as a whole.
+
+    A map or list that is merged looks the same after it was given empty. What it holds now is then the server's
+    default or somebody else's, and declaring it would make it ours.
+    """
+    if not declared or not isinstance(declared, Mapping | list):
+        return True
+    if any(key != "." for trie in others for key in trie):
+        return False
+    return isinstance(declared, list) or name in _WHOLE_MAPS
 
 
 def _value_is_settled(declared: Any, live: Any) -> bool:
@@ -50,25 +72,34 @@ def _value_is_settled(declared: Any, live: Any) -> bool:
     return declared is not None and same(declared, live)
 
 
-def _map_is_settled(declared: Mapping[str, Any], live: Mapping[str, Any], fields: Mapping[str, Any]) -> bool:
+def _map_is_settled(
+    declared: Mapping[str, Any], live: Mapping[str, Any], fields: _Trie, others: Sequence[_Trie]
+) -> bool:
     if {f"f:{name}" for name in declared} != fields.keys():
         return False
-    return all(_settled(value, live.get(name, MISSING), fields[f"f:{name}"]) for name, value in declared.items())
+    return all(
+        _settled(name, value, live.get(name, MISSING), fields[f"f:{name}"], _below(others, f"f:{name}"))
+        for name, value in declared.items()
+    )
 
 
-def _list_is_settled(declared: list[Any], live: list[Any], fields: Mapping[str, Any]) -> bool:
+def _list_is_settled(name: str, declared: list[Any], live: list[Any], fields: _Trie, others: Sequence[_Trie]) -> bool:
     """Items are found by their keys. Their order counts too: a list's items may overrule each other."""
     if len(declared) != len(fields):
         return False
-    steps = [(step_of(key), trie) for key, trie in fields.items()]
+    steps = [(key, step_of(key)) for key in fields]
     places = []
     for item in declared:
-        step, trie = next(((step, trie) for step, trie in steps if _fits(step, item)), (None, None))
-        place = next((number for number, found in enumerate(live) if _fits(step, found)), None)
-        if trie is None or place is None or not _settled(item, live[place], trie):
+        key = next((key for key, step in steps if _fits(step, item)), None)
+        place = next((number for number, found in enumerate(live) if key and _fits(step_of(key), found)), None)
+        if key is None or place is None or not _settled(name, item, live[place], fields[key], _below(others, key)):
             return False
         places.append(place)
     return places == sorted(set(places))
+
+
+def _below(others: Sequence[_Trie], key: str) -> list[_Trie]:
+    return [trie[key] for trie in others if key in trie]
 
 
 def _fits(step: Any, item: Any) -> bool:

@@ -158,6 +158,16 @@ def test_what_is_settled_is_unchanged_whatever_was_done_to_it(applier: Applier, 
     assert not said[3]
 
 
+def test_declaring_what_a_default_has_filled_is_not_settled(applier: Applier) -> None:
+    document = yaml.safe_load(DEPLOYMENT)
+    document["spec"]["strategy"] = {}
+    applier.apply(document)
+    live = applier.live("deployment")
+    document["spec"]["strategy"] = live["spec"]["strategy"]
+    assert not is_settled(document, live, FIELD_MANAGER)
+    assert updated(live, applier.dry_run(document), FIELD_MANAGER).reason is not None
+
+
 @pytest.mark.parametrize("declared", [2, None])
 def test_an_autoscaler_keeps_its_replicas_and_plans_nothing(
     applier: Applier, cluster: Cluster, declared: int | None

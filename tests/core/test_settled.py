@@ -28,7 +28,8 @@ TAGS = {"f:spec": {"f:tags": {'v:"a"': {}, 'v:"b"': {}}}}
     [
         (declared(spec={"a": 1}), live(SPEC, spec={"a": 1, "theirs": 2})),
         (declared(spec={"a": 1}), live(SPEC, spec={"a": 1.0})),
-        (declared(spec={"a": {"b": [1]}}), live(SPEC, spec={"a": {"b": [1]}})),
+        (declared(spec={"a": [{"b": 1}]}), live(SPEC, spec={"a": [{"b": 1}]})),
+        (declared(spec={"selector": {"b": [1]}}), live({"f:spec": {"f:selector": {}}}, spec={"selector": {"b": [1]}})),
         (declared(spec={"a": ""}), live(SPEC, spec={})),
         (declared(spec={"a": None}), live(SPEC, spec={})),
         (declared(spec={"a": 1}, status={"ready": 0}), live({**SPEC, "f:status": {}}, spec={"a": 1})),
@@ -58,6 +59,7 @@ def test_nothing_would_change(manifest: dict[str, Any], found: dict[str, Any]) -
         (declared(), live(SPEC, spec={"a": 1})),
         (declared(spec={"a": 1}), live(SPEC, api_version="v1beta1", spec={"a": 1})),
         (declared(spec={"a": 1}), {"metadata": {}, "spec": {"a": 1}}),
+        (declared(spec={"a": {"b": 1}}), live(SPEC, spec={"a": {"b": 1}})),
         (declared(spec={"items": [{"id": 1}]}), live(ITEMS, spec={"items": [{"id": 1}, {"id": 2}]})),
         (declared(spec={"items": [{"id": 2}, {"id": 1}]}), live(ITEMS, spec={"items": [{"id": 1}, {"id": 2}]})),
         (declared(spec={"items": [{"id": 1}, {"id": 1}]}), live(ITEMS, spec={"items": [{"id": 1}, {"id": 2}]})),
@@ -69,4 +71,14 @@ def test_nothing_would_change(manifest: dict[str, Any], found: dict[str, Any]) -
     ],
 )  # fmt: skip
 def test_the_server_must_be_asked(manifest: dict[str, Any], found: dict[str, Any]) -> None:
+    assert not is_settled(manifest, found, "ci-gitops")
+
+
+@pytest.mark.parametrize("value", [{"b": 1}, ["x"]])
+def test_what_others_own_below_a_field_that_was_given_empty_is_not_ours(value: Any) -> None:
+    found = live({"f:spec": {"f:selector": {}}}, spec={"selector": value})
+    manifest = declared(spec={"selector": value})
+    assert is_settled(manifest, found, "ci-gitops")
+    theirs = {"f:spec": {"f:selector": {"f:b": {}, 'v:"x"': {}}}}
+    found["metadata"]["managedFields"].append({"manager": "somebody", "operation": "Update", "fieldsV1": theirs})
     assert not is_settled(manifest, found, "ci-gitops")
