@@ -58,6 +58,28 @@ def test_what_lacks_the_image_afterwards_is_not(config: Config) -> None:
     assert len(config.commits()) == 2
 
 
+_CHART = {
+    "charts/shop/Chart.yaml": b"apiVersion: v2\nname: shop\nversion: 1.0.0\n",
+    "charts/shop/templates/pod.yaml": b"""\
+apiVersion: v1
+kind: Pod
+metadata: {name: web}
+spec: {containers: [{name: web, image: "{{ .Values.image.repository }}:{{ .Values.image.tag }}"}]}
+""",
+    "charts/shop/values-staging.yaml": b"image:\n  repository: registry.example.com/shop/web\n  tag: '1.1'\n",
+}
+
+
+def test_a_chart_is_rendered_with_what_it_shares(cli: Cli, git_server: GitServer, config: Config) -> None:
+    chart = Config(cli, git_server, _CHART)
+    ran = chart.update(f"{WEB}:1.2", "--environment", "staging", "--check")
+    assert (ran.code, ran.json["outcome"]) == (0, "pushed"), ran.err
+    git_server.commit(chart.name, {"charts/shop/templates/bad.yaml": b'{{ fail "no such mode" }}'})
+    ran = chart.update(f"{WEB}:1.3", "--environment", "staging", "--check")
+    assert ran.code == 1
+    assert "no such mode" in ran.json["error"]["message"]
+
+
 def test_a_tag_is_pinned_to_its_digest(
     cli: Cli, git_server: GitServer, registry: RegistryServer, repository: str
 ) -> None:
