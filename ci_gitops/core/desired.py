@@ -44,7 +44,7 @@ def _metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
     annotations = kept.get("annotations")
     if isinstance(annotations, Mapping) and LAST_APPLIED in annotations:
         kept["annotations"] = {key: value for key, value in annotations.items() if key != LAST_APPLIED}
-    return kept
+    return {key: value for key, value in kept.items() if value or key not in ("labels", "annotations")}
 
 
 def _secret(sent: dict[str, Any]) -> dict[str, Any]:

@@ -114,19 +114,20 @@ def _owned(document: Mapping[str, Any], manager: str) -> frozenset[Path]:
 
 def _is_compared(path: Path) -> bool:
     if path[:1] == ("metadata",):
-        return path[:2] in _MAPS and path[2:3] != (LAST_APPLIED,)
+        # A map of ours that ends here was given empty: what it holds is of others.
+        return path[:2] in _MAPS and len(path) > 2 and path[2] != LAST_APPLIED
     return path[:1] != ("status",)
 
 
 def _difference(path: Path, live: Any, answer: Any, owners: Owners) -> Difference | None:
     old, new = value_at(live, path), value_at(answer, path)
-    if _is_nothing(path, old) and _is_nothing(path, new):
+    if _is_nothing(old) and _is_nothing(new):
         return None
     return None if same(old, new) else Difference(path, old, new, owners.of(path))
 
 
-def _is_nothing(path: Path, value: Any) -> bool:
-    return value is MISSING or value is None or (path in _MAPS and not value)
+def _is_nothing(value: Any) -> bool:
+    return value is MISSING or value is None
 
 
 def _orders(paths: frozenset[Path], live: Any, answer: Any) -> list[Difference]:

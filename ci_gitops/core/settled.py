@@ -22,6 +22,7 @@ _WHOLE_MAPS = {
 }  # fmt: skip
 # What nobody owns: the names of an object, and what the server alone writes.
 _NOBODYS = ("apiVersion", "kind", "status")
+_MAPS = ("labels", "annotations")
 _NOBODYS_METADATA = ("name", "namespace", "creationTimestamp")
 
 
@@ -31,13 +32,24 @@ def is_settled(manifest: Mapping[str, Any], live: Mapping[str, Any], manager: st
     if entry is None or entry.api_version != manifest.get("apiVersion"):
         return False
     declared = {key: value for key, value in manifest.items() if key not in _NOBODYS}
-    metadata = {key: value for key, value in (manifest.get("metadata") or {}).items() if key not in _NOBODYS_METADATA}
+    metadata = {
+        key: value for key, value in (manifest.get("metadata") or {}).items()
+        if key not in _NOBODYS_METADATA and (value or key not in _MAPS)
+    }  # fmt: skip
     declared["metadata"] = metadata
     if not metadata:
         del declared["metadata"]
-    fields = {key: trie for key, trie in entry.fields.items() if key != "f:status"}
+    fields = _without_empty_maps(entry.fields)
     others = [each.fields for each in entries(live) if each != entry]
     return _map_is_settled(declared, live, fields, others)
+
+
+def _without_empty_maps(fields: _Trie) -> _Trie:
+    """The trie without labels and annotations that were given empty: what these maps hold is of others."""
+    metadata = {key: trie for key, trie in fields.get("f:metadata", {}).items()
+                if trie or key not in ("f:labels", "f:annotations")}  # fmt: skip
+    kept = {key: trie for key, trie in fields.items() if key not in ("f:status", "f:metadata")}
+    return {**kept, "f:metadata": metadata} if metadata else kept
 
 
 def _settled(name: str, declared: Any, live: Any, fields: _Trie, others: Sequence[_Trie]) -> bool:

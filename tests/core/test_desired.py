@@ -39,6 +39,7 @@ def pod(**port: Any) -> dict[str, Any]:
                     "uid": "u",
                     "creationTimestamp": None,
                     "resourceVersion": "1",
+                    "labels": {},
                     "annotations": {LAST_APPLIED: "{}", "a": "b"},
                 },
             },

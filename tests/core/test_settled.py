@@ -35,6 +35,8 @@ TAGS = {"f:spec": {"f:tags": {'v:"a"': {}, 'v:"b"': {}}}}
         (declared(spec={"a": 1}, status={"ready": 0}), live({**SPEC, "f:status": {}}, spec={"a": 1})),
         (declared(spec={"a": 1}, metadata={"name": "a", "creationTimestamp": None}), live(SPEC, spec={"a": 1})),
         (declared(spec={"items": [{"id": 1}, {"id": 2}]}), live(ITEMS, spec={"items": [{"id": 1, "x": 0}, {"id": 2}]})),
+        (declared(spec={"a": 1}), live({**SPEC, "f:metadata": {"f:labels": {}, "f:annotations": {}}}, spec={"a": 1})),
+        (declared(spec={"a": 1}, metadata={"name": "a", "labels": {}, "annotations": None}), live(SPEC, spec={"a": 1})),
         (
             declared(spec={"items": [{"id": 1}, {"id": 2}]}),
             live(ITEMS, spec={"items": [{"id": 1}, {"id": 9}, {"id": 2}]}),
