@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Mapping
+from threading import Lock
 
 MASK = "[masked]"
 _SHORTEST = 4  # anything shorter would mask half of every text
@@ -21,6 +22,9 @@ _HEADER = re.compile(
     r"(?i)\b(authorization|private-token|job-token|x-registry-auth)(\s*[:=]\s*)((?:basic|bearer|token)\s+)?[^\s'\"]+"
 )
 
+# Checks that run side by side register and mask at the same time: what is masked with is never older than what
+# was registered before.
+_lock = Lock()
 _secrets: set[str] = set()
 _pattern: re.Pattern[str] | None = None
 
@@ -32,9 +36,10 @@ def register(secret: str | None) -> None:
         return
 
     forms = _forms(secret)
-    if not forms <= _secrets:
-        _secrets.update(form for form in forms if len(form) >= _SHORTEST)
-        _pattern = None
+    with _lock:
+        if not forms <= _secrets:
+            _secrets.update(form for form in forms if len(form) >= _SHORTEST)
+            _pattern = None
 
 
 def _forms(secret: str) -> set[str]:
@@ -77,13 +82,19 @@ def register_environment(environ: Mapping[str, str]) -> None:
             register(unquote(password) if password else None)
 
 
-def mask(text: str) -> str:
-    """`text` with each known secret, and each password in an address or header, as `[masked]`."""
+def _known() -> re.Pattern[str] | None:
+    """Every secret that is registered by now."""
     global _pattern
-    if _secrets:
-        if _pattern is None:
+    with _lock:
+        if _pattern is None and _secrets:
             longest_first = sorted(_secrets, key=len, reverse=True)
             _pattern = re.compile("|".join(re.escape(secret) for secret in longest_first))
-        text = _pattern.sub(MASK, text)
+        return _pattern
+
+
+def mask(text: str) -> str:
+    """`text` with each known secret, and each password in an address or header, as `[masked]`."""
+    if pattern := _known():
+        text = pattern.sub(MASK, text)
     text = _URL_PASSWORD.sub(rf"\1{MASK}@", text)
     return _HEADER.sub(rf"\1\2{MASK}", text)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+import re
+import threading
 import urllib.parse
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -66,3 +69,23 @@ def test_addresses_and_headers() -> None:
     assert masking.mask("http://eve:p4ss@host/x") == f"http://{masking.MASK}@host/x"
     assert masking.mask("Authorization: Bearer abcdef") == f"Authorization: {masking.MASK}"
     assert masking.mask("PRIVATE-TOKEN=glpat-x") == f"PRIVATE-TOKEN={masking.MASK}"
+
+
+def test_what_one_thread_registers_no_other_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checks run side by side: a secret that is registered while another thread gets ready to mask is known too."""
+    others: list[threading.Thread] = []
+
+    def compile_while_another_registers(pattern: str) -> re.Pattern[str]:
+        others.append(threading.Thread(target=masking.register, args=("late-secret",)))
+        others[-1].start()
+        others[-1].join(0.2)  # it may have to wait for us
+        return re.compile(pattern)
+
+    masking.register("early-secret")
+    with monkeypatch.context() as patched:
+        patched.setattr(masking, "re", SimpleNamespace(compile=compile_while_another_registers, escape=re.escape))
+        masking.mask("nothing secret")
+    for other in others:
+        other.join()
+    assert others
+    assert masking.mask("late-secret") == masking.MASK
