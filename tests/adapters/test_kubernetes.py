@@ -55,8 +55,8 @@ def test_a_dry_run_does_not_need_the_namespace(cluster: Cluster) -> None:
 
 
 def test_a_kind_that_the_cluster_does_not_know(cluster: Cluster, namespace: str) -> None:
-    (manifest,) = parse("apiVersion: example.com/v1\nkind: Sprocket\nmetadata: {name: x}\n", "a file")
-    with pytest.raises(ClusterError, match=r"no kind Sprocket in example\.com/v1"):
+    (manifest,) = parse("apiVersion: absent.example.com/v1\nkind: Flange\nmetadata: {name: x}\n", "a file")
+    with pytest.raises(ClusterError, match=r"no kind Flange in absent\.example\.com/v1"):
         destination(cluster, namespace).apply(manifest, dry_run=False)
 
 
