@@ -29,6 +29,8 @@ _PARTS = {
     "landlock": ("Landlock", "files outside the tree can be read"),
     "seccomp": ("seccomp", "the network can be reached"),
 }
+#: How Go's runtime breaks down where the kernel gives it no more memory in the middle of its own work.
+_BROKEN_DOWN = ("SIGSEGV: segmentation violation", "unexpected signal during runtime execution", "fatal error: runtime")
 _NO_MEMORY = ("out of memory", "cannot allocate memory", "bad_alloc", "Cannot allocate memory")
 
 
@@ -106,6 +108,11 @@ def run(argv: Sequence[str], room: Room, level: Level, *, cwd: Path) -> process.
         raise RenderError(f"{name} wrote more than {_OUTPUT >> 20} MiB and was stopped.") from error
     if done.code and any(words in done.errors for words in _NO_MEMORY):
         raise RenderError(f"{name} needs more than {MEMORY >> 20} MiB of memory and was stopped.")
+    if done.code and any(words in done.errors for words in _BROKEN_DOWN):
+        raise RenderError(
+            f"{name} broke down in the box, where it has {MEMORY >> 20} MiB of memory.",
+            hint="Does the target hold very much, or an alias that stands for very much?",
+        )
     return done
 
 

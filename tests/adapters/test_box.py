@@ -80,6 +80,12 @@ def test_memory_is_bounded(boxed: Boxed) -> None:
     assert "MemoryError" in done.errors
 
 
+def test_a_runtime_that_breaks_down_for_want_of_memory_is_told_in_a_line(boxed: Boxed) -> None:
+    trace = "SIGSEGV: segmentation violation\\ngoroutine 0 gp=0x1 m=0\\nruntime.(*spanQueue).drain(0x2)"
+    with pytest.raises(RenderError, match=r"broke down in the box, where it has \d+ MiB of memory\.$"):
+        boxed(f"import sys; sys.exit('{trace}')")
+
+
 def test_time_is_bounded(boxed: Boxed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(box, "SECONDS", 1)
     with pytest.raises(RenderError, match="did not end within 1 s"):
