@@ -198,3 +198,14 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+        _outlive(process.pid)
+
+
+def _outlive(group: int) -> None:
+    """Wait until the leader's own children are gone as well: they may need a moment more than it did."""
+    deadline = time.monotonic() + 1.0  # where nobody buries the dead of a container, they stay in their group
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        while time.monotonic() < deadline:
+            os.killpg(group, 0)
+            time.sleep(0.005)
+        os.killpg(group, signal.SIGKILL)

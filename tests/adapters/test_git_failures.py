@@ -363,7 +363,7 @@ def test_an_interrupted_run_leaves_neither_process_nor_folder(
     process.send_signal(sent)
     process.wait(20)
     assert list(tmp_path.iterdir()) == []
-    assert _children_in(tmp_path) == []
+    _until(lambda: _children_in(tmp_path) == [])
 
 
 @pytest.mark.parametrize("runs", [8, pytest.param(60, marks=pytest.mark.full)])
@@ -394,7 +394,7 @@ def test_whenever_it_is_interrupted(git_server: GitServer, tmp_path: Path, runs:
         process.send_signal(signal.SIGTERM)
         process.wait(20)
         assert list(tmp_path.iterdir()) == []
-        assert _children_in(tmp_path) == []
+        _until(lambda: _children_in(tmp_path) == [])
 
 
 def test_what_a_killed_run_left_is_removed_by_the_next(
