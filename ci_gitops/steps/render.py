@@ -11,17 +11,16 @@ from ci_gitops.core.manifests import Manifest
 from ci_gitops.core.targets import Target
 from ci_gitops.results import Result
 from ci_gitops.run import Run
-from ci_gitops.steps.deploy import DeployCall, declared_at
+from ci_gitops.steps.declared import Ask, declared_at
 from ci_gitops.steps.rendering import render_target, say_level
-from ci_gitops.steps.workplace import Reach, Workplaces
+from ci_gitops.steps.workplace import Workplaces
 
 
-def render(run: Run, call: DeployCall) -> Result:
+def render(run: Run, ask: Ask) -> Result:
     """Render the environment's targets at the revision that `deploy` would take; nothing is written."""
-    reach = Reach(call.repo, call.branch, call.ca_file, call.token_file)
-    with Workplaces(run, reach) as places:
-        place, environment = declared_at(places, call)
-        targets = place.settings.targets([environment.name], call.apps, paths=place.tree.files())
+    with Workplaces(run, ask.reach) as places:
+        place, environment = declared_at(places, ask)
+        targets = place.settings.targets([environment.name], ask.apps, paths=place.tree.files())
         level = say_level(run, place.settings)
         with laid_out(place.repository, place.revision) as tree:
             rendered = [(target, render_target(run, place.settings, tree, target)) for target in targets]

@@ -1,0 +1,52 @@
+"""The options by which every command of the Deploy Operator is told what it is about, and where that lives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ci_gitops.commands.common import ca_file_option, option, token_file_option
+
+_ENVIRONMENT = option(
+    "--environment", metavar="ENV", help="The environment.  [default: the one whose sourceBranches hold the CI branch]"
+)
+_WHAT = (
+    option("--app", "apps", multiple=True, help="Only this app; may be repeated.  [default: all of the environment]"),
+    option("--repo", metavar="URL|PATH", help="The config repository.  [default: the checkout of the current folder]"),
+    option("--branch", help="Its branch.  [default: the checkout's HEAD, else the remote's default]"),
+)
+_REVISION = option(
+    "--revision", metavar="COMMIT",
+    help="Commit, branch or tag.  [default: what `update` left in CI_GITOPS_COMMIT, else the branch's head]",
+)  # fmt: skip
+_ACCESS = (token_file_option, ca_file_option)
+_WHERE = (
+    option("--context", metavar="NAME", help="Context of the kubeconfig.  [default: the environment's destination]"),
+    option("--kubeconfig", type=click.Path(path_type=Path), metavar="FILE",
+           help="The kubeconfig.  [default: KUBECONFIG, ~/.kube/config, the pod's account]"),
+    option("--destination", metavar="dir:PATH[@BRANCH]|simulated:PATH",
+           help="A folder of rendered manifests, or a simulated cluster in a file, instead of a cluster."),
+    option("--record-namespace", metavar="NAMESPACE",
+           help="Where records are kept.  [default: the destination's namespace]"),
+)  # fmt: skip
+
+_Function = Callable[..., Any]
+
+
+def declared_options(function: _Function) -> _Function:
+    """What is declared: environment, apps, repository and revision."""
+    return _added(function, (_ENVIRONMENT, *_WHAT, _REVISION, *_ACCESS))
+
+
+def target_options(function: _Function) -> _Function:
+    """What is declared, and where it lives."""
+    return _added(function, (_ENVIRONMENT, *_WHAT, _REVISION, *_WHERE, *_ACCESS))
+
+
+def _added(function: _Function, options: tuple[Callable[[_Function], _Function], ...]) -> _Function:
+    for add in reversed(options):
+        function = add(function)
+    return function
