@@ -34,6 +34,7 @@ class HookRun:
     """A hook that ran in this deployment. `uid` is the object's that was watched."""
 
     phase: str
+    group: str
     kind: str
     namespace: str
     name: str
@@ -112,6 +113,7 @@ class Record:
             "hooks": [
                 {
                     "phase": hook.phase,
+                    "group": hook.group,
                     "kind": hook.kind,
                     "namespace": hook.namespace,
                     "name": hook.name,
