@@ -1,0 +1,31 @@
+"""When a run's time is over."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """A point in time on a clock that only goes forwards, in its seconds."""
+
+    end: float
+    clock: Callable[[], float] = field(default=time.monotonic, repr=False, compare=False)
+
+    @classmethod
+    def after(cls, seconds: float, clock: Callable[[], float] = time.monotonic) -> Deadline:
+        return cls(clock() + seconds, clock)
+
+    def left(self) -> float:
+        """Seconds until it is over; never negative."""
+        return max(0.0, self.end - self.clock())
+
+    @property
+    def over(self) -> bool:
+        return self.left() == 0.0
+
+    def within(self, seconds: float) -> Deadline:
+        """This deadline, or one `seconds` from now where that is sooner."""
+        return Deadline(min(self.end, self.clock() + seconds), self.clock)
