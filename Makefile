@@ -7,15 +7,19 @@ BIN := $(VENV)/bin
 PARTS := .cache/parts
 ARGS ?=
 
-# A Kubernetes kit and a collection of real repositories, where they lie beside this folder; else the tests that
-# want them say how to get them.
+# A Kubernetes kit, a collection of real repositories and the forges' descriptions of their APIs, where they lie
+# beside this folder; else the tests that want them say how to get them.
 KIT := $(wildcard ../shared/cluster/cluster)
 CORPUS := $(wildcard ../shared/corpus)
+SPECS := $(wildcard ../shared/specs)
 ifneq ($(KIT),)
 export CI_GITOPS_TEST_CLUSTER ?= $(abspath $(KIT))
 endif
 ifneq ($(CORPUS),)
 export CI_GITOPS_TEST_CORPUS ?= $(abspath $(CORPUS))
+endif
+ifneq ($(SPECS),)
+export CI_GITOPS_TEST_SPECS ?= $(abspath $(SPECS))
 endif
 
 PYTEST = PATH="$(CURDIR)/$(PARTS)/bin:$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest

@@ -22,8 +22,13 @@ SHARED_RIGS = ("cluster", "docker_engine")
 SEED = int(os.environ.get("CI_GITOPS_TEST_SEED") or datetime.datetime.now(datetime.UTC).date().toordinal())
 
 
-def pytest_report_header() -> str:
-    return f"seed: {SEED} (the same samples again: CI_GITOPS_TEST_SEED={SEED})"
+def pytest_report_header() -> list[str]:
+    lines = [f"seed: {SEED} (the same samples again: CI_GITOPS_TEST_SEED={SEED})"]
+    if not os.environ.get("CI_GITOPS_TEST_SPECS"):
+        lines.append(
+            "the fakes of forges are not held against the forges' descriptions: CI_GITOPS_TEST_SPECS is not set"
+        )
+    return lines
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the marks

@@ -166,6 +166,8 @@ class GitServer(BareRepositories):
     lose_answers: int = 0  # so many pushes are done, but their answers are lost
     before_push: Callable[[], None] | None = None  # called once, just before the next push is taken: for races
     requests: list[Request] = field(default_factory=list)
+    #: Asked before Git with each request and its body: a forge's API at the same address. True: it has answered.
+    api: Callable[[BaseHTTPRequestHandler, bytes], bool] | None = None
 
     def __enter__(self) -> Self:
         self._stop = threading.Event()
@@ -222,9 +224,13 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self._handle()
 
+    do_PUT = do_PATCH = do_DELETE = do_HEAD = do_GET
+
     def _handle(self) -> None:
         git = self.server.git
         body = self._body()
+        if git.api and git.api(self, body):
+            return
         git.requests.append(Request(self.command, self.path, self.headers.get("Authorization")))
         if git.hang and git.hang in self.path:
             git._stop.wait(600)

@@ -1,0 +1,30 @@
+"""Where a forge's description of its own API is wrong or silent: the one place where a fake may leave it.
+
+`call` is a pattern for `METHOD path-template` (for what is not described at all: `METHOD path`), `part` what is
+wrong of it: the whole `call`, a `status` that it answers, or names of fields of the `request` or `answer`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Gap:
+    call: str
+    part: Literal["call", "status", "request", "answer"]
+    names: tuple[str, ...]
+    why: str
+
+
+_MR = r"/api/v4/projects/[^/]+/merge_requests/[^/]+"
+
+GITLAB: tuple[Gap, ...] = (
+    Gap(rf"(GET|POST) {_MR}/notes", "call", (), "notes are described in the newer file only"),
+    Gap(rf"(GET|PUT|DELETE) {_MR}/notes/\d+", "call", (), "notes are described in the newer file only"),
+    Gap(r"GET /api/v4/users", "call", (), "the lookup of users is not described"),
+    Gap(r"(GET|POST) /api/v4/projects/[^/]+/merge_trains.*", "call", (), "trains are described in the newer file only"),
+)
+
+GITHUB: tuple[Gap, ...] = ()
