@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from ci_gitops.adapters.cluster.base import Destination
-from ci_gitops.adapters.cluster.directory import Directory
+from ci_gitops.adapters.cluster.folder_writer import FolderWriter
 from ci_gitops.adapters.cluster.kubernetes import Access, Kubernetes
 from ci_gitops.adapters.git import find_checkout, uncommitted
 from ci_gitops.adapters.tree import laid_out
@@ -113,7 +113,7 @@ def destination_of(run: Run, ask: Ask, environment: EnvironmentSettings, target:
         folder = asked.removeprefix(_FOLDER)
         if not asked.startswith(_FOLDER) or not folder:
             raise UsageError(f"The destination {asked!r} is not known.", hint="Write dir:PATH, or use --context.")
-        return Directory(run.cwd / folder / target.environment / target.app)
+        return FolderWriter(run.cwd / folder / target.environment / target.app)
     if not (ask.context or ask.kubeconfig or declared):
         raise UsageError(
             f"The environment {environment.name!r} has no destination.",

@@ -1,0 +1,207 @@
+"""The files behind a destination `dir:`: a folder on this machine, or (`branch_files.py`) a branch of a repository."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from ci_gitops.errors import ClusterError, TemporaryError
+
+#: A manifest that is larger is refused by every API server too.
+MAX_BYTES = 10 * 1024 * 1024
+MAX_FILES = 20_000  # of one target
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class Files(Protocol):
+    """Files by their path below one place, written one by one. Safe to use from several threads.
+
+    ClusterError where a path leads out of the place, or a file cannot be read or written.
+    """
+
+    def names(self, folder: str) -> tuple[str, ...]:
+        """The names of the files of one folder, sorted; none where there is no such folder."""
+
+    def folders(self, folder: str) -> tuple[str, ...]:
+        """The names of the folders in it."""
+
+    def read(self, path: str) -> bytes | None:
+        """What a file holds; None where there is none."""
+
+    def write(self, path: str, content: bytes) -> None: ...
+
+    def remove(self, path: str) -> None:
+        """Take a file away, and folders that are empty then."""
+
+    def lock(self, path: str) -> contextlib.AbstractContextManager[None]:
+        """Be the only one who holds the lock of that name; TemporaryError where another run does."""
+
+    def publish(self, message: str) -> None:
+        """Make what was written visible, where that takes a step of its own."""
+
+    def close(self) -> None: ...
+
+    def __str__(self) -> str: ...
+
+
+class LocalFiles:
+    """A folder of this machine. Links below it are not followed, whoever made them, so that nothing leaves it."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def __str__(self) -> str:
+        return f"folder {self._root}"
+
+    def names(self, folder: str) -> tuple[str, ...]:
+        return self._listed(folder, lambda entry: entry.is_file(follow_symlinks=False))
+
+    def folders(self, folder: str) -> tuple[str, ...]:
+        return self._listed(folder, lambda entry: entry.is_dir(follow_symlinks=False))
+
+    def _listed(self, folder: str, is_wanted: Callable[[os.DirEntry[str]], bool]) -> tuple[str, ...]:
+        with self._told(folder), self._opened(folder) as place:
+            if place is None:
+                return ()
+            with os.scandir(place) as entries:
+                found = sorted(entry.name for entry in entries if is_wanted(entry))
+            if len(found) > MAX_FILES:
+                raise ClusterError(f"{self._root / folder} holds more than {MAX_FILES} files.")
+            return tuple(found)
+
+    def read(self, path: str) -> bytes | None:
+        folder, _, name = path.rpartition("/")
+        with self._told(path), self._opened(folder) as place:
+            if place is None:
+                return None
+            try:
+                opened = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=place)
+            except FileNotFoundError:
+                return None
+            with open(opened, "rb") as stream:  # noqa: PTH123
+                content = stream.read(MAX_BYTES + 1)
+            if len(content) > MAX_BYTES:
+                raise ClusterError(f"{self._root / path} is larger than {MAX_BYTES >> 20} MiB.")
+            return content
+
+    def write(self, path: str, content: bytes) -> None:
+        """Write beside and rename: a reader sees the old file or the new one."""
+        folder, _, name = path.rpartition("/")
+        if len(content) > MAX_BYTES:
+            raise ClusterError(f"{self._root / path} would be larger than {MAX_BYTES >> 20} MiB.")
+        with self._told(path), self._opened(folder, make=True) as place:
+            assert place is not None
+            temporary = f".{name[:100]}.{os.getpid()}.tmp"
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+            try:
+                with open(os.open(temporary, flags, 0o666, dir_fd=place), "wb") as stream:  # noqa: PTH123
+                    stream.write(content)
+                os.replace(temporary, name, src_dir_fd=place, dst_dir_fd=place)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    os.unlink(temporary, dir_fd=place)
+                raise
+
+    def remove(self, path: str) -> None:
+        folder, _, name = path.rpartition("/")
+        with self._told(path), self._opened(folder) as place:
+            if place is None:
+                return
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=place)
+        while folder:
+            folder, _, name = folder.rpartition("/")
+            try:
+                with self._opened(folder) as place:
+                    os.rmdir(name, dir_fd=place)
+            except OSError:
+                return  # it holds something still
+
+    @contextmanager
+    def lock(self, path: str) -> Iterator[None]:
+        """The kernel's lock on a file, which goes with the process that holds it, however that ends."""
+        folder, _, name = path.rpartition("/")
+        with self._told(path), self._opened(folder, make=True) as place:
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+            held = os.open(name, flags, 0o666, dir_fd=place)
+        try:
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                holder = os.pread(held, 200, 0).decode(errors="replace").strip()
+                raise TemporaryError(
+                    f"Another run writes to {self._root} now ({holder or 'it does not say who'}).",
+                    hint="Wait until it has ended.",
+                ) from error
+            os.ftruncate(held, 0)
+            os.pwrite(held, f"process {os.getpid()} on {os.uname().nodename}\n".encode(), 0)
+            yield
+        finally:
+            os.close(held)
+
+    def publish(self, message: str) -> None:
+        """Files are visible at once."""
+
+    def close(self) -> None:
+        """Nothing is open between the calls."""
+
+    @contextmanager
+    def _opened(self, folder: str, *, make: bool = False) -> Iterator[int | None]:
+        """The folder's descriptor; None where it is not there."""
+        place = self._open(folder, make=make)
+        try:
+            yield place
+        finally:
+            if place is not None:
+                os.close(place)
+
+    def _open(self, folder: str, *, make: bool) -> int | None:
+        """Reached step by step, without following links."""
+        try:
+            if make:
+                self._root.mkdir(parents=True, exist_ok=True)
+            place = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        for part in folder.split("/") if folder else ():
+            try:
+                below = _below(place, part, make=make)
+            except FileNotFoundError:
+                return None
+            finally:
+                os.close(place)
+            place = below
+        return place
+
+    @contextmanager
+    def _told(self, path: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.ENOTDIR):
+                raise ClusterError(
+                    f"{self._root / path} is reached by a link, or is no file: it is not followed.",
+                    hint="Manifests are kept in plain files and folders.",
+                ) from error
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise TemporaryError(f"{self._root / path} cannot be written: {error.strerror}.") from error
+            raise ClusterError(f"{self._root / path} cannot be read or written: {error.strerror}.") from error
+
+
+def _below(place: int, name: str, *, make: bool) -> int:
+    if name in ("", ".", ".."):
+        raise ClusterError(f"{name!r} is no name of a folder.")
+    try:
+        return os.open(name, _FOLDER, dir_fd=place)
+    except FileNotFoundError:
+        if not make:
+            raise
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(name, 0o777, dir_fd=place)
+    return os.open(name, _FOLDER, dir_fd=place)
