@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from ci_gitops.core.hooks import wishes
 from ci_gitops.errors import RenderError
 
 # What others need comes first; kinds that are not listed come last
@@ -51,7 +52,7 @@ _resolve("merge", "<<", "<")
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """One rendered object; `document` is what is sent."""
+    """One rendered object; `document` is what is sent. A hook without a name has its `generateName` as `name`."""
 
     api_version: str
     kind: str
@@ -101,8 +102,21 @@ def _manifest(document: Any, origin: str) -> Manifest:
         _text(document.get("apiVersion"), "apiVersion", named, origin),
         _text(document.get("kind"), "kind", named, origin),
         named.get("namespace"),
-        _text(named.get("name"), "metadata.name", document, origin),
+        _name(document, named, origin),
         document,
+    )
+
+
+def _name(document: Mapping[str, Any], metadata: Mapping[str, Any], origin: str) -> str:
+    """A hook may leave its name to each deploy (`core/hooks.hook_name`); what stays must be found again by its name."""
+    generated = metadata.get("generateName")
+    if metadata.get("name") or not isinstance(generated, str) or not generated:
+        return _text(metadata.get("name"), "metadata.name", document, origin)
+    if wishes(document).is_hook:
+        return generated
+    raise RenderError(
+        f"{origin}: {document.get('kind')} {generated}… has generateName and no name: each deploy would make another.",
+        hint="Give it metadata.name, or make it a hook by an annotation such as ci-gitops/hook: PreSync.",
     )
 
 

@@ -71,3 +71,15 @@ def test_what_others_need_comes_first() -> None:
 def test_what_is_written_reads_back() -> None:
     manifests = parse(config("'yes'") + "---\n" + config("[1, {a: 2026-01-01}]"), "a file")
     assert parse(text(manifests), "a file") == manifests
+
+
+def test_a_hook_may_leave_its_name_to_each_deploy() -> None:
+    job = "apiVersion: batch/v1\nkind: Job\nmetadata: {generateName: migrate-, annotations: {HOOK: PreSync}}\n"
+    for annotation in ("ci-gitops/hook", "argocd.argoproj.io/hook"):
+        (hook,) = parse(job.replace("HOOK", annotation), "a file")
+        assert hook.name == "migrate-"
+        assert "name" not in hook.document["metadata"]
+    with pytest.raises(RenderError, match="Job migrate-… has generateName and no name: each deploy would make another"):
+        parse(job.replace("HOOK", "other"), "a file")
+    (named,) = parse(job.replace("generateName: migrate-", "generateName: migrate-, name: once"), "a file")
+    assert named.name == "once"
