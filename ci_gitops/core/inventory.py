@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ci_gitops.core.shapes import integer, mapping, read_json, several, text
 from ci_gitops.core.targets import Target
 
 APP = "ci-gitops/app"
@@ -19,6 +20,7 @@ ENVIRONMENT = "ci-gitops/environment"
 SOURCE = "ci-gitops/source"  # as a label the hash of the source, as an annotation its text
 OUTCOME = "ci-gitops/outcome"
 PART_OF = "applyset.kubernetes.io/part-of"
+API_VERSION = "ci-gitops/v1"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -67,6 +69,22 @@ class Inventory:
     resource_version: str = field(default="", compare=False)  # of the object that keeps it; empty: not kept yet
 
     @property
+    def document(self) -> dict[str, Any]:
+        """As it is kept. Members are short lists of text: a set of thousands must fit into one object."""
+        return {
+            "apiVersion": API_VERSION,
+            "kind": "Inventory",
+            "target": {"app": self.target.app, "environment": self.target.environment, "path": self.target.path},
+            "source": self.source,
+            "revision": self.revision,
+            "time": self.time,
+            "members": [
+                [member.key.group, member.version, member.key.kind, member.key.namespace, member.key.name, member.uid]
+                for member in sorted(self.members)
+            ],
+        }
+
+    @property
     def name(self) -> str:
         """Of the object that keeps it: a DNS label, the same for the same target of the same source."""
         readable = f"{self.target.app}-{self.target.environment}".lower()
@@ -95,3 +113,35 @@ def owner_labels(inventory: Inventory) -> dict[str, str]:
         SOURCE: source_label(inventory.source),
         PART_OF: inventory.applyset,
     }
+
+
+def parse_inventory(content: str, namespace: str) -> Inventory:
+    """The inventory that `content` holds as JSON; ValueError says what is wrong with it."""
+    document = read_json(content, INVENTORY_SCHEMA)
+    target = document["target"]
+    members = tuple(_member(number, fields) for number, fields in enumerate(document["members"]))
+    return Inventory(
+        Target(target["app"], target["environment"], target["path"]), document["source"], namespace, members,
+        document["revision"], document["time"],
+    )  # fmt: skip
+
+
+def _member(number: int, fields: list[str]) -> Member:
+    if len(fields) != _FIELDS or not (fields[1] and fields[2] and fields[4]):
+        raise ValueError(f"members[{number}]: expected [group, version, kind, namespace, name, uid]")
+    group, version, kind, namespace, name, uid = fields
+    return Member(Key(group, kind, namespace, name), version, uid)
+
+
+_FIELDS = 6
+INVENTORY_SCHEMA: Mapping[str, Any] = mapping(
+    {
+        "apiVersion": text(const=API_VERSION),
+        "kind": text(const="Inventory"),
+        "target": mapping({"app": text(), "environment": text(), "path": text()}),
+        "source": text(),
+        "revision": text(),
+        "time": integer(),
+        "members": several(several(text())),
+    }
+)
