@@ -67,6 +67,7 @@ class Inventory:
     revision: str = ""  # the newest that was applied or found to be nothing new
     time: int = 0  # when that revision was committed, in seconds
     resource_version: str = field(default="", compare=False)  # of the object that keeps it; empty: not kept yet
+    problem: str = ""  # why what is kept cannot be read: then nobody knows what the target holds
 
     @property
     def document(self) -> dict[str, Any]:

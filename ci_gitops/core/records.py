@@ -241,7 +241,7 @@ _TIME = text(
     r"(\.[0-9]{1,6})?(Z|\+00:00)$",
 )  # fmt: skip
 _ORIGIN = ("author", "subject", "committed", "actor", "pipeline", "mergeRequest")
-_HOOK = ("phase", "kind", "namespace", "name", "uid", "outcome")
+_HOOK = ("phase", "group", "kind", "namespace", "name", "uid", "outcome")
 #: Of `record.json`, as published.
 RECORD_SCHEMA: Mapping[str, Any] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -1,1 +1,44 @@
 """Where a destination keeps what was deployed to it: inventories, records and who writes now."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from collections.abc import Callable
+
+from ci_gitops.adapters.cluster.base import Cluster
+from ci_gitops.adapters.deadline import Deadline
+from ci_gitops.adapters.records.base import Ledger, Writer
+from ci_gitops.adapters.records.cluster import ClusterLedger
+from ci_gitops.adapters.records.lease import Holder
+
+__all__ = ["Ledger", "Writer", "open_ledger", "this_run"]
+
+
+def open_ledger(
+    cluster: Cluster,
+    *,
+    source: str,
+    environment: str,
+    namespace: str | None = None,
+    holder: Holder | None = None,
+    deadline: Deadline | None = None,
+    tell: Callable[[str], None],
+    step: Callable[[str], None],
+) -> Ledger:
+    """The records of `environment` as `source` deploys it to `cluster`.
+
+    They lie in `namespace` (default: the cluster's own). `deadline` bounds the wait for another writer; `tell` takes
+    warnings, `step` what is waited for.
+    """
+    where = namespace or cluster.namespace
+    until = deadline or Deadline.after(0)
+    return ClusterLedger(cluster, source, environment, where, holder or this_run(None), until, tell, step)
+
+
+def this_run(job: str | None) -> Holder:
+    """Who we are for other runs; `job` is the address of the CI job, where there is one."""
+    host, process = socket.gethostname(), os.getpid()
+    said = f"process {process} on {host}"
+    return Holder(f"{host}_{process}_{secrets.token_hex(8)}", f"{job} ({said})" if job else said)

@@ -24,10 +24,16 @@ class Ledger(Protocol):
     environment: str
 
     def inventory(self, target: Target) -> Inventory:
-        """What the target holds; an empty one that is not kept yet where it was never deployed."""
+        """What the target holds; an empty one that is not kept yet where it was never deployed.
+
+        ClusterError where it cannot be read, RefusedError where it is another tool's: it is never taken for empty.
+        """
 
     def inventories(self) -> tuple[Inventory, ...]:
-        """Of all targets of the environment that were ever deployed and not deleted."""
+        """Of all targets of the environment that were ever deployed and not deleted.
+
+        One that cannot be read is told and has its `problem` and no members; `inventory` raises for it.
+        """
 
     def keep(self, inventory: Inventory) -> Inventory:
         """Write it down, as the next version of what was read; TemporaryError where another run wrote since."""
@@ -36,13 +42,16 @@ class Ledger(Protocol):
         """The target holds nothing any more; its records go with it."""
 
     def records(self, target: Target | None = None) -> tuple[Record, ...]:
-        """Newest first."""
+        """Newest first. One that cannot be read is told and left out."""
 
     def write(self, record: Record) -> Record:
         """Open, change or close a record. Closing one lets the oldest of the target go."""
 
     def writing(self, target: Target) -> AbstractContextManager[Writer]:
-        """Be the one who writes to the target; TemporaryError that names who does, where another run does."""
+        """Be the one who writes to the target.
+
+        Waits for another run until the ledger's deadline, then TemporaryError that names it.
+        """
 
     def plan_key(self, *, make: bool = False) -> bytes | None:
         """The key of secrets' digests in plans; with `make` there is one from now on."""
