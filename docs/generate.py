@@ -7,6 +7,7 @@ so that no option can be forgotten; a new command gets its section by itself.
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,11 +17,13 @@ import click
 from ci_gitops.cli import cli
 from ci_gitops.commands import COMMANDS
 from ci_gitops.commands.common import EXIT_CODES, GitopsCommand, GitopsOption
+from ci_gitops.core.records import RECORD_SCHEMA
 
 DOCS = Path(__file__).parent
 README = DOCS.parent / "README.md"
 COMMANDS_PAGE = DOCS / "commands.md"
 EXIT_CODES_PAGE = DOCS / "exit-codes.md"
+RECORD_SCHEMA_FILE = DOCS / "schema" / "record.schema.json"
 BEGIN, END = "<!-- generated: {} -->", "<!-- end -->"
 _GLOBAL = "global options"
 
@@ -31,6 +34,7 @@ def pages() -> dict[Path, str]:
         README: _with_block(README.read_text(), "commands", _list()),
         COMMANDS_PAGE: _commands_page(COMMANDS_PAGE.read_text()),
         EXIT_CODES_PAGE: _with_block(EXIT_CODES_PAGE.read_text(), "exit codes", _exit_codes()),
+        RECORD_SCHEMA_FILE: json.dumps(RECORD_SCHEMA, indent=2, ensure_ascii=False) + "\n",
     }
 
 

@@ -87,8 +87,8 @@ class ClusterLedger:
         except ValueError as error:
             raise ClusterError(
                 f"{named(document)} is no inventory: {INVENTORY_KEY}: {plain(str(error))}.",
-                hint="Restore the ConfigMap from a backup. Or delete it and deploy again: the objects are adopted then, "
-                "and those that left Git meanwhile stay.",
+                hint="Restore the ConfigMap from a backup. Or delete it and deploy again: the objects are adopted "
+                "then, and those that left Git meanwhile stay.",
             ) from error
         refuse_others(document, inventory)
         return replace(inventory, resource_version=str(document["metadata"].get("resourceVersion", "")))
