@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -239,11 +240,8 @@ class _Memory(LocalFiles):
     def __init__(self) -> None:
         self._files: dict[str, bytes] = {}
 
-    def names(self, folder: str) -> tuple[str, ...]:
-        return tuple(sorted(path.rpartition("/")[2] for path in self._files))
-
-    def read(self, path: str) -> bytes | None:
-        return self._files.get(path)
+    def contents(self, folder: str) -> Mapping[str, bytes]:
+        return {path.rpartition("/")[2]: content for path, content in self._files.items()}
 
     def write(self, path: str, content: bytes) -> None:
         self._files[path] = content

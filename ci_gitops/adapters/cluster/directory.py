@@ -175,18 +175,13 @@ class Directory:
     def _index(self) -> dict[Key, _Kept]:
         """What the folder holds, read once."""
         if self._known is None:
-            found = (self._read(f"{self._folder}/{name}") for name in self._files.names(self._folder)
-                     if name.endswith(_SUFFIXES) and not name.startswith("."))  # fmt: skip
+            found = (
+                _read(f"{self._folder}/{name}", content)
+                for name, content in self._files.contents(self._folder).items()
+                if name.endswith(_SUFFIXES) and not name.startswith(".")
+            )
             self._known = {Key.of(kept.document): kept for kept in found if kept}
         return self._known
-
-    def _read(self, path: str) -> _Kept | None:
-        """The file's object; None where it holds anything else."""
-        try:
-            found = parse((self._files.read(path) or b"").decode("utf-8-sig"), path)
-        except (RenderError, UnicodeDecodeError):
-            return None
-        return _Kept(path, _plain(found[0].document)) if len(found) == 1 else None
 
     def _path(self, document: Document, old: _Kept | None) -> str:
         """Where the object goes: where it is, unless its version, and so its file's name, has changed."""
@@ -212,6 +207,15 @@ class Directory:
     def _uid(self, kept: _Kept) -> str:
         key = Key.of(kept.document)
         return str(uuid.uuid5(_SPACE, "/".join((self._folder, key.group, key.kind, key.namespace, key.name))))
+
+
+def _read(path: str, content: bytes) -> _Kept | None:
+    """The file's object; None where it holds anything else."""
+    try:
+        found = parse(content.decode("utf-8-sig"), path)
+    except (RenderError, UnicodeDecodeError):
+        return None
+    return _Kept(path, _plain(found[0].document)) if len(found) == 1 else None
 
 
 def _version(kept: _Kept) -> str:

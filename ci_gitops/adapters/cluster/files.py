@@ -6,7 +6,7 @@ import contextlib
 import errno
 import fcntl
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -25,11 +25,11 @@ class Files(Protocol):
     ClusterError where a path leads out of the place, or a file cannot be read or written.
     """
 
-    def names(self, folder: str) -> tuple[str, ...]:
-        """The names of the files of one folder, sorted; none where there is no such folder."""
+    def contents(self, folder: str) -> Mapping[str, bytes]:
+        """The files of one folder, by name and sorted; none where there is no such folder."""
 
     def folders(self, folder: str) -> tuple[str, ...]:
-        """The names of the folders in it."""
+        """The names of the folders in it, sorted."""
 
     def read(self, path: str) -> bytes | None:
         """What a file holds; None where there is none."""
@@ -59,8 +59,10 @@ class LocalFiles:
     def __str__(self) -> str:
         return f"folder {self._root}"
 
-    def names(self, folder: str) -> tuple[str, ...]:
-        return self._listed(folder, lambda entry: entry.is_file(follow_symlinks=False))
+    def contents(self, folder: str) -> Mapping[str, bytes]:
+        names = self._listed(folder, lambda entry: entry.is_file(follow_symlinks=False))
+        found = ((name, self.read(f"{folder}/{name}")) for name in names)
+        return {name: content for name, content in found if content is not None}
 
     def folders(self, folder: str) -> tuple[str, ...]:
         return self._listed(folder, lambda entry: entry.is_dir(follow_symlinks=False))
