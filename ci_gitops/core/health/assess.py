@@ -11,9 +11,16 @@ from ci_gitops.core.health.conditions import by_conditions, unobserved
 from ci_gitops.core.health.fields import at, group_of, text, texts
 from ci_gitops.core.health.known import KNOWN
 from ci_gitops.core.health.records import Health, missing, progressing, unknown
-from ci_gitops.core.health.rules import HealthRule, by_rules
+from ci_gitops.core.health.rules import HealthRule, by_rules, speaks_of
 
 _IGNORED = ("ci-gitops/ignore-healthcheck", "argocd.argoproj.io/ignore-healthcheck")
+# Groups that the API server serves itself. What is not named above there has no health of its own.
+_BUILT_IN = frozenset({
+    "", "admissionregistration.k8s.io", "apiextensions.k8s.io", "apiregistration.k8s.io", "apps", "autoscaling",
+    "batch", "certificates.k8s.io", "coordination.k8s.io", "discovery.k8s.io", "events.k8s.io",
+    "flowcontrol.apiserver.k8s.io", "networking.k8s.io", "node.k8s.io", "policy", "rbac.authorization.k8s.io",
+    "resource.k8s.io", "scheduling.k8s.io", "storage.k8s.io",
+})  # fmt: skip
 _HOOK_FINALIZER = "argocd.argoproj.io/hook-finalizer"
 
 _KINDS: dict[tuple[str, str], Callable[[Mapping[str, Any]], Health]] = {
@@ -66,6 +73,16 @@ def assess_health(
     if place in _ADDRESSED:
         return _ADDRESSED[place](object, now)
     return _ruled(object, KNOWN) or unobserved(object) or by_conditions(object)
+
+
+def moves(document: Mapping[str, Any], rules: Iterable[HealthRule] = ()) -> bool:
+    """Whether the object's health can change after it was written: not that of what only has to be there."""
+    place = (group_of(document), text(document, "kind"))
+    if place in _KINDS or any(speaks_of(rule, document) for rule in rules):
+        return True
+    if place == ("", "Service"):
+        return text(document, "spec", "type") == "LoadBalancer"
+    return place in _ADDRESSED or place[0] not in _BUILT_IN
 
 
 def is_ignored(object: Mapping[str, Any]) -> bool:  # noqa: A002

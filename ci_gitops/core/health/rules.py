@@ -67,9 +67,8 @@ def check_message(message: str) -> None:
 
 def by_rules(found: Mapping[str, Any], rules: Iterable[HealthRule]) -> Health | None:
     """The verdict of the first rule for objects of that kind that has one; a rule that cannot be read is one too."""
-    kind, group = text(found, "kind"), group_of(found)
     for rule in rules:
-        if fnmatchcase(kind, rule.kind) and (rule.group is None or fnmatchcase(group, rule.group)):
+        if speaks_of(rule, found):
             try:
                 verdict = _apply(found, rule)
             except ValueError as error:
@@ -77,6 +76,12 @@ def by_rules(found: Mapping[str, Any], rules: Iterable[HealthRule]) -> Health | 
             if verdict is not None:
                 return verdict
     return None
+
+
+def speaks_of(rule: HealthRule, found: Mapping[str, Any]) -> bool:
+    """Whether the rule is for objects of that kind."""
+    fits = fnmatchcase(text(found, "kind"), rule.kind)
+    return fits and (rule.group is None or fnmatchcase(group_of(found), rule.group))
 
 
 def _apply(found: Mapping[str, Any], rule: HealthRule) -> Health | None:

@@ -1,0 +1,85 @@
+"""Objects and those that their controllers made of them, down to the pod whose container holds everything up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ci_gitops.core.health import Health
+from ci_gitops.core.health.fields import at, mappings, number, text
+from ci_gitops.core.inventory import Key
+
+Document = Mapping[str, Any]
+_REVISION = "deployment.kubernetes.io/revision"
+_DEEPEST = 8  # an object may name itself, or its child, as its owner
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One object, how it does, and what came from it."""
+
+    key: Key
+    health: Health
+    document: Document = field(repr=False)
+    children: tuple[Node, ...] = ()
+
+    @property
+    def uid(self) -> str:
+        return text(self.document, "metadata", "uid")
+
+    def every(self) -> Iterator[Node]:
+        """This one and all below it."""
+        yield self
+        for child in self.children:
+            yield from child.every()
+
+    def trail(self) -> tuple[Node, ...]:
+        """From this object down to the one whose trouble explains its own; what is on its way out explains nothing."""
+        troubled = [child for child in self.current() if child.health.status not in ("healthy", "suspended")]
+        if not troubled:
+            return (self,)
+        worst = troubled[0]
+        for child in troubled[1:]:
+            worst = child if child.health.is_worse(worst.health) else worst
+        return (self, *worst.trail())
+
+    def current(self) -> tuple[Node, ...]:
+        """The children that decide: of a Deployment's ReplicaSets the newest, and nothing that is being deleted."""
+        alive = tuple(each for each in self.children if at(each.document, "metadata", "deletionTimestamp") is None)
+        sets = [each for each in alive if each.key.kind == "ReplicaSet"]
+        if self.key.kind != "Deployment" or not sets:
+            return alive
+        return (max(sets, key=_rollout),)
+
+
+def _rollout(node: Node) -> tuple[int, str]:
+    written = text(node.document, "metadata", "annotations", _REVISION)
+    revision = int(written) if written.isdecimal() and len(written) < 18 else 0
+    return revision, text(node.document, "metadata", "creationTimestamp")
+
+
+def grow(root: Document, pool: Iterable[Document], assess: Callable[[Document], Health]) -> Node:
+    """The tree of `root` from a pool of objects that may be its children, by their ownerReferences."""
+    by_owner: dict[str, list[Document]] = {}
+    for document in pool:
+        for owner in mappings(document, "metadata", "ownerReferences"):
+            by_owner.setdefault(text(owner, "uid"), []).append(document)
+    return _node(root, by_owner, assess, _DEEPEST)
+
+
+def _node(
+    document: Document, by_owner: Mapping[str, list[Document]], assess: Callable[[Document], Health], deep: int
+) -> Node:
+    uid = text(document, "metadata", "uid")
+    found = by_owner.get(uid, []) if uid and deep else []
+    children = [_node(child, by_owner, assess, deep - 1) for child in found if not _is_retired(child)]
+    children.sort(key=lambda node: node.key)
+    return Node(Key.of(document), assess(document), document, tuple(children))
+
+
+def _is_retired(document: Document) -> bool:
+    """A ReplicaSet that is only kept for a way back."""
+    if document.get("kind") != "ReplicaSet":
+        return False
+    return number(document, "spec", "replicas", default=1) == 0 and number(document, "status", "replicas") == 0
