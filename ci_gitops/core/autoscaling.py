@@ -13,14 +13,15 @@ from typing import Any
 
 from ci_gitops.core.fieldsets import MISSING, Owners, Path, owned, value_at
 
-_REPLICAS: Path = ("spec", "replicas")
+REPLICAS: Path = ("spec", "replicas")
 #: Group and kind of an autoscaler -> where it names its target, and what it means where it names no group and kind.
-_AUTOSCALERS = {
+AUTOSCALERS = {
     ("autoscaling", "HorizontalPodAutoscaler"): "scaleTargetRef",
     ("keda.sh", "ScaledObject"): "scaleTargetRef",
     ("autoscaling.k8s.io", "VerticalPodAutoscaler"): "targetRef",
 }
 _DEFAULT_KIND = "Deployment"  # of KEDA
+_SCALABLE = {"Deployment", "ReplicaSet", "ReplicationController", "StatefulSet"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ def autoscaled(objects: Iterable[Mapping[str, Any]]) -> frozenset[Workload]:
 
 def _targets(document: Mapping[str, Any]) -> Iterator[Workload]:
     group = str(document.get("apiVersion")).rpartition("/")[0]
-    field = _AUTOSCALERS.get((group, str(document.get("kind"))))
+    field = AUTOSCALERS.get((group, str(document.get("kind"))))
     target = value_at(document, ("spec", field)) if field else None
     if not isinstance(target, Mapping) or not target.get("name"):
         return
@@ -51,6 +52,11 @@ def _targets(document: Mapping[str, Any]) -> Iterator[Workload]:
         str(value_at(document, ("metadata", "namespace")) or ""),
         str(target["name"]),
     )
+
+
+def may_be_scaled(document: Mapping[str, Any]) -> bool:
+    """Whether it is worth a look for autoscalers that target the object."""
+    return document.get("kind") in _SCALABLE or value_at(document, REPLICAS) is not MISSING
 
 
 def is_autoscaled(document: Mapping[str, Any], workloads: Collection[Workload]) -> bool:
@@ -69,10 +75,10 @@ def leave_replicas(
     """
     if not is_autoscaled(manifest, workloads):
         return manifest
-    value = value_at(live, _REPLICAS) if live is not None else MISSING
-    declared = value_at(manifest, _REPLICAS) is not MISSING
-    ours = live is not None and _REPLICAS in owned(live, manager)
-    if live is not None and Owners(live, manager).of(_REPLICAS):
+    value = value_at(live, REPLICAS) if live is not None else MISSING
+    declared = value_at(manifest, REPLICAS) is not MISSING
+    ours = live is not None and REPLICAS in owned(live, manager)
+    if live is not None and Owners(live, manager).of(REPLICAS):
         value = MISSING
     spec = manifest.get("spec")
     kept = {key: given for key, given in spec.items() if key != "replicas"} if isinstance(spec, Mapping) else {}

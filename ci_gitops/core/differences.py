@@ -62,6 +62,7 @@ class Compared:
     operation: Operation
     differences: tuple[Difference, ...] = ()
     reason: str | None = None
+    drift: bool = False  # nothing new in Git: somebody changed the object
 
 
 def created(manifest: Mapping[str, Any]) -> Compared:
@@ -81,6 +82,14 @@ def updated(live: Mapping[str, Any], answer: Mapping[str, Any], manager: str) ->
     if not differences and reason is None:
         return Compared(answer, "unchanged")
     return Compared(answer, "update", differences, reason)
+
+
+def recreated(live: Mapping[str, Any], manifest: Mapping[str, Any], reason: str) -> Compared:
+    """An object that is deleted and created again, since a field cannot be changed in place."""
+    paths = sorted(filter(_is_given, leaves(manifest)), key=text)
+    pairs = [(path, value_at(live, path), value_at(manifest, path)) for path in paths]
+    found = tuple(Difference(path, old, new) for path, old, new in pairs if not same(old, new))
+    return Compared(manifest, "update", found, reason)
 
 
 def unchanged(live: Mapping[str, Any]) -> Compared:

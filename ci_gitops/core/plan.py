@@ -11,11 +11,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ci_gitops.core.differences import Compared, Difference, Operation
+from ci_gitops.core.differences import Compared, Difference, Operation, created
 from ci_gitops.core.fieldsets import MISSING, text
 from ci_gitops.core.secret_values import Placeholders, plain
 from ci_gitops.core.targets import Target
@@ -77,6 +77,7 @@ class Change:
     operation: Operation
     fields: tuple[Field, ...] = ()
     reason: str | None = None
+    drift: bool = False  # nothing new in Git: somebody changed the object
 
     @property
     def document(self) -> dict[str, Any]:
@@ -85,7 +86,20 @@ class Change:
             "operation": self.operation,
             "fields": [field.document for field in self.fields],
             "reason": self.reason,
+            "drift": self.drift,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedHook:
+    """A hook that a deploy would run."""
+
+    phase: str
+    object: Identity
+
+    @property
+    def document(self) -> dict[str, Any]:
+        return {"phase": self.phase, "object": self.object.document}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +110,7 @@ class Plan:
     hash: str
     changes: tuple[Change, ...]
     notes: tuple[str, ...] = ()
+    hooks: tuple[PlannedHook, ...] = ()
 
     @property
     def summary(self) -> dict[Operation, int]:
@@ -104,7 +119,7 @@ class Plan:
     @property
     def is_empty(self) -> bool:
         """Whether nothing is to be done and nothing is in doubt."""
-        return not any(change.operation in _EFFECTS for change in self.changes)
+        return not self.hooks and not any(change.operation in _EFFECTS for change in self.changes)
 
     @property
     def document(self) -> dict[str, Any]:
@@ -113,6 +128,7 @@ class Plan:
             "hash": self.hash,
             "summary": dict(self.summary),
             "changes": [change.document for change in self.changes],
+            "hooks": [hook.document for hook in self.hooks],
             "notes": list(self.notes),
         }
 
@@ -144,10 +160,13 @@ def make_plan(
     target: Target,
     compared: Iterable[Compared],
     *,
+    hooks: Sequence[tuple[str, Mapping[str, Any]]] = (),
+    notes: Sequence[str] = (),
     key: bytes | None = None,
     placeholders: Placeholders | None = None,
 ) -> Plan:
-    """The plan of `target`; each object that lives in a namespace names it.
+    """The plan of `target`; each object that lives in a namespace names it. `hooks` are those that would run, with
+    their phases.
 
     `key` is for the digests of Secrets' values; without one only their names and the operation count.
     `placeholders` are shared by the plans of one run, so that equal values look equal in all of them.
@@ -160,9 +179,10 @@ def make_plan(
     )
     return Plan(
         target,
-        _hash(target, identified, hidden, key),
+        _hash(target, identified, hooks, hidden, key),
         tuple(_change(identity, each, hidden) for identity, each in identified),
-        (_NO_KEY,) if without_key else (),
+        (*notes, _NO_KEY) if without_key else tuple(notes),
+        tuple(PlannedHook(phase, Identity.of(document)) for phase, document in hooks),
     )
 
 
@@ -178,7 +198,7 @@ def _change(identity: Identity, compared: Compared, hidden: Placeholders) -> Cha
         for each in compared.differences
     )
     reason = hidden.conceal(compared.reason, document) if compared.reason else None
-    return Change(identity, compared.operation, fields, reason)
+    return Change(identity, compared.operation, fields, reason, compared.drift)
 
 
 def _value(value: Any) -> Any:
@@ -186,7 +206,11 @@ def _value(value: Any) -> Any:
 
 
 def _hash(
-    target: Target, compared: Iterable[tuple[Identity, Compared]], hidden: Placeholders, key: bytes | None
+    target: Target,
+    compared: Iterable[tuple[Identity, Compared]],
+    hooks: Sequence[tuple[str, Mapping[str, Any]]],
+    hidden: Placeholders,
+    key: bytes | None,
 ) -> str:
     """In no order of objects: that may depend on how they were rendered."""
     changes = [
@@ -195,7 +219,15 @@ def _hash(
         for identity, each in sorted(compared, key=lambda pair: pair[0])
         if each.operation in _EFFECTS
     ]  # fmt: skip
-    return _digest([target.app, target.environment, changes])
+    runs = sorted([phase, _canonical(Identity.of(document).document), *_content(document, hidden, key)]
+                  for phase, document in hooks)  # fmt: skip
+    return _digest([target.app, target.environment, changes, *([runs] if runs else [])])
+
+
+def _content(document: Mapping[str, Any], hidden: Placeholders, key: bytes | None) -> list[str]:
+    """All that a hook declares, as it enters the hash."""
+    whole = created(document)
+    return sorted("\0".join(_agreed(whole, each, hidden, key)) for each in whole.differences)
 
 
 def _agreed(compared: Compared, difference: Difference, hidden: Placeholders, key: bytes | None) -> list[str]:

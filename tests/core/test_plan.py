@@ -63,6 +63,7 @@ def test_a_plan_as_a_document() -> None:
         "operation": "create",
         "fields": [{"path": "data.mode", "old": None, "new": "b", "manager": None}],
         "reason": None,
+        "drift": False,
     }
     assert document["changes"][1]["fields"] == [{"path": "spec.a", "old": 1, "new": 2, "manager": None}]
     assert [change["reason"] for change in document["changes"][2:]] == ["left Git", None, "Prune=false", "denied"]
