@@ -31,8 +31,12 @@ def persist(
     tell: Callable[[str], None],
     wait: Callable[[float], None] = time.sleep,
     tries: int = TRIES,
+    left: Callable[[], float] | None = None,
 ) -> Answer:
-    """`call()`, again after an AwayError; the last one, or one that asks for too long a wait, is raised."""
+    """`call()`, again after an AwayError; the last one, or one that asks for too long a wait, is raised.
+
+    `left` says for how many seconds more there may be trouble, where others wait for the same server.
+    """
     pause, waited = _FIRST_WAIT, 0.0
     for attempt in range(1, tries + 1):
         try:
@@ -41,7 +45,8 @@ def persist(
             asked = error.retry_after or 0.0
             pause = max(pause, asked)
             waited += pause
-            if attempt == tries or asked > LONGEST_WAIT or waited > LONGEST_IN_ALL:
+            patient = waited <= LONGEST_IN_ALL and (left is None or pause < left())
+            if attempt == tries or asked > LONGEST_WAIT or not patient:
                 raise
             tell(f"{error.message} Try {attempt} of {tries}; again in {pause:.0f} s.")
             wait(pause)

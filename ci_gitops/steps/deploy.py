@@ -45,7 +45,7 @@ def _apply(
     try:
         for manifest in rendered.manifests:
             run.output.step(f"{rendered.target}: {manifest}")
-            applied.append(destination.apply(manifest, dry_run=dry_run))
+            applied.append(destination.apply_manifest(manifest, dry_run=dry_run))
     except CiGitopsError as error:
         return Deployed(rendered.target, str(destination), tuple(applied), error.message), error
     return Deployed(rendered.target, str(destination), tuple(applied)), None

@@ -21,7 +21,9 @@ def role(rules: str = "[]") -> Manifest:
 
 def test_an_object_is_created_left_alone_and_updated(tmp_path: Path) -> None:
     folder = FolderWriter(tmp_path / "production" / "shop")
-    operations = [folder.apply(manifest, dry_run=False).operation for manifest in (role(), role(), role("[{}]"))]
+    operations = [
+        folder.apply_manifest(manifest, dry_run=False).operation for manifest in (role(), role(), role("[{}]"))
+    ]
     assert operations == ["create", "unchanged", "update"]
     (file,) = (tmp_path / "production" / "shop").iterdir()
     assert parse(file.read_text(), "") == (role("[{}]"),)
@@ -32,14 +34,14 @@ def test_names_are_kustomizes_and_stay_in_the_folder() -> None:
 
 
 def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
-    assert FolderWriter(tmp_path / "new").apply(role(), dry_run=True).operation == "create"
+    assert FolderWriter(tmp_path / "new").apply_manifest(role(), dry_run=True).operation == "create"
     assert not (tmp_path / "new").exists()
 
 
 def test_files_have_the_mode_of_the_umask(tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:
-        FolderWriter(tmp_path).apply(role(), dry_run=False)
+        FolderWriter(tmp_path).apply_manifest(role(), dry_run=False)
     finally:
         os.umask(before)
     (file,) = tmp_path.iterdir()

@@ -91,8 +91,12 @@ class Cluster(Protocol):
     @property
     def api_versions(self) -> tuple[str, ...]: ...
 
+    @property
+    def stale(self) -> tuple[str, ...]:
+        """The group versions whose kinds the server cannot tell now; nothing of them counts as absent."""
+
     def resource(self, api_version: str, kind: str) -> Resource | None:
-        """How the kind is served; None where the server does not know it."""
+        """How the kind is served; None where the server does not know it, TemporaryError where it cannot tell."""
 
     def preferred(self, group: str, kind: str) -> Resource | None:
         """The kind in the version that the server prefers."""
@@ -162,7 +166,7 @@ class Applied:
 class Destination(Protocol):
     """Where the manifests of one target are applied."""
 
-    def apply(self, manifest: Manifest, *, dry_run: bool) -> Applied:
+    def apply_manifest(self, manifest: Manifest, *, dry_run: bool) -> Applied:
         """Bring one object to what `manifest` declares; with `dry_run` only say what that would do."""
 
     def __str__(self) -> str:

@@ -71,6 +71,10 @@ class Directory:
         return ""
 
     @property
+    def stale(self) -> tuple[str, ...]:
+        return ()
+
+    @property
     def api_versions(self) -> tuple[str, ...]:
         return ()
 

@@ -19,7 +19,7 @@ class FolderWriter:
     def __str__(self) -> str:
         return f"folder {self._folder}"
 
-    def apply(self, manifest: Manifest, *, dry_run: bool) -> Applied:
+    def apply_manifest(self, manifest: Manifest, *, dry_run: bool) -> Applied:
         file = self._folder / file_name(manifest)
         new = text([manifest]).encode()
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 
+from ci_gitops.adapters.cluster.base import Question
 from ci_gitops.adapters.cluster.kubernetes import Access, Kubernetes
 from ci_gitops.errors import CiGitopsError
 from ci_gitops.settings import EnvironmentSettings
@@ -30,8 +31,9 @@ def _look(scene: Scene, environment: EnvironmentSettings, destination: Destinati
         access = Access.from_environ(scene.run.environ, context=destination.context)
         with closing(Kubernetes(access, destination.namespace)) as cluster:
             about = f"{where}: Kubernetes {cluster.version}, namespace {cluster.namespace}"
-            wanted = [(verb, *kind) for kind in _NEEDED for verb in _VERBS]
-            denied = [f"{verb} {name}" for verb, group, name in wanted if not cluster.may(verb, group, name)]
+            wanted = [Question(verb, *kind, namespace=cluster.namespace) for kind in _NEEDED for verb in _VERBS]
+            answers = zip(wanted, cluster.may(wanted), strict=True)
+            denied = [f"{each.verb} {each.resource}" for each, allowed in answers if not allowed]
     except CiGitopsError as error:
         yield failed("cluster", error, setting)
         return

@@ -1,0 +1,182 @@
+"""A kubeconfig's context: which cluster, as whom, and the credential that a plug-in makes.
+
+The kubernetes package merges and reads the files; what it leaves open is closed here: a plug-in runs with bounds and
+its failure is told, the provider of OpenID Connect is verified, and a misspelt context gets near matches.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import ssl
+import urllib.parse
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from ci_gitops import masking
+from ci_gitops.adapters import process
+from ci_gitops.core.text import did_you_mean, plain
+from ci_gitops.errors import CiGitopsError, SettingsError
+
+FRESH = 60.0  # seconds that a token's file is trusted for; it is replaced in place
+_EARLY = 60.0  # seconds before its end that a credential is renewed
+_PLUGIN_SECONDS = 60.0
+_SECRETS = ("token", "password", "client-key-data")
+_OIDC_SECRETS = ("id-token", "refresh-token", "client-secret")
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How the cluster is named on the command line and in the environment."""
+
+    context: str | None
+    kubeconfig: str | None  # paths, as in KUBECONFIG; None: ~/.kube/config, else the pod's account
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def from_environ(
+        cls, environ: Mapping[str, str], *, context: str | None = None, kubeconfig: Path | None = None
+    ) -> Access:
+        return cls(context, str(kubeconfig) if kubeconfig else environ.get("KUBECONFIG") or None, environ)
+
+
+class Kubeconfig:
+    """The chosen context of one or several merged files."""
+
+    def __init__(self, access: Access) -> None:
+        from kubernetes.config.config_exception import ConfigException
+
+        self._paths = access.kubeconfig or "~/.kube/config"
+        self._environ = access.environ
+        try:
+            self._read(access.context)
+        except (ConfigException, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise unusable(f"kubeconfig {self._paths}", error) from error
+
+    def _read(self, context: str | None) -> None:
+        from kubernetes.config.kube_config import KubeConfigMerger
+
+        self._merged = KubeConfigMerger(self._paths).config
+        if self._merged is None:
+            raise SettingsError(
+                f"There is no kubeconfig at {self._paths}.", hint="Set KUBECONFIG, or pass --kubeconfig FILE."
+            )
+        contexts = {item.value["name"]: item.value.get("context") or {} for item in self._merged.value["contexts"]}
+        self.context = context or str(self._merged.value.get("current-context") or "")
+        if self.context not in contexts:
+            raise self._unknown_context(contexts)
+        self.source = f"context {self.context} of {self._paths}"
+        self.namespace = str(contexts[self.context].get("namespace") or "default")
+        self._user = self._named("users", contexts[self.context].get("user"), "user")
+        self.proxy = self._named("clusters", contexts[self.context].get("cluster"), "cluster").get("proxy-url")
+
+    def _unknown_context(self, contexts: Mapping[str, object]) -> SettingsError:
+        if not self.context:
+            message = f"The kubeconfig {self._paths} has no current context."
+            return SettingsError(message, hint=f"Pass --context NAME. There are: {', '.join(contexts) or 'none'}.")
+        return SettingsError(
+            f"The kubeconfig {self._paths} has no context {self.context!r}.",
+            hint=did_you_mean(self.context, contexts, "It has") or "It has no context at all.",
+        )
+
+    def _named(self, kind: str, name: str | None, inner: str) -> dict[str, Any]:
+        for item in self._merged.value[kind]:
+            if item.value["name"] == name:
+                return item.value.get(inner) or {}
+        return {}
+
+    def impersonation(self) -> Iterator[tuple[str, str]]:
+        """https://kubernetes.io/docs/reference/access-authn-authz/authentication/#user-impersonation"""
+        if self._user.get("as"):
+            yield "Impersonate-User", str(self._user["as"])
+        if self._user.get("as-uid"):
+            yield "Impersonate-Uid", str(self._user["as-uid"])
+        for group in self._user.get("as-groups") or ():
+            yield "Impersonate-Group", str(group)
+        for name, values in (self._user.get("as-user-extra") or {}).items():
+            for value in values:
+                yield f"Impersonate-Extra-{urllib.parse.quote(name, safe='')}", str(value)
+
+    def fill(self, configuration: Any, now: float, folder: str) -> float | None:
+        """Put what the context says into the package's record; when that must be done again.
+
+        Certificates and keys that the kubeconfig holds as text are written to `folder`.
+        """
+        from kubernetes.config.kube_config import KubeConfigLoader
+
+        ends = None
+        if "exec" in self._user:
+            ends = self._ask_plugin(now)
+        elif "auth-provider" in self._user:
+            self._prepare_provider()
+            ends = now + FRESH
+        elif "tokenFile" in self._user:
+            ends = now + FRESH
+        for name in _SECRETS:
+            masking.register(str(self._user.get(name) or ""))
+        loader = KubeConfigLoader(self._merged, self.context, config_base_path=None, temp_file_path=folder)
+        loader.load_and_set(configuration)
+        return ends
+
+    def _ask_plugin(self, now: float) -> float | None:
+        """https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins"""
+        plugin = self._user["exec"]
+        status = _run_plugin(plugin, self._environ, self.source)
+        certificate, key = status.get("clientCertificateData"), status.get("clientKeyData")
+        if status.get("token"):
+            self._user["token"] = status["token"]
+        if certificate and key:
+            self._user["client-certificate-data"] = base64.b64encode(certificate.encode()).decode()
+            self._user["client-key-data"] = base64.b64encode(key.encode()).decode()
+            masking.register(key)
+        end = status.get("expirationTimestamp")
+        return max(now + 1, datetime.fromisoformat(end).timestamp() - _EARLY) if end else None
+
+    def _prepare_provider(self) -> None:
+        """Without a bundle of its own the package would ask the provider over an unverified connection."""
+        settings = self._user["auth-provider"].setdefault("config", {})
+        for name in _OIDC_SECRETS:
+            masking.register(str(settings.get(name) or ""))
+        if not (settings.get("idp-certificate-authority") or settings.get("idp-certificate-authority-data")):
+            import certifi
+
+            settings["idp-certificate-authority"] = ssl.get_default_verify_paths().cafile or certifi.where()
+
+
+def _run_plugin(plugin: Mapping[str, Any], environ: Mapping[str, str], source: str) -> Mapping[str, Any]:
+    version = plugin.get("apiVersion")
+    asked = {"apiVersion": version, "kind": "ExecCredential", "spec": {"interactive": False}}
+    added = {item["name"]: str(item["value"]) for item in plugin.get("env") or ()}
+    done = process.run(
+        [plugin["command"], *(plugin.get("args") or ())],
+        env={**environ, **added, "KUBERNETES_EXEC_INFO": json.dumps(asked)}, timeout=_PLUGIN_SECONDS,
+        output_limit=1024 * 1024,
+    )  # fmt: skip
+    if done.code:
+        raise CiGitopsError(
+            f"The credential plug-in {plugin['command']} of {source} failed ({done.code}): {plain(done.errors)[:1000]}",
+            hint=plain(str(plugin.get("installHint") or "")) or "Run it by hand to see what it wants.",
+        )
+    try:
+        answer = json.loads(done.stdout)
+        status: Mapping[str, Any] = answer["status"]
+        fits = answer["apiVersion"] == version and (status.get("token") or status.get("clientCertificateData"))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        fits = False
+    if not fits:
+        raise CiGitopsError(
+            f"The credential plug-in {plugin['command']} of {source} answered without a credential.",
+            hint=f"An ExecCredential of {version} is expected on its standard output.",
+        )
+    masking.register(status.get("token"))
+    return status
+
+
+def unusable(source: str, error: Exception) -> SettingsError:
+    return SettingsError(
+        f"No cluster can be reached with {source}: {plain(str(error))}",
+        hint="Set KUBECONFIG, or name a context with --context.",
+    )
