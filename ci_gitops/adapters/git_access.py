@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -37,17 +38,20 @@ def access_for(
     address = parse_git_url(url)
     masking.register(address.password)
     kept = kept_variables(environ)
-    if address.scheme == "ssh":
-        return _ssh_access(environ, kept)
     if not address.remote:
         return GitAccess(environment=kept)
     token, source = _token(address, environ, token_file, environment)
+    if address.scheme == "ssh":
+        masking.register(token)
+        access = _ssh_access(environ, kept)
+        return replace(access, ca_file=ca_file or certificate_file(environ), api_token=token, api_source=source)
     user = _user(address, source, environ) if token else None
     if token and user:
         masking.register_login(user, token)
     return GitAccess(
-        user=user, token=token, source=source, ca_file=ca_file or certificate_file(environ), environment=kept
-    )
+        user=user, token=token, source=source, ca_file=ca_file or certificate_file(environ), api_token=token,
+        api_source=source, environment=kept,
+    )  # fmt: skip
 
 
 def certificate_file(environ: Mapping[str, str]) -> Path | None:

@@ -36,8 +36,9 @@ from ci_gitops.run import Run
 @option(
     "--forge",
     type=click.Choice(["gitlab", "github", "local"]),
-    help="Where merge requests are.  [default: local for a folder, GitLab in GitLab CI]",
+    help="Where merge requests are.  [default: `forge` of the configuration, local for a folder, GitLab in GitLab CI]",
 )
+@option("--forge-url", metavar="URL", help="The forge's address.  [default: CI_SERVER_URL, else the repository's host]")
 @token_file_option
 @ca_file_option
 @option("--dry-run", is_flag=True, help="Evaluate the gates and say what would be merged; touch nothing.")

@@ -25,8 +25,10 @@ _OPTIONS = (
     option("--sign", type=click.Choice(["gpg", "ssh"]),
            help="Sign the commit with the key in CI_GITOPS_SIGNING_KEY (its text, or a file's path)."),
     option("--forge", type=click.Choice(["gitlab", "github", "local"]),
-           help="Where merge requests are.  [default: local for a folder, GitLab in GitLab CI]"),
-    option("--forge-url", metavar="URL", help="The forge's address.  [default: CI_SERVER_URL]"),
+           help="Where merge requests are.  [default: `forge` of the configuration, local for a folder, GitLab in "
+           "GitLab CI]"),
+    option("--forge-url", metavar="URL", help="The forge's address.  [default: CI_SERVER_URL, else the repository's "
+           "host]"),
     token_file_option,
     ca_file_option,
     option("--dry-run", is_flag=True, help="Show the diff and what would be pushed or opened; touch nothing."),

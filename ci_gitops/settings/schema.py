@@ -32,6 +32,9 @@ class Config(Model):
     repository: RepositoryPlace | None = Field(
         None, description="Only in an application's own file: where the config repository is."
     )
+    forge: Literal["gitlab", "github", "local"] | None = Field(
+        None, description="Where merge requests are. Default: local for a folder, GitLab in GitLab CI."
+    )
     apps: dict[Name, App] = Field({}, description="The apps by name. Default: as detected from the usual layouts.")
     environments: dict[Name, Environment] = Field(
         {}, description="The environments by name, in promotion order. Default: as detected."

@@ -38,6 +38,7 @@ class MergeAsk:
     repo: str | None = None
     branch: str | None = None
     forge: str | None = None
+    forge_url: str | None = None
     token_file: Path | None = None
     ca_file: Path | None = None
     dry_run: bool = False
@@ -103,9 +104,13 @@ class _Story:
             place = self._places.of(settings.environment(name), self._root)
             key = (place.url, place.branch)
             if key not in shops:
-                shops[key] = _Shop(place, forge_for(self._run, place.repository, self._ask.forge))
+                shops[key] = _Shop(place, self._forge(place))
             shops[key].environments.append(name)
         return list(shops.values())
+
+    def _forge(self, place: Workplace) -> Forge:
+        ask = self._ask
+        return forge_for(self._run, place.repository, ask.forge, url=ask.forge_url, config=place.settings.config)
 
     def approve(self) -> None:
         """Approve what is chosen, each at the head that it has now."""

@@ -127,7 +127,8 @@ def _write(places: Workplaces, job: Job, intent: Intent, hand: Hand, call: Updat
     from ci_gitops.steps.merge_request import RequestWriter
     from ci_gitops.steps.merging import Patience, policy_of
 
-    forge = forge_for(places.run, job.place.repository, call.forge)
+    config = job.place.settings.config
+    forge = forge_for(places.run, job.place.repository, call.forge, url=call.forge_url, config=config)
     policy = policy_of(job.environment, call.merge)
     patience = Patience(call.timeout or _WAIT if call.wait == "merged" else 0.0, progress=places.run.output.step)
     writer = RequestWriter(places, forge, job.environment, policy, patience, hand)

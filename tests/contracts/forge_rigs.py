@@ -5,20 +5,27 @@ A new forge joins by a class here and its name in `FORGE_RIGS`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from typing import Protocol, Self
 
 from ci_gitops.adapters.forges import open_forge
 from ci_gitops.adapters.forges.base import Forge
-from ci_gitops.adapters.git import GitAccess, Person, Repository
+from ci_gitops.adapters.forges.documents import Documents
+from ci_gitops.adapters.git import GitAccess, Person, RefUpdate, Repository
 from tests.rig.git_server import GitServer, run_git
 
 FILES = {"apps/shop/kustomization.yaml": b"images: []\nreplicas: 1\n", "README.md": b"# Config\n"}
 
 
 class ForgeRig(Protocol):
+    """A project on one forge, with a repository `config` and people: robot, alice, bob, carol, owner, …"""
+
     server: GitServer
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *error: object) -> None: ...
 
     def forge(self, person: str = "robot") -> Forge:
         """The forge as this person sees it, with nothing remembered."""
@@ -32,6 +39,22 @@ class ForgeRig(Protocol):
         """Push a commit to the branch, which begins at main where it is new; its id."""
         ...
 
+    def git(self, *arguments: str) -> str:
+        """Bare git in the server's repository."""
+        ...
+
+    def approve(self, person: str, iid: int, head_sha: str) -> None:
+        """As a person does: with the forge's own means."""
+        ...
+
+    def busy(self, head_sha: str) -> None:
+        """A pipeline runs for this commit, where the forge has such, and merging waits for it."""
+        ...
+
+    def before_merge(self, callback: Callable[[], object]) -> None:
+        """Called once, at the last moment before the next merge takes place."""
+        ...
+
 
 class _GitRig:
     """What the rigs share: the repository itself, as its server has it."""
@@ -41,6 +64,7 @@ class _GitRig:
     def __init__(self, server: GitServer) -> None:
         self.server = server
         self._stack = ExitStack()
+        self._pushers: list[Documents] = []
         server.create(self.name, FILES)
 
     def __enter__(self) -> Self:
@@ -63,11 +87,30 @@ class LocalRig(_GitRig):
 
     def forge(self, person: str = "robot") -> Forge:
         repository = self._stack.enter_context(Repository.open(self._address(), self._access()))
-        return open_forge("local", repository, Person(person, f"{person}@example.com"))
+        forge = open_forge("local", repository, Person(person, f"{person}@example.com"))
+        self._pushers.append(forge._documents)  # type: ignore[attr-defined]
+        return forge
 
     def settings(self, **settings: object) -> None:
         forge = self.forge("owner")
         forge._documents.change("refs/ci-gitops/project", lambda data: {**data, **settings}, "Settings")  # type: ignore[attr-defined]
+
+    def approve(self, person: str, iid: int, head_sha: str) -> None:
+        self.forge(person).approve(iid, head_sha)
+
+    def busy(self, head_sha: str) -> None:
+        """There are no pipelines; what is armed waits for the next `merge`."""
+
+    def before_merge(self, callback: Callable[[], object]) -> None:
+        documents = self._pushers[-1]
+        push = documents.push
+
+        def after_callback(updates: Iterable[RefUpdate]) -> bool:
+            documents.push = push  # type: ignore[method-assign]
+            callback()
+            return push(updates)
+
+        documents.push = after_callback  # type: ignore[method-assign]
 
     def _address(self) -> str:
         return str(self.server.bare(self.name))
@@ -86,6 +129,6 @@ class LocalHttpRig(LocalRig):
         return GitAccess(user=self.server.user, token=self.server.password, source="CI_GITOPS_TOKEN")
 
 
-FORGE_RIGS = {"local": LocalRig, "local-http": LocalHttpRig}
+FORGE_RIGS: dict[str, Callable[[GitServer], ForgeRig]] = {"local": LocalRig, "local-http": LocalHttpRig}
 #: Rigs that are another one's forge, reached differently.
 SLOWER_WAYS = ("local-http",)

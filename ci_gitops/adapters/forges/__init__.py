@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Literal, get_args
 
-from ci_gitops.adapters.forges.base import Forge
+from ci_gitops.adapters.forges.base import Forge, Site
 from ci_gitops.adapters.forges.documents import Documents
 from ci_gitops.adapters.forges.local import LocalForge
 from ci_gitops.adapters.git import Person, Repository
@@ -18,11 +18,11 @@ Kind = Literal["gitlab", "github", "local"]
 KINDS: tuple[str, ...] = get_args(Kind)
 
 
-def _local(repository: Repository, person: Person) -> Forge:
+def _local(repository: Repository, person: Person, site: Site | None) -> Forge:
     return LocalForge(repository, Documents(repository, person))
 
 
-FORGES: dict[str, Callable[[Repository, Person], Forge]] = {"local": _local}
+FORGES: dict[str, Callable[[Repository, Person, Site | None], Forge]] = {"local": _local}
 
 
 def forge_kind(asked: str | None, repository: GitUrl, ci: CiFacts, environ: Mapping[str, str]) -> str:
@@ -44,8 +44,11 @@ def forge_kind(asked: str | None, repository: GitUrl, ci: CiFacts, environ: Mapp
     )
 
 
-def open_forge(kind: str, repository: Repository, person: Person) -> Forge:
-    """The forge of `kind` for a config repository; `person` is who acts where the forge has no accounts."""
+def open_forge(kind: str, repository: Repository, person: Person, site: Site | None = None) -> Forge:
+    """The forge of `kind` for a config repository.
+
+    `person` is who acts where the forge has no accounts; `site` is where it is, for one on a server.
+    """
     if kind not in KINDS:
         raise UsageError(f"There is no forge {kind!r}.", hint=did_you_mean(kind, KINDS, "Forges"))
     if kind not in FORGES:
@@ -53,4 +56,4 @@ def open_forge(kind: str, repository: Repository, person: Person) -> Forge:
             f"This version of ci-gitops has no merge requests on {kind}.",
             hint="`--forge local` keeps them as refs of the config repository; `--write push` needs no forge.",
         )
-    return FORGES[kind](repository, person)
+    return FORGES[kind](repository, person, site)

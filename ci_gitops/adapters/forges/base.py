@@ -2,7 +2,7 @@
 
 For who writes on top of it:
 
-    forge = open_forge(kind, repository, environ, ci)       # adapters.forges
+    forge = open_forge(kind, repository, person, site)      # adapters.forges
     forge.find(target="main")                               # open merge requests, lowest number first
     forge.find(source=branch, target="main", state="merged")
     forge.open(NewMergeRequest(source, target, title, description, labels=(...)))   # opens, or adopts the open one
@@ -15,6 +15,7 @@ Rules that all of them keep (tests/contracts checks them):
 - The source branch must be pushed before `open`. There is at most one open merge request from a source to a target
   branch: `open` again, from any process, gives the same one back and changes nothing of its text.
 - `head_sha` is always read from the source branch itself. What is merged is exactly `MergeCall.head_sha`.
+- A group as reviewer or assignee stands for its members where they are at most five, else the text names it.
 - Nothing that another process or a person wrote is lost: labels are added, records are changed by compare and swap.
 - Every text that goes out is cleaned (`outgoing`): secrets masked, escape sequences gone.
 - An answer of the server that is a fact about the merge request is a value (`MergeOutcome`), not an error. Errors:
@@ -24,8 +25,10 @@ Rules that all of them keep (tests/contracts checks them):
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, Protocol
 
 from ci_gitops.core.gates import Approval, Checks, CheckState, CommitStatus
@@ -37,11 +40,40 @@ OutcomeState = Literal["merged", "armed", "waiting", "blocked"]
 
 
 @dataclass(frozen=True, slots=True)
+class Site:
+    """Where the API of a forge on a server is, what opens it, and whose clock rules."""
+
+    server: str  # https://gitlab.example.com, with the path where it has one
+    project: str  # group/config
+    token: str | None = field(default=None, repr=False)
+    source: str | None = None  # where the token came from, for messages; CI_JOB_TOKEN is a kind of its own
+    ca_file: Path | None = None
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)  # for proxies
+    tell: Callable[[str], None] = lambda _: None
+    wait: Callable[[float], None] = time.sleep
+    now: Callable[[], float] = time.time
+    clock: Callable[[], float] = time.monotonic
+    seconds: float = 20.0  # without a byte
+
+
+@dataclass(frozen=True, slots=True)
 class Account:
     """Who acts: the token's user, or the person at this machine."""
 
     login: str
     name: str = ""
+    kind: str = ""  # of the token, where the forge tells: `a project access token`
+    scopes: tuple[str, ...] = ()  # of the token, where the forge tells
+    expires: str = ""  # its last day, as 2027-01-31
+
+
+@dataclass(frozen=True, slots=True)
+class Freeze:
+    """A time in which the forge's owner wants no deployment: cron lines for its begin and end."""
+
+    start: str  # 0 23 * * 5
+    end: str
+    timezone: str = "UTC"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +146,15 @@ class Deployment:
 
 __all__ = [
     "Account", "Approval", "CheckState", "Checks", "Comment", "CommitStatus", "Deployment", "DeploymentState",
-    "Forge", "MergeCall", "MergeOutcome", "NewMergeRequest", "OutcomeState", "Project", "outgoing",
+    "Forge", "Freeze", "MergeCall", "MergeOutcome", "NewMergeRequest", "OutcomeState", "Project", "Site", "outgoing",
 ]  # fmt: skip
 
 
 class Forge(Protocol):
     kind: str
     description_limit: int  # characters that a description may have
+    #: What is armed waits for our gates (`merge` judges them again); else for CI and the forge's own rules alone.
+    keeps_gates: bool
 
     def whoami(self) -> Account: ...
 
@@ -148,7 +182,7 @@ class Forge(Protocol):
         assignees: Sequence[str] = (),
         draft: bool | None = None,
     ) -> MergeRequest:
-        """What is None stays; reviewers and assignees are added to those that are there."""
+        """What is None stays; reviewers and assignees (users and groups) are added to those that are there."""
         ...
 
     def comment(self, iid: int, key: str, text: str) -> None:
@@ -166,7 +200,14 @@ class Forge(Protocol):
     def merge(self, iid: int, call: MergeCall) -> MergeOutcome: ...
 
     def arm(self, iid: int, call: MergeCall) -> MergeOutcome:
-        """Merge when green, by the forge (the local one: by the next `merge`); new commits disarm it."""
+        """Merge when green, by the forge (the local one: by the next `merge`); new commits disarm it.
+
+        Merged at once where there is nothing left to wait for.
+        """
+        ...
+
+    def disarm(self, iid: int) -> MergeRequest:
+        """Nobody merges it by itself any more."""
         ...
 
     def join_train(self, iid: int, call: MergeCall) -> MergeOutcome: ...
@@ -187,6 +228,14 @@ class Forge(Protocol):
 
     def deployments(self, environment: str) -> tuple[Deployment, ...]:
         """Newest first."""
+        ...
+
+    def people(self, name: str) -> tuple[str, ...]:
+        """The logins that a name stands for: a user's own, or those of a group's members; () where there is none."""
+        ...
+
+    def freezes(self) -> tuple[Freeze, ...]:
+        """The times in which nothing is to be deployed, where the forge keeps such."""
         ...
 
 

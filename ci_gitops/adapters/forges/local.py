@@ -28,6 +28,7 @@ from ci_gitops.adapters.forges.base import (
     CommitStatus,
     Deployment,
     DeploymentState,
+    Freeze,
     MergeCall,
     MergeOutcome,
     NewMergeRequest,
@@ -67,6 +68,7 @@ class _Seen:
 class LocalForge:
     kind = "local"
     description_limit = DESCRIPTION_LIMIT
+    keeps_gates = True
 
     def __init__(self, repository: Repository, documents: Documents, *, now: Callable[[], float] = time.time) -> None:
         self._repository = repository
@@ -213,6 +215,9 @@ class LocalForge:
         request = self._change(iid, lambda data: {**data, "armed": call.head_sha}, f"Merge !{iid} when green")
         return MergeOutcome("armed", request, "the next `ci-gitops merge` merges it when its gates are green")
 
+    def disarm(self, iid: int) -> MergeRequest:
+        return self._change(iid, lambda data: {**data, "armed": None}, f"Do not merge !{iid} by itself")
+
     def join_train(self, iid: int, call: MergeCall) -> MergeOutcome:
         raise RefusedError("The local forge has no merge trains.", hint="Merge directly: `ci-gitops merge`.")
 
@@ -259,6 +264,12 @@ class LocalForge:
     def deployments(self, environment: str) -> tuple[Deployment, ...]:
         items = self._documents.get(_deployment_ref(environment)).data.get("items", [])
         return tuple(Deployment(**item) for item in reversed(items))
+
+    def people(self, name: str) -> tuple[str, ...]:
+        return (name,)  # there are no accounts, so nobody knows of groups
+
+    def freezes(self) -> tuple[Freeze, ...]:
+        return ()
 
     def _change(self, iid: int, edit: Edit, message: str) -> MergeRequest:
         """Change one record, and let its head ref follow the branch."""

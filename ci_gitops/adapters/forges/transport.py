@@ -27,6 +27,7 @@ from requests.adapters import HTTPAdapter
 
 from ci_gitops import __version__
 from ci_gitops.adapters.certificates import tls_context
+from ci_gitops.adapters.forges.base import Site
 from ci_gitops.adapters.patience import LONGEST_IN_ALL, TRIES, AwayError, persist
 from ci_gitops.core.hosts import origin, proxy_for
 from ci_gitops.errors import CiGitopsError, ForgeError, TemporaryError
@@ -57,6 +58,14 @@ class Line:
     seconds: float = SECONDS
     tries: int = TRIES
     reads: Callable[[requests.PreparedRequest], bool] | None = None  # others that change nothing, by POST
+
+
+def line_to(site: Site, name: str, base: str | None = None) -> Line:
+    """The line to a site's API; `base` is its address where that is not the server's."""
+    return Line(
+        f"{name} at {site.server}", base or site.server, site.ca_file, site.environ, site.tell, site.wait, site.now,
+        site.clock, site.seconds,
+    )  # fmt: skip
 
 
 def session(line: Line) -> requests.Session:

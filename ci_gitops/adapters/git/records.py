@@ -92,4 +92,6 @@ class GitAccess:
     known_hosts_files: tuple[Path, ...] = ()
     accept_new: bool = False  # an unknown SSH host is trusted
     ca_file: Path | None = None
+    api_token: str | None = field(default=None, repr=False)  # for the forge's API, where Git itself uses a key
+    api_source: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)  # PATH, HOME, proxies; else the process's

@@ -51,6 +51,7 @@ class Repository:
         wait: Callable[[float], None] = time.sleep,
     ) -> None:
         self.url = url
+        self.access = access
         self._progress = progress or (lambda line: None)
         self._folder = PrivateFolder(url, access)
         try:
