@@ -185,13 +185,13 @@ def test_what_cannot_be_is_refused(tmp_path: Path) -> None:
 
 
 def test_only_one_run_writes(tmp_path: Path) -> None:
-    with (
-        LocalFiles(tmp_path).lock(".ci-gitops/lock"),
-        pytest.raises(TemporaryError, match=f"process {os.getpid()} on "),
-        LocalFiles(tmp_path).lock(".ci-gitops/lock"),
-    ):
-        pass
-    with LocalFiles(tmp_path).lock(".ci-gitops/lock"):
+    one, other = LocalFiles(tmp_path), LocalFiles(tmp_path)
+    with one.lock(".ci-gitops/lock", "job 7"):
+        with pytest.raises(TemporaryError, match="job 7 is writing"), other.lock(".ci-gitops/lock", "job 8"):
+            pass
+        with other.lock(".ci-gitops/another", "job 8"):
+            pass
+    with other.lock(".ci-gitops/lock", "job 8"):
         pass
 
 

@@ -85,7 +85,7 @@ class BranchFiles:
             _put(self._now, path, content)
 
     @contextmanager
-    def lock(self, path: str) -> Iterator[None]:
+    def lock(self, path: str, said: str) -> Iterator[None]:
         """Nobody is kept waiting: who pushes first wins, and the other one is told by `publish`."""
         yield
 

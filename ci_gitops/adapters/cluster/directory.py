@@ -57,13 +57,13 @@ class Directory:
     alive = False
 
     def __init__(self, files: Files, target: Target) -> None:
-        self._files = files
+        self.files = files
         self._folder = f"{target.environment}/{target.app}"
         self._lock = RLock()
         self._known: dict[Key, _Kept] | None = None
 
     def __str__(self) -> str:
-        return f"{self._files}, {self._folder}"
+        return f"{self.files}, {self._folder}"
 
     @property
     def version(self) -> str:
@@ -148,7 +148,7 @@ class Directory:
             if kept is None or uid not in ("", self._uid(kept)):
                 return False
             if not dry_run:
-                self._files.remove(kept.path)
+                self.files.remove(kept.path)
                 del self._index()[key]
         return True
 
@@ -169,10 +169,10 @@ class Directory:
         return (True,) * len(questions)
 
     def publish(self, message: str) -> None:
-        self._files.publish(message)
+        self.files.publish(message)
 
     def close(self) -> None:
-        self._files.close()
+        self.files.close()
 
     # Files
 
@@ -181,7 +181,7 @@ class Directory:
         if self._known is None:
             found = (
                 _read(f"{self._folder}/{name}", content)
-                for name, content in self._files.contents(self._folder).items()
+                for name, content in self.files.contents(self._folder).items()
                 if name.endswith(_SUFFIXES) and not name.startswith(".")
             )
             self._known = {Key.of(kept.document): kept for kept in found if kept}
@@ -200,9 +200,9 @@ class Directory:
     def _write(self, new: _Kept, old: _Kept | None) -> None:
         key, document = Key.of(new.document), new.document
         manifest = Manifest(document["apiVersion"], key.kind, key.namespace or None, key.name, document)
-        self._files.write(new.path, text([manifest]).encode())
+        self.files.write(new.path, text([manifest]).encode())
         if old and old.path != new.path:
-            self._files.remove(old.path)
+            self.files.remove(old.path)
         self._index()[key] = new
 
     def _answer(self, kept: _Kept, manager: str = FIELD_MANAGER) -> Document:

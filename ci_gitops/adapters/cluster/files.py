@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
+from ci_gitops.core.text import plain
 from ci_gitops.errors import ClusterError, TemporaryError
 
 #: A manifest that is larger is refused by every API server too.
@@ -39,8 +40,11 @@ class Files(Protocol):
     def remove(self, path: str) -> None:
         """Take a file away, and folders that are empty then."""
 
-    def lock(self, path: str) -> contextlib.AbstractContextManager[None]:
-        """Be the only one who holds the lock of that name; TemporaryError where another run does."""
+    def lock(self, path: str, said: str) -> contextlib.AbstractContextManager[None]:
+        """Be the only one who holds the lock of that name; TemporaryError where another run does.
+
+        `said` is who we are, for the message of that one.
+        """
 
     def publish(self, message: str) -> None:
         """Make what was written visible, where that takes a step of its own."""
@@ -126,25 +130,41 @@ class LocalFiles:
                 return  # it holds something still
 
     @contextmanager
-    def lock(self, path: str) -> Iterator[None]:
+    def lock(self, path: str, said: str) -> Iterator[None]:
         """The kernel's lock on a file, which goes with the process that holds it, however that ends."""
         folder, _, name = path.rpartition("/")
-        with self._told(path), self._opened(folder, make=True) as place:
-            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-            held = os.open(name, flags, 0o666, dir_fd=place)
+        with self._told(path):
+            place = self._open(folder, make=True)
+        assert place is not None
         try:
+            with self._told(path):
+                held = self._locked(place, name)
+                os.pwrite(held, said.encode(), 0)
+            try:
+                yield
+            finally:
+                with contextlib.suppress(OSError):
+                    os.unlink(name, dir_fd=place)
+                os.close(held)
+        finally:
+            os.close(place)
+
+    def _locked(self, place: int, name: str) -> int:
+        """The lock's file, locked; one that its last holder has just taken away is no lock."""
+        while True:
+            held = os.open(name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666, dir_fd=place)
             try:
                 fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                holder = os.pread(held, 200, 0).decode(errors="replace").strip()
+                with contextlib.suppress(FileNotFoundError):
+                    if os.path.samestat(os.fstat(held), os.stat(name, dir_fd=place)):
+                        return held
+            except BlockingIOError as error:
+                holder = os.pread(held, 500, 0).decode(errors="replace")
+                os.close(held)
                 raise TemporaryError(
-                    f"Another run writes to {self._root} now ({holder or 'it does not say who'}).",
-                    hint="Wait until it has ended.",
+                    f"{plain(holder) or 'Another run'} is writing to {self._root} now.",
+                    hint="Try again when that run has ended.",
                 ) from error
-            os.ftruncate(held, 0)
-            os.pwrite(held, f"process {os.getpid()} on {os.uname().nodename}\n".encode(), 0)
-            yield
-        finally:
             os.close(held)
 
     def publish(self, message: str) -> None:

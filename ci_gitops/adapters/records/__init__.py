@@ -8,9 +8,11 @@ import socket
 from collections.abc import Callable
 
 from ci_gitops.adapters.cluster.base import Cluster
+from ci_gitops.adapters.cluster.directory import Directory
 from ci_gitops.adapters.deadline import Deadline
 from ci_gitops.adapters.records.base import Ledger, Writer
 from ci_gitops.adapters.records.cluster import ClusterLedger
+from ci_gitops.adapters.records.folder import FolderLedger
 from ci_gitops.adapters.records.lease import Holder
 
 __all__ = ["Ledger", "Writer", "open_ledger", "this_run"]
@@ -29,12 +31,14 @@ def open_ledger(
 ) -> Ledger:
     """The records of `environment` as `source` deploys it to `cluster`.
 
-    They lie in `namespace` (default: the cluster's own). `deadline` bounds the wait for another writer; `tell` takes
-    warnings, `step` what is waited for.
+    They lie in `namespace` (default: the cluster's own), or in the folder that holds the manifests. `deadline`
+    bounds the wait for another writer; `tell` takes warnings, `step` what is waited for.
     """
+    until, who = deadline or Deadline.after(0), holder or this_run(None)
+    if isinstance(cluster, Directory):
+        return FolderLedger(cluster.files, source, environment, who, until, tell, step)
     where = namespace or cluster.namespace
-    until = deadline or Deadline.after(0)
-    return ClusterLedger(cluster, source, environment, where, holder or this_run(None), until, tell, step)
+    return ClusterLedger(cluster, source, environment, where, who, until, tell, step)
 
 
 def this_run(job: str | None) -> Holder:

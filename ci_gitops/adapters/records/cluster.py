@@ -20,6 +20,7 @@ from ci_gitops.adapters.records.objects import (
     CONFIG_MAPS,
     INVENTORY_KEY,
     inventory_object,
+    masked,
     named,
     read_inventory,
     read_record,
@@ -28,11 +29,11 @@ from ci_gitops.adapters.records.objects import (
     target_labels,
 )
 from ci_gitops.core.inventory import APP, ENVIRONMENT, OUTCOME, SOURCE, Inventory, source_label
-from ci_gitops.core.records import Failure, Record, newest_first, overdue
+from ci_gitops.core.records import Record, newest_first, overdue
 from ci_gitops.core.targets import Target
 from ci_gitops.core.text import plain
 from ci_gitops.errors import ClusterError, RefusedError, TemporaryError
-from ci_gitops.masking import mask, register
+from ci_gitops.masking import register
 
 RECORDS_KEPT = 20
 PLAN_KEY = "ci-gitops-plan-key"
@@ -138,7 +139,7 @@ class ClusterLedger:
             self.tell(message)
 
     def write(self, record: Record) -> Record:
-        record = _masked(record)
+        record = masked(record)
         with self._lock:
             version = self._versions.get(record.name)
         document = self._put(record_object(record, self.namespace, version), f"the record of {record.target}")
@@ -233,14 +234,3 @@ def _key(document: Document) -> bytes:
         )
     register(str(data["key"]))
     return key
-
-
-def _masked(record: Record) -> Record:
-    """Servers' words may hold what nobody should read."""
-    health, failure, origin = record.health, record.failure, record.origin
-    return replace(
-        record,
-        health=replace(health, message=mask(health.message)) if health else None,
-        failure=Failure(failure.kind, mask(plain(failure.message)), failure.object) if failure else None,
-        origin=replace(origin, subject=mask(origin.subject) if origin.subject else None),
-    )

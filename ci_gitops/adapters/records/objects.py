@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ci_gitops.adapters.cluster.base import Document, Resource
@@ -20,10 +21,11 @@ from ci_gitops.core.inventory import (
     parse_inventory,
     source_label,
 )
-from ci_gitops.core.records import Record, parse_record
+from ci_gitops.core.records import Failure, Record, parse_record
 from ci_gitops.core.targets import Target
 from ci_gitops.core.text import plain
 from ci_gitops.errors import RefusedError
+from ci_gitops.masking import mask
 
 CONFIG_MAPS = Resource("", "v1", "ConfigMap", "configmaps", namespaced=True)
 APPLYSET_ID = "applyset.kubernetes.io/id"
@@ -124,3 +126,14 @@ def _content(document: Document, key: str) -> str:
 def named(document: Document) -> str:
     metadata = document["metadata"]
     return plain(f"ConfigMap {metadata.get('namespace')}/{metadata.get('name')}")
+
+
+def masked(record: Record) -> Record:
+    """Servers' words may hold what nobody should read."""
+    health, failure, origin = record.health, record.failure, record.origin
+    return replace(
+        record,
+        health=replace(health, message=mask(health.message)) if health else None,
+        failure=Failure(failure.kind, mask(plain(failure.message)), failure.object) if failure else None,
+        origin=replace(origin, subject=mask(origin.subject) if origin.subject else None),
+    )
