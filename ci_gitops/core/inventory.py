@@ -37,7 +37,8 @@ class Key:
         """Of a document that names its namespace where it lives in one."""
         metadata = document.get("metadata") or {}
         group = str(document.get("apiVersion") or "").rpartition("/")[0]
-        return cls(group, str(document.get("kind") or ""), metadata.get("namespace") or "", metadata.get("name") or "")
+        name = metadata.get("name") or metadata.get("generateName") or ""
+        return cls(group, str(document.get("kind") or ""), metadata.get("namespace") or "", name)
 
     def __str__(self) -> str:
         return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"

@@ -63,7 +63,7 @@ def prepare(
     """What is sent for `manifests`; RenderError where two of them are one object.
 
     `namespace` is where objects go that name none. With an `inventory` each object gets the owner's labels and the
-    annotation that names the source; without one, as in a folder, nothing is added.
+    annotation that names the source; without one, as in a folder, nothing is changed and hooks are objects like others.
     """
     rendered = rendered_hash(manifests)
     documents: list[Document] = []
@@ -71,6 +71,9 @@ def prepare(
     warnings: list[str] = []
     hooks: list[PreparedHook] = []
     for manifest in manifests:
+        if inventory is None:  # a folder: manifests stay as they were rendered, and nobody runs hooks
+            documents.append(manifest.document)
+            continue
         sent = _placed(desired(manifest.document), namespace, scopes)
         asked = wishes(sent)
         warnings += [f"{manifest}: there is no hook {word!r}; it is left out." for word in asked.unknown]

@@ -13,6 +13,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ci_gitops.core.inventory import Key
+
 #: By what the items of a list are told apart, the first that fits: as server-side apply does for built-in kinds.
 _KEYS = (("name",), ("mountPath",), ("containerPort", "protocol"), ("port", "protocol"))
 _NOBODYS = ("apiVersion", "kind")
@@ -74,9 +76,8 @@ def file_name(document: Mapping[str, Any]) -> str:
 
     A name that no file may have ends in a hash, so that two of them never meet.
     """
-    metadata = document["metadata"]
-    parts = (metadata.get("namespace") or "", *str(document["apiVersion"]).split("/"), str(document["kind"]).lower(),
-             str(metadata["name"]))  # fmt: skip
+    key = Key.of(document)
+    parts = (key.namespace, *str(document["apiVersion"]).split("/"), key.kind.lower(), key.name)
     kept = "_".join(re.sub(r"[^A-Za-z0-9.-]", "-", part) for part in parts if part)
     if len(kept) > 200 or not all(map(_PLAIN.fullmatch, parts)):
         kept = f"{kept[:200]}-{hashlib.sha256('/'.join(parts).encode()).hexdigest()[:8]}"

@@ -145,6 +145,8 @@ def _missing(
     cluster: Cluster, prepared: Sequence[Prepared], found: Mapping[Key, Document], each: Callable[..., Iterable[Any]]
 ) -> frozenset[str]:
     """Namespaces that are not there, of those in which something is absent and nothing was seen."""
+    if not cluster.alive:
+        return frozenset()  # files need none
     seen = {key.namespace for key in found}
     used = {Key.of(document).namespace for one in prepared for document in one.documents}
     used |= {Key.of(hook.document).namespace for one in prepared for hook in one.hooks}

@@ -128,6 +128,9 @@ def test_objects_are_listed_and_deleted_by_what_they_are(tmp_path: Path) -> None
     assert resource.namespaced
     assert [each["metadata"]["name"] for each in cluster.list(resource).items] == ["a", "b"]
     assert [each["metadata"]["name"] for each in cluster.list(resource, "two").items] == ["b"]
+    assert [each["metadata"]["name"] for each in cluster.list(resource, fields="metadata.name=b").items] == ["b"]
+    with pytest.raises(ApiError, match="by namespace and name only"):
+        cluster.list(resource, labels="app=web")
     assert not cluster.delete(resource, "one", "a", uid="of another")
     assert cluster.delete(resource, "one", "a", dry_run=True)
     assert cluster.delete(resource, "one", "a")
@@ -147,6 +150,15 @@ def test_what_is_a_persons_own_stays(tmp_path: Path) -> None:
     assert resource
     assert cluster.delete(resource, "shop", "web")
     assert sorted(file.name for file in folder.iterdir()) == ["README.md", "kustomization.yaml", "two.yaml"]
+
+
+def test_a_hook_is_a_file_like_others(tmp_path: Path) -> None:
+    hook = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"generateName": "migrate-"}, "spec": {}}
+    directory(tmp_path).apply(hook)
+    (file,) = (tmp_path / "production" / "shop").iterdir()
+    assert file.name == "batch_v1_job_migrate-.yaml"
+    directory(tmp_path).apply({**hook, "spec": {"parallelism": 2}})
+    assert yaml.safe_load(file.read_text()) == {**hook, "spec": {"parallelism": 2}}
 
 
 def test_a_link_is_never_followed(tmp_path: Path) -> None:

@@ -51,8 +51,12 @@ def test_an_object_is_marked_as_ours_and_says_where_it_lives() -> None:
     assert found["annotations"] == {"ci-gitops/source": "acme-config"}
 
 
-def test_in_a_folder_nothing_is_added_to_what_was_rendered() -> None:
-    assert metadata(prepared(CONFIG, inventory=None)) == {"name": "a", "namespace": "shop"}
+def test_in_a_folder_nothing_is_changed_of_what_was_rendered() -> None:
+    rendered = manifests(CONFIG, JOB)
+    found = prepared(CONFIG, JOB, inventory=None)
+    assert list(found.documents) == [manifest.document for manifest in rendered]
+    assert found.hooks == ()
+    assert found.rendered == prepared(CONFIG, JOB).rendered
 
 
 @pytest.mark.parametrize(

@@ -98,12 +98,14 @@ class Directory:
         return self._answer(kept) if kept else None
 
     def list(self, resource: Resource, namespace: str | None = None, *, labels: str = "", fields: str = "") -> Listed:
-        if labels or fields:
-            raise ApiError(f"{self} selects by namespace only.", status=400, reason="BadRequest")
+        before, _, name = fields.rpartition("metadata.name=")
+        if labels or before or (fields and not name):
+            raise ApiError(f"{self} selects by namespace and name only.", status=400, reason="BadRequest")
         with self._lock:
             found = [
                 kept for key, kept in sorted(self._index().items())
-                if (key.group, key.kind) == (resource.group, resource.kind) and namespace in (None, key.namespace)
+                if (key.group, key.kind) == (resource.group, resource.kind)
+                and namespace in (None, key.namespace) and name in ("", key.name)
             ]  # fmt: skip
         return Listed(tuple(map(self._answer, found)))
 
