@@ -24,7 +24,10 @@ _OURS = ".ci-gitops/"
 
 
 class BranchFiles:
-    """The Protocol `Files` below one folder of one branch, which is made where it is missing."""
+    """The Protocol `Files` below one folder of one branch, which is made where it is missing.
+
+    The repository is its own, and closed with it.
+    """
 
     def __init__(
         self,
@@ -106,7 +109,7 @@ class BranchFiles:
                 self._follow(changes)
 
     def close(self) -> None:
-        """The repository is closed by who opened it."""
+        self._repository.close()
 
     def _pushed(self, changes: Mapping[str, bytes | None], message: str) -> str | None:
         """None where it landed, else why not."""
