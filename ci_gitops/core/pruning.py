@@ -70,17 +70,15 @@ def leaving(
     live: Callable[[Key], Document | None],
     *,
     failed: Callable[[Key], str | None],
-    unserved: Collection[tuple[str, str]] = (),
     doubt: str | None = None,
     belts: Belts = Belts(),
 ) -> Leaving:
     """Decide about every member that is not in `declared`.
 
-    `failed` says why nobody knows whether an object is there, `unserved` are kinds (group, kind) that the server does
-    not know now, `doubt` is why nothing at all may be pruned.
+    `failed` says why nobody knows whether an object is there, `doubt` is why nothing at all may be pruned.
     """
     used = {str(_metadata(document).get("uid") or "") for key in declared if (document := live(key))} - {""}
-    judging = _Judging(inventory, belts, unserved, frozenset(used))
+    judging = _Judging(inventory, belts, frozenset(used))
     deletes: list[Document] = []
     kept: list[Kept] = []
     forgotten: list[Member] = []
@@ -107,13 +105,10 @@ def leaving(
 class _Judging:
     inventory: Inventory
     belts: Belts
-    unserved: Collection[tuple[str, str]]
     used: frozenset[str]  # UIDs of objects that are declared, perhaps under another group
 
     def verdict(self, member: Member, live: Document | None) -> Kept | str:
         """`delete`, `forget`, or why it stays."""
-        if (member.key.group, member.key.kind) in self.unserved:
-            return Kept(member, f"The server does not know the kind {member.key.kind} now.", warn=False)
         if live is None:
             return "forget"
         metadata = _metadata(live)

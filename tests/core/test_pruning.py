@@ -139,12 +139,6 @@ def test_nothing_goes_where_something_is_not_known() -> None:
     assert "403 Forbidden" in left.kept[0].reason
 
 
-def test_a_kind_that_the_server_does_not_know_now_is_not_gone() -> None:
-    held = member("gone", "Widget", "example.com")
-    left = decide(inventory(held), {}, unserved={("example.com", "Widget")})
-    assert ([kept.warn for kept in left.kept], left.forgotten) == ([False], ())
-
-
 def test_the_same_object_in_another_group_is_not_deleted() -> None:
     old = member("web", "Ingress", "extensions")
     new = Key("networking.k8s.io", "Ingress", "shop", "web")
