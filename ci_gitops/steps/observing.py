@@ -126,10 +126,12 @@ class _Answer:
 
 
 def _listed(cluster: Cluster, resource: Resource, namespace: str | None, wanted: _Wanted) -> _Answer:
-    names = {key.name for key in wanted.keys if namespace in (None, key.namespace)}
-    only = f"metadata.name={next(iter(names))}" if len(names) == 1 and not wanted.everywhere_in else ""
+    keys = [key for key in wanted.keys if namespace in (None, key.namespace)]
     try:
-        return _Answer(cluster.list(resource, namespace, fields=only).items)
+        if len(keys) == 1 and not wanted.everywhere_in:
+            one = cluster.get(resource, keys[0].namespace, keys[0].name)
+            return _Answer((one,) if one else ())
+        return _Answer(cluster.list(resource, namespace).items)
     except ApiError as error:
         if error.status != 403 or namespace is not None or not resource.namespaced:
             return _Answer(failures={namespace: error.message})
