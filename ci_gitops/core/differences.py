@@ -58,11 +58,12 @@ class Difference:
 class Compared:
     """One object and what is to be done to it. Holds secrets as they are: it is never shown, plans are."""
 
-    document: Mapping[str, Any]  # declared, or live where nothing is declared
+    document: Mapping[str, Any]  # as it would be: declared, or the server's answer; live where nothing is declared
     operation: Operation
     differences: tuple[Difference, ...] = ()
     reason: str | None = None
     drift: bool = False  # nothing new in Git: somebody changed the object
+    live: Mapping[str, Any] | None = None  # as it is; None where it is not there, or where that is of no interest
 
 
 def created(manifest: Mapping[str, Any]) -> Compared:
@@ -81,7 +82,7 @@ def updated(live: Mapping[str, Any], answer: Mapping[str, Any], manager: str) ->
     reason = _ownership(before, after, live, answer, manager)
     if not differences and reason is None:
         return Compared(answer, "unchanged")
-    return Compared(answer, "update", differences, reason)
+    return Compared(answer, "update", differences, reason, live=live)
 
 
 def recreated(live: Mapping[str, Any], manifest: Mapping[str, Any], reason: str) -> Compared:
@@ -89,7 +90,7 @@ def recreated(live: Mapping[str, Any], manifest: Mapping[str, Any], reason: str)
     paths = sorted(filter(_is_given, leaves(manifest)), key=text)
     pairs = [(path, value_at(live, path), value_at(manifest, path)) for path in paths]
     found = tuple(Difference(path, old, new) for path, old, new in pairs if not same(old, new))
-    return Compared(manifest, "update", found, reason)
+    return Compared(manifest, "update", found, reason, live=live)
 
 
 def unchanged(live: Mapping[str, Any]) -> Compared:
@@ -97,7 +98,7 @@ def unchanged(live: Mapping[str, Any]) -> Compared:
 
 
 def deleted(live: Mapping[str, Any], reason: str | None = None) -> Compared:
-    return Compared(live, "delete", reason=reason)
+    return Compared(live, "delete", reason=reason, live=live)
 
 
 def skipped(document: Mapping[str, Any], reason: str) -> Compared:

@@ -34,6 +34,7 @@ from ci_gitops.steps.observing import Live
 
 _AT_ONCE = 4  # more gain nothing: the server's own work decides
 _FOR_TRIAL = "default"  # where objects are tried whose namespace is only planned
+_NAMED_BY_CONTENT = {"APIService", "CustomResourceDefinition"}  # which no other name would fit
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class Planned:
     work: tuple[Work, ...]
     hooks: tuple[PreparedHook, ...] = ()  # those that a deploy would run
     new: bool = True  # whether the rendered set is another than that of the last record that succeeded
+    compared: tuple[Compared, ...] = field(default=(), repr=False)  # behind each change of the plan, unmasked
     troubles: tuple[CiGitopsError, ...] = ()
 
     @property
@@ -141,6 +143,7 @@ def plan_target(
         tuple(each.work for each in found if each.work),
         hooks,
         new,
+        tuple(each.compared for each in found),
         tuple(each.trouble for each in found if each.trouble),
     )
 
@@ -266,29 +269,33 @@ class _Comparing:
     def _asked(self, case: _Case) -> _Found:
         """What the server says of applying it."""
         try:
-            if case.live is None:
-                return self._tried(case)
+            return self._tried(case) if case.live is None else self._dry_run(case, case.live)
+        except (ApiError, TemporaryError) as error:
+            return self._failed(case.declared, error)
+
+    def _dry_run(self, case: _Case, live: Document) -> _Found:
+        try:
             answer = self.cluster.apply(case.sent, dry_run=True, force=True)
         except ApiError as error:
-            if case.live is not None and is_immutable(error.status, error.message):
-                return self._immutable(case, error)
-            return self._failed(case.declared, error)
-        except TemporaryError as error:
-            return self._failed(case.declared, error)
-        assert case.live is not None
-        return self._compared(case, updated(case.live, answer, FIELD_MANAGER))
+            if not is_immutable(error.status, error.message):
+                raise
+            return self._immutable(case, error)
+        return self._compared(case, updated(live, answer, FIELD_MANAGER))
 
     def _tried(self, case: _Case) -> _Found:
         """An object that is not there yet: the server judges it, under another name where its namespace is planned."""
-        sent = case.sent
         if case.key.namespace in self.live.missing_namespaces:
-            name = f"{case.key.name[:40].rstrip('-.')}-{secrets.token_hex(4)}"
-            sent = {**sent, "metadata": {**sent["metadata"], "namespace": _FOR_TRIAL, "name": name}}
-            case = replace(
-                case, notes=(*case.notes, f"its namespace is only planned, so it was tried in {_FOR_TRIAL!r}")
-            )
-        self.cluster.apply(sent, dry_run=True)
+            note = f"its namespace is only planned, so it was tried in {_FOR_TRIAL!r}"
+            self._try_under_another_name(case, namespace=_FOR_TRIAL)
+            return self._created(replace(case, notes=(*case.notes, note)))
+        self.cluster.apply(case.sent, dry_run=True)
         return self._created(case)
+
+    def _try_under_another_name(self, case: _Case, **metadata: str) -> None:
+        """ApiError where the server would not take it."""
+        name = f"{case.key.name[:40].rstrip('-.')}-{secrets.token_hex(4)}"
+        named = {**case.sent["metadata"], **metadata, "name": name}
+        self.cluster.apply({**case.sent, "metadata": named}, dry_run=True)
 
     def _compared(self, case: _Case, compared: Compared) -> _Found:
         """The server's answer, judged: what is no change, what is taken from whom, what is a conflict."""
@@ -310,13 +317,19 @@ class _Comparing:
         if compared.reason:
             words = (*words, compared.reason)
         if claims.conflicts:
-            reason = "conflict: " + "; ".join(claims.conflicts)
+            conflict = replace(
+                compared,
+                operation="unknown",
+                differences=differences,
+                reason="conflict: " + "; ".join(claims.conflicts),
+            )
             trouble = ClusterError(
                 f"{case.key}: {'; '.join(claims.conflicts)}, and we never applied that.",
                 hint="Take the fields out of Git, leave them by `ignore`, or pass --take-over.",
             )
-            return _Found(Compared(compared.document, "unknown", differences, reason), None, trouble)
-        judged = Compared(compared.document, "update", differences, "; ".join(words) or None, drift=not self.new)
+            return _Found(conflict, None, trouble)
+        reason = "; ".join(words) or None
+        judged = replace(compared, differences=differences, reason=reason, drift=not self.new)
         return _Found(judged, self._work(case, judged, force=claims.force))
 
     def _failed(self, document: Document, error: CiGitopsError) -> _Found:
@@ -328,11 +341,13 @@ class _Comparing:
         """A field that cannot be changed in place: created again where the call names the kind."""
         assert case.live is not None
         kind = case.key.kind
+        again = recreated(case.live, case.sent, "is deleted and created again: a field cannot be changed in place")
         if not may_recreate(kind, self.terms.recreate):
-            return self._failed(case.declared, ApiError(
-                error.message, status=error.status, reason=error.reason, causes=error.causes,
-                hint=f"A field of it cannot be changed in place: --recreate {kind} deletes it and creates it again.",
-            ))  # fmt: skip
-        compared = recreated(case.live, case.sent, "is deleted and created again: a field cannot be changed in place")
-        compared = replace(compared, drift=not self.new)
+            error.hint = f"A field of it cannot be changed in place: --recreate {kind} deletes it and creates it again."
+            failed = self._failed(case.declared, error)
+            compared = replace(again, operation="unknown", reason=failed.compared.reason)
+            return replace(failed, compared=compared)
+        if kind not in _NAMED_BY_CONTENT:
+            self._try_under_another_name(case)  # before the old one is gone
+        compared = replace(again, drift=not self.new)
         return _Found(compared, self._work(case, compared, force=True, recreate=True))

@@ -20,8 +20,8 @@ def claims(difference: Difference, **terms: Any) -> Any:
 
 
 def test_what_nobody_else_holds_needs_no_word() -> None:
-    assert claims(Difference(("data", "mode"), "wild", "calm")) == claim([], **dict(
-        settled_before=False, before=lambda: None, adopted=False, take_over=False))  # fmt: skip
+    found = claims(Difference(("data", "mode"), "wild", "calm"))
+    assert (found.taken, found.conflicts, found.force) == ((), (), False)
 
 
 @pytest.mark.parametrize("terms", [{"settled_before": True}, {"before": lambda: OLD}], ids=["nothing new", "rendered"])

@@ -12,7 +12,8 @@ from ci_gitops.core.fieldsets import MISSING
 
 CUSTOM = {"apiVersion": "example.com/v1", "kind": "Sprocket"}
 SAME = [
-    ("1000m", "1"), ("0.1", "100m"), ("3072Mi", "3Gi"), ("8760h", "8760h0m0s"), (3072, "3072"), (1.0, 1), ("90s", "1m30s"),
+    ("1000m", "1"), ("0.1", "100m"), ("3072Mi", "3Gi"), ("8760h", "8760h0m0s"), (3072, "3072"), (1.0, 1),
+    ("90s", "1m30s"),
     ({"cpu": "1000m"}, {"cpu": 1}), (["1k"], ["1000"]), ("1e3", "1000"), ("1.5h", "90m"),
 ]  # fmt: skip
 OTHER = [

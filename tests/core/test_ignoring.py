@@ -87,9 +87,7 @@ def test_what_only_we_hold_is_sent_as_it_is_live() -> None:
 
 def test_the_item_of_a_list_is_found_by_its_key_where_it_moved() -> None:
     side = {"name": "side", "image": "s:1"}
-    found = live(
-        deployment(template={"spec": {"containers": [side, {"name": "web", "image": "a:9"}]}}), someone=IMAGE
-    )
+    found = live(deployment(template={"spec": {"containers": [side, {"name": "web", "image": "a:9"}]}}), someone=IMAGE)
     left = leave(deployment(), found, [Rule(pointers=("/spec/template/spec/containers/0/image",))], OURS)
     assert left.sent
     assert left.sent["spec"]["template"]["spec"]["containers"] == [{"name": "web"}]

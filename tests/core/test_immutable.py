@@ -8,8 +8,10 @@ from ci_gitops.core.immutable import is_immutable, may_recreate
 
 WORDS = [
     'Deployment.apps "web" is invalid: spec.selector: Invalid value: {}: field is immutable',
-    'StatefulSet.apps "web" is invalid: spec: Forbidden: updates to statefulset spec for fields other than '
-    "'replicas', 'ordinals' are forbidden",
+    (
+        'StatefulSet.apps "web" is invalid: spec: Forbidden: updates to statefulset spec for fields other than '
+        "'replicas', 'ordinals' are forbidden"
+    ),
     'PersistentVolumeClaim "d" is invalid: spec: Forbidden: spec is immutable after creation except resources.requests',
     'Pod "p" is invalid: spec: Forbidden: pod updates may not change fields other than `spec.containers[*].image`',
     'Service "s" is invalid: spec.clusterIPs[0]: Invalid value: []string{"10.0.0.1"}: may not change once set',
