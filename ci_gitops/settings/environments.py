@@ -152,12 +152,14 @@ class Check(Model):
 
 
 class Allow(Model):
-    """What may be deployed; an empty list allows everything of its sort."""
+    """What may be deployed, as patterns; one that begins with `!` denies and wins. An empty list allows everything."""
 
-    kinds: Lines = Field((), description="Kinds of objects, such as Deployment; `*` stands for any text.")
-    namespaces: Lines = Field((), description="Namespaces, as patterns.")
-    repositories: Lines = Field((), description="Image repositories, as patterns.")
-    hosts: Lines = Field((), description="Hosts that charts may come from, as patterns. Default: none.")
+    kinds: Lines = Field((), description="Kinds, such as Deployment, Role.rbac.authorization.k8s.io or `!Secret`.")
+    namespaces: Lines = Field(
+        (), description="Namespaces. With it, objects of the whole cluster must be named by `kinds`."
+    )
+    repositories: Lines = Field((), description="Image repositories, such as registry.example.com/shop/*.")
+    hosts: Lines = Field((), description="Hosts that charts may come from. Default: none.")
 
 
 class HealthRule(Model):

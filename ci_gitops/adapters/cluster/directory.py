@@ -26,6 +26,7 @@ from ci_gitops.adapters.cluster.base import (
 from ci_gitops.adapters.cluster.files import Files
 from ci_gitops.core.fieldsets import same
 from ci_gitops.core.inventory import Key
+from ci_gitops.core.known_kinds import OF_THE_CLUSTER
 from ci_gitops.core.manifests import Manifest, parse, text
 from ci_gitops.core.targets import Target
 from ci_gitops.core.whole_objects import file_name, owned_whole
@@ -34,14 +35,6 @@ from ci_gitops.errors import RenderError
 _SUFFIXES = (".yaml", ".yml")
 _SPACE = uuid.UUID("1d8b6f0e-6f5b-5c39-8f0e-0d6d1f0c7a11")  # of the UIDs that stand for places of files
 _VERBS = frozenset(("create", "delete", "get", "list", "patch", "update"))
-#: Kinds of the whole cluster that Kubernetes itself brings; a folder has nobody to ask.
-_OF_THE_CLUSTER = {
-    "APIService", "CSIDriver", "CSINode", "CertificateSigningRequest", "ClusterRole", "ClusterRoleBinding",
-    "CustomResourceDefinition", "FlowSchema", "IngressClass", "MutatingAdmissionPolicy",
-    "MutatingAdmissionPolicyBinding", "MutatingWebhookConfiguration", "Namespace", "Node", "PersistentVolume",
-    "PriorityClass", "PriorityLevelConfiguration", "RuntimeClass", "StorageClass", "ValidatingAdmissionPolicy",
-    "ValidatingAdmissionPolicyBinding", "ValidatingWebhookConfiguration", "VolumeAttachment",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +74,7 @@ class Directory:
     def resource(self, api_version: str, kind: str) -> Resource | None:
         """Every kind can be kept in a file."""
         group, _, version = api_version.rpartition("/")
-        return Resource(group, version, kind, f"{kind.lower()}s", kind not in _OF_THE_CLUSTER, _VERBS)
+        return Resource(group, version, kind, f"{kind.lower()}s", kind not in OF_THE_CLUSTER, _VERBS)
 
     def preferred(self, group: str, kind: str) -> Resource | None:
         """In the version that the folder holds."""

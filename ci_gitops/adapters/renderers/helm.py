@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import os
 import shutil
 import urllib.parse
@@ -16,6 +15,7 @@ from ci_gitops.adapters.renderers.base import Job
 from ci_gitops.adapters.renderers.scan import files_of, inside
 from ci_gitops.core.manifests import Manifest, parse
 from ci_gitops.core.recipes import Chart
+from ci_gitops.core.tenancy import allows
 from ci_gitops.errors import RenderError
 
 _FILE = "Chart.yaml"
@@ -96,7 +96,7 @@ def _fetch(job: Job) -> None:
     chart = settings.chart or ""
     source = settings.repository or chart
     host = urllib.parse.urlsplit(source).hostname or ""
-    if not any(fnmatch.fnmatchcase(host, pattern) for pattern in job.recipe.hosts):
+    if not allows(job.recipe.hosts, host):
         raise RenderError(
             f"The chart {chart} of {job.recipe.app} is not in the repository, and is not fetched from {source}.",
             hint=f"Unpack it there (`helm pull --untar`), or allow {host} in the environment's allow.hosts.",
