@@ -27,7 +27,7 @@ RENEW_EVERY = 5.0
 RENEW_WITHIN = 10.0  # older than this it is renewed before anything is written
 SAID_BY = "ci-gitops/holder"  # annotation: the holder for people
 _LOOK_EVERY = 1.0
-_LONGEST = 3600
+_LONGEST = 60
 _GONE = {404, 409}
 
 
@@ -70,8 +70,10 @@ class Lease:
             live = self.cluster.get(LEASES, self.namespace, self.name)
             if _version(live) != seen:
                 seen, since = _version(live), began
-            if self._is_free(live, began - since) and self._write(live, began):
-                return
+            if self._is_free(live, began - since):
+                if self._write(live, began):
+                    return
+                live = self.cluster.get(LEASES, self.namespace, self.name)  # somebody was quicker
             who = _who(live)
             if deadline.over:
                 raise TemporaryError(
