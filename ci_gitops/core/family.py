@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ci_gitops.core.health import Health
@@ -60,22 +60,53 @@ def _rollout(node: Node) -> tuple[int, str]:
 
 
 def grow(root: Document, pool: Iterable[Document], assess: Callable[[Document], Health]) -> Node:
-    """The tree of `root` from a pool of objects that may be its children, by their ownerReferences."""
+    """The tree of `root` from a pool of objects that may be its children: by their ownerReferences, and the claims
+    that a pod uses.
+    """
     by_owner: dict[str, list[Document]] = {}
+    claims: dict[tuple[str, str], Document] = {}
     for document in pool:
         for owner in mappings(document, "metadata", "ownerReferences"):
             by_owner.setdefault(text(owner, "uid"), []).append(document)
-    return _node(root, by_owner, assess, _DEEPEST)
+        if document.get("kind") == "PersistentVolumeClaim":
+            claims[text(document, "metadata", "namespace"), text(document, "metadata", "name")] = document
+    return _node(root, _Pool(by_owner, claims, assess), _DEEPEST)
 
 
-def _node(
-    document: Document, by_owner: Mapping[str, list[Document]], assess: Callable[[Document], Health], deep: int
-) -> Node:
-    uid = text(document, "metadata", "uid")
-    found = by_owner.get(uid, []) if uid and deep else []
-    children = [_node(child, by_owner, assess, deep - 1) for child in found if not _is_retired(child)]
+@dataclass(frozen=True, slots=True)
+class _Pool:
+    by_owner: Mapping[str, list[Document]]
+    claims: Mapping[tuple[str, str], Document]
+    assess: Callable[[Document], Health]
+
+    def children(self, document: Document) -> Iterator[Document]:
+        yield from self.by_owner.get(text(document, "metadata", "uid") or "-", ())
+        if document.get("kind") == "Pod":
+            namespace = text(document, "metadata", "namespace")
+            places = ((namespace, name) for name in claims_of(document))
+            yield from (self.claims[place] for place in places if place in self.claims)
+
+
+def _node(document: Document, pool: _Pool, deep: int) -> Node:
+    found = pool.children(document) if deep else ()
+    children = [_needed(_node(child, pool, deep - 1)) for child in found if not _is_retired(child)]
     children.sort(key=lambda node: node.key)
-    return Node(Key.of(document), assess(document), document, tuple(children))
+    return Node(Key.of(document), pool.assess(document), document, tuple(children))
+
+
+def _needed(claim: Node) -> Node:
+    """A claim without a volume, which is no trouble until a pod waits for it."""
+    if text(claim.document, "status", "phase") != "Pending" or claim.health.status != "healthy":
+        return claim
+    storage = text(claim.document, "spec", "storageClassName")
+    return replace(claim, health=Health("progressing", f"It has no volume, and a pod waits for it (class {storage})."))
+
+
+def claims_of(pod: Document) -> tuple[str, ...]:
+    """The names of the PersistentVolumeClaims that a pod uses."""
+    volumes = mappings(pod, "spec", "volumes")
+    names = (text(each, "persistentVolumeClaim", "claimName") for each in volumes)
+    return tuple(name for name in names if name)
 
 
 def _is_retired(document: Document) -> bool:

@@ -66,12 +66,14 @@ class Blocking:
     health: Health
     since: datetime
     trail: tuple[Link, ...] = ()
+    document: Document | None = field(default=None, repr=False, compare=False)  # None: it is not there
 
     @property
     def sentence(self) -> str:
         """What is wrong, in the words of the deepest object that knows."""
-        deepest = f" {self.trail[-1].key}: {self.trail[-1].health.message}" if self.trail else ""
-        return f"{self.key}: {self.health.message}{deepest}"
+        deepest = f"{self.trail[-1].key}: {self.trail[-1].health.message}" if self.trail else ""
+        said = self.health.message.removesuffix(f" {deepest}")
+        return f"{self.key}: {said}" + (f" {deepest}" if deepest else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

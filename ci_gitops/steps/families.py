@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 from functools import partial
 
 from ci_gitops.adapters.cluster.base import ApiError, Cluster, Document, Resource
-from ci_gitops.core.family import Node, grow
-from ci_gitops.core.health import assess_health
+from ci_gitops.core.family import Node, claims_of, grow
+from ci_gitops.core.health import HealthRule, assess_health
 from ci_gitops.core.health.fields import group_of, text
 
 Place = tuple[str, str]  # apiVersion and kind
+_CLAIM = ("v1", "PersistentVolumeClaim")
 _POD, _JOB, _SETS = ("v1", "Pod"), ("batch/v1", "Job"), ("apps/v1", "ReplicaSet")
 _CHILDREN: Mapping[tuple[str, str], tuple[Place, ...]] = {
     ("apps", "DaemonSet"): (_POD,),
@@ -28,10 +29,12 @@ class Families:
     """The children of objects as they are now; kinds that may not be read are left out and named in `unread`."""
 
     def __init__(
-        self, cluster: Cluster, *, now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        self, cluster: Cluster, *, rules: Sequence[HealthRule] = (),
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
         kinds: Callable[[Document], Sequence[Place]] | None = None,
     ) -> None:  # fmt: skip
         self._cluster = cluster
+        self._rules = rules
         self._now = now
         self._kinds = kinds or child_kinds
         self.unread: set[str] = set()
@@ -39,13 +42,12 @@ class Families:
     def of(self, documents: Iterable[Document]) -> tuple[Node, ...]:
         """A tree for each of them."""
         roots = tuple(documents)
-        wanted = {
-            (place, text(root, "metadata", "namespace")): None
-            for root in roots
-            for place in self._kinds(root)
-        }  # fmt: skip
+        wanted = {(place, text(root, "metadata", "namespace")): None for root in roots for place in self._kinds(root)}
         pool = [document for place, namespace in wanted for document in self._list(place, namespace)]
-        assess = partial(assess_health, now=self._now())
+        waiting = {namespace for pod in (*roots, *pool) if (namespace := _waits_for_claims(pod)) is not None}
+        for namespace in waiting - {namespace for place, namespace in wanted if place == _CLAIM}:
+            pool += self._list(_CLAIM, namespace)
+        assess = partial(assess_health, rules=self._rules, now=self._now())
         return tuple(grow(root, pool, assess) for root in roots)
 
     def _list(self, place: Place, namespace: str) -> tuple[Document, ...]:
@@ -60,6 +62,12 @@ class Families:
             self.unread.add(place[1])
             return ()
         return tuple(typed(item, resource) for item in listed.items)
+
+
+def _waits_for_claims(document: Document) -> str | None:
+    """The namespace of a pod that is not placed and uses claims."""
+    waits = text(document, "kind") == "Pod" and text(document, "status", "phase") == "Pending"
+    return text(document, "metadata", "namespace") if waits and claims_of(document) else None
 
 
 def child_kinds(root: Document) -> tuple[Place, ...]:

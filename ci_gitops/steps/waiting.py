@@ -43,6 +43,7 @@ from ci_gitops.steps.lookout import PAUSE, Change, Lookout
 _LOOK_BELOW = 3.0
 _ASK_AGAIN = 10.0  # whether something newer has come
 _TELL_AGAIN = 30.0
+_TELL_APART = 3.0  # a rollout passes through states that nobody needs to read
 _TOLD = 5  # objects at once
 _HOOK_ENDS: Mapping[End, HookEnd] = {
     "settled": "succeeded", "failed": "failed", "lost": "lost", "deadline": "deadline", "superseded": "deadline",
@@ -132,7 +133,7 @@ def _hook_seconds(run: Run, document: Document) -> float:
 class _Waiting:
     def __init__(self, run: Run, cluster: Cluster, documents: Iterable[Document], wait: Wait) -> None:
         self._run, self._wait, self._clock = run, wait, wait.clock
-        self._families = Families(cluster, now=wait.clock.now)
+        self._families = Families(cluster, rules=wait.rules, now=wait.clock.now)
         began = wait.clock.monotonic()
         self._began, self._looked, self._asked = began, began, began
         self._seen: dict[Key, _Seen] = {}
@@ -217,7 +218,10 @@ class _Waiting:
         """The verdict, where there is one."""
         if any(seen.lost for seen in self._seen.values()):
             return self.verdict("lost")
-        if any(self._is_hopeless(key, seen) for key, seen in self._seen.items()):
+        hopeless = [key for key, seen in self._seen.items() if self._is_hopeless(key, seen)]
+        if hopeless:
+            for key in hopeless:
+                self._condemn(key)
             return self.verdict("failed")
         if not self._unread and not self._open():
             return self.verdict("settled")
@@ -237,6 +241,14 @@ class _Waiting:
             return False
         held = {uid: now - since for uid, since in self._stuck.items()}
         return stuck_below(node, held, self._wait.graces) is not None
+
+    def _condemn(self, key: Key) -> None:
+        """What will not get well is degraded, for the reason that is at the bottom of it."""
+        seen = self._seen[key]
+        if seen.health.status not in ("degraded", "unknown"):
+            node = self._below[key]
+            deepest = node.trail()[-1]
+            seen.health = Health("degraded", f"{seen.health.message} {deepest.key}: {deepest.health.message}")
 
     def _open(self) -> list[Key]:
         """What is still waited for, the longest first."""
@@ -282,11 +294,14 @@ class _Waiting:
         since = self._clock.now().timestamp() - (self._clock.monotonic() - seen.since)
         node = self._below.get(key)
         trail = tuple(Link(each.key, each.health) for each in node.trail()[1:]) if node else ()
-        return Blocking(key, seen.health, datetime.fromtimestamp(since, UTC), trail)
+        document = seen.document if seen.health.status != "missing" else None
+        return Blocking(key, seen.health, datetime.fromtimestamp(since, UTC), trail, document)
 
     def tell(self) -> None:
         """One line for each thing that is waited for, when it changes; all of them again after a while."""
         now = self._clock.monotonic()
+        if now - self._told_at < _TELL_APART and not self._run.output.live:
+            return
         blocking = [self._blocking(key) for key in self._open()]
         lines = tuple(each.sentence for each in blocking[:_TOLD])
         again = now - self._told_at >= _TELL_AGAIN

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 import re
 import ssl
 import subprocess
+import tarfile
 import time
 import urllib.error
 import urllib.request
@@ -72,25 +74,35 @@ class RegistryServer:
         status, _, body = self.request("GET", f"/v2/{repository}/tags/list")
         return sorted(json.loads(body)["tags"]) if status == 200 else []
 
-    def push(self, repository: str, tag: str, labels: Mapping[str, str] | None = None) -> str:
-        """Push an image without layers and give its digest."""
+    def push(
+        self, repository: str, tag: str, labels: Mapping[str, str] | None = None, *,
+        files: Mapping[str, bytes] | None = None,
+    ) -> str:  # fmt: skip
+        """Push an image of executable files, without an engine, and give its digest."""
+        layer = _layer(files) if files else None
+        ids = [f"sha256:{hashlib.sha256(layer).hexdigest()}"] if layer else []
         config = json.dumps({"os": "linux", "architecture": "amd64", "config": {"Labels": dict(labels or {})},
-                             "rootfs": {"type": "layers", "diff_ids": []}}).encode()  # fmt: skip
-        digest = f"sha256:{hashlib.sha256(config).hexdigest()}"
-        _, headers, _ = self.request("POST", f"/v2/{repository}/blobs/uploads/")
-        place = headers["Location"].partition(self.host)[2] or headers["Location"]
-        status, _, body = self.request(
-            "PUT", f"{place}&digest={digest}", {"Content-Type": "application/octet-stream"}, config
-        )
-        assert status == 201, (status, body)
+                             "rootfs": {"type": "layers", "diff_ids": ids}}).encode()  # fmt: skip
         media = "application/vnd.oci.image.manifest.v1+json"
-        described = {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": digest, "size": len(config)}
-        manifest = {"schemaVersion": 2, "mediaType": media, "config": described, "layers": []}
+        described = self._described(repository, "application/vnd.oci.image.config.v1+json", config)
+        layers = [self._described(repository, "application/vnd.oci.image.layer.v1.tar", layer)] if layer else []
+        manifest = {"schemaVersion": 2, "mediaType": media, "config": described, "layers": layers}
         status, headers, body = self.request(
             "PUT", f"/v2/{repository}/manifests/{tag}", {"Content-Type": media}, json.dumps(manifest).encode()
         )
         assert status == 201, (status, body)
         return headers["Docker-Content-Digest"]
+
+    def _described(self, repository: str, media: str, blob: bytes) -> dict[str, Any]:
+        """A blob, pushed, as a manifest names it."""
+        digest = f"sha256:{hashlib.sha256(blob).hexdigest()}"
+        _, headers, _ = self.request("POST", f"/v2/{repository}/blobs/uploads/")
+        place = headers["Location"].partition(self.host)[2] or headers["Location"]
+        status, _, body = self.request(
+            "PUT", f"{place}&digest={digest}", {"Content-Type": "application/octet-stream"}, blob
+        )
+        assert status == 201, (status, body)
+        return {"mediaType": media, "digest": digest, "size": len(blob)}
 
     def request(
         self, method: str, path: str, headers: Mapping[str, str] | None = None, data: bytes | None = None
@@ -113,6 +125,16 @@ class RegistryServer:
         except urllib.error.HTTPError as error:
             with error:
                 return error.code, error.headers, error.read()
+
+
+def _layer(files: Mapping[str, bytes]) -> bytes:
+    written = io.BytesIO()
+    with tarfile.open(fileobj=written, mode="w") as archive:
+        for path, content in files.items():
+            member = tarfile.TarInfo(path)
+            member.size, member.mode = len(content), 0o755
+            archive.addfile(member, io.BytesIO(content))
+    return written.getvalue()
 
 
 @contextlib.contextmanager

@@ -306,7 +306,7 @@ def test_what_is_waited_for_is_told_once_and_again_after_a_while() -> None:
     wait_healthy(run_of(told), cluster.as_cluster(), [deployment(0)], waits(Time(0.1), deadline=70.0))
     lines = told.getvalue().splitlines()
     assert lines[-1].startswith("shop in production: waits for 1 of 1 (1m")
-    assert "Deployment shop/web: 0 of 1 replica are available. Pod shop/web-1-a: Container web waits" in lines[-1]
+    assert "Deployment shop/web: 0 of 1 replica is available. Pod shop/web-1-a: Container web waits" in lines[-1]
     assert 3 <= len(lines) <= 5
 
 

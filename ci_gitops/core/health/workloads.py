@@ -15,7 +15,7 @@ _UNSEEN = "The controller has not seen the newest change yet"
 
 def of(part: int, whole: int, noun: str, what: str) -> str:
     """`1 of 3 replicas is available`."""
-    return f"{part} of {counted(whole, noun)} {'is' if part == 1 else 'are'} {what}"
+    return f"{part} of {counted(whole, noun)} {'is' if 1 in (part, whole) else 'are'} {what}"
 
 
 def deployment(found: Object) -> Health:
