@@ -169,9 +169,10 @@ class Kubernetes:
         """Goes on from where it was when the connection breaks or the server ends it."""
         end = self._clock() + seconds
         at, breaks = since, 0
-        while (left := end - self._clock()) > 0:
+        while True:
+            left = max(1.0, min(end - self._clock(), _ROUND))
             try:
-                for kind, document in self._round(resource, namespace, at, name, min(left, _ROUND)):
+                for kind, document in self._round(resource, namespace, at, name, left):
                     at, breaks = (document.get("metadata") or {}).get("resourceVersion") or at, 0
                     if kind != "BOOKMARK":
                         yield Event(kind, document)
@@ -180,6 +181,8 @@ class Kubernetes:
                 if breaks == TRIES:
                     raise
                 self._wait(breaks)
+            if end - self._clock() < 1:
+                return
 
     def _round(
         self, resource: Resource, namespace: str | None, since: str, name: str, seconds: float
@@ -269,7 +272,7 @@ class Kubernetes:
             return answer.unsure  # then it was the try before that deleted it
         if answer.status < 300:
             return True
-        if uid and answer.status == 409 and "UID in precondition" in answer.body.decode(errors="replace"):
+        if uid and answer.status == 409 and "UID in the precondition" in answer.body.decode(errors="replace"):
             return False
         raise self._connection.refusal(request, answer)
 
