@@ -116,7 +116,7 @@ class Workplaces:
 
     def at(self, place: Place, environment: str | None = None) -> Workplace:
         """Open `place` at its branch's head, under the configuration there."""
-        repository = self._repository(place.url, environment)
+        repository = self.repository(place.url, environment)
         importing = Thread(target=lambda: [import_module(name) for name in _MEANWHILE])
         importing.start()
         try:
@@ -142,7 +142,8 @@ class Workplaces:
         silent = place.settings.config.environments and not fresh.settings.config.environments
         return replace(fresh, settings=place.settings) if silent else fresh
 
-    def _repository(self, url: str, environment: str | None) -> Repository:
+    def repository(self, url: str, environment: str | None = None) -> Repository:
+        """The repository at `url`, opened once."""
         own_token = environment if environment and self._has_token(environment) else None
         if (url, own_token) not in self._open:
             access = access_for(
