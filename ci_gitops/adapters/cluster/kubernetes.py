@@ -27,7 +27,7 @@ from ci_gitops.adapters.cluster.base import (
 from ci_gitops.adapters.cluster.discovery import AGGREGATED, Catalogue, aggregated, group_versions, legacy
 from ci_gitops.adapters.cluster.kubeconfig import Access
 from ci_gitops.adapters.cluster.kubernetes_errors import absent
-from ci_gitops.adapters.cluster.kubernetes_http import JSON, BrokenError, Connection, Request
+from ci_gitops.adapters.cluster.kubernetes_http import JSON, SILENCE, BrokenError, Connection, Request
 from ci_gitops.adapters.cluster.kubernetes_login import Login
 from ci_gitops.adapters.patience import TRIES
 from ci_gitops.core.fieldsets import same
@@ -53,9 +53,10 @@ class Kubernetes:
     def __init__(
         self, access: Access, namespace: str | None, *, tell: Callable[[str], None] = lambda _: None,
         wait: Callable[[float], None] = time.sleep, clock: Callable[[], float] = time.monotonic,
+        silence: float = SILENCE,
     ) -> None:  # fmt: skip
         login = Login(access)
-        self._connection = Connection(login, tell=tell, wait=wait, clock=clock)
+        self._connection = Connection(login, tell=tell, wait=wait, clock=clock, silence=silence)
         self._clock, self._wait = clock, wait
         self._lock = Lock()
         self._catalogue: Catalogue | None = None

@@ -76,10 +76,11 @@ class Connection:
     def __init__(
         self, login: Login, *, tell: Callable[[str], None] = lambda _: None,
         wait: Callable[[float], None] = time.sleep, clock: Callable[[], float] = time.monotonic,
+        silence: float = SILENCE,
     ) -> None:  # fmt: skip
         self._login = login
         self._tell = tell
-        self._wait, self._clock = wait, clock
+        self._wait, self._clock, self._silence = wait, clock, silence
         self._trouble = _Trouble(clock)
         self.name = login.cluster
 
@@ -185,7 +186,7 @@ class Connection:
         try:
             return grant.pool.request(
                 request.method, f"{grant.host}{request.path}{query}", body=data, headers=headers,
-                timeout=urllib3.Timeout(connect=min(_CONNECT, left), read=min(SILENCE, left)),
+                timeout=urllib3.Timeout(connect=min(_CONNECT, left), read=min(self._silence, left)),
                 preload_content=False, redirect=False,
             )  # fmt: skip
         except (HTTPError, OSError) as error:
