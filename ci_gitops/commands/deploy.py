@@ -4,21 +4,48 @@ from __future__ import annotations
 
 from typing import Any
 
-from ci_gitops.commands.common import command, option, pass_run
+import click
+
+from ci_gitops.commands.common import Duration, command, option, pass_run
 from ci_gitops.commands.target_options import target_options
 from ci_gitops.results import Result
 from ci_gitops.run import Run
 
 
-@command("deploy", exits=(0, 1, 2, 5, 75))
+@command("deploy", exits=(0, 1, 2, 3, 4, 5, 75))
 @target_options
-@option("--dry-run", is_flag=True, help="Say what would be created and updated; touch nothing.")
+@option("--plan", metavar="FILE|merge-request",
+        help="Deploy only what was reviewed: a file of `diff --plan-out`, or the note on the merge request that "
+        "brought this revision.")
+@option("--prune/--no-prune", default=None, help="Delete what left Git.  [default: the environment's `prune`]")
+@option("--prune-limit", type=click.IntRange(0, 100), metavar="P%",
+        help="How much of a target may go in one pass, in percent.  [default: half, or two objects]")
+@option("--prune-kind", "prune_kinds", multiple=True, metavar="KIND",
+        help="Delete objects of this kind too: Namespace, CustomResourceDefinition, PersistentVolumeClaim; may be "
+        "repeated.")
+@option("--take-over", is_flag=True, help="Take fields that another manager holds and that we never applied.")
+@option("--recreate", "recreate", multiple=True, metavar="KIND",
+        help="Delete and create again where an immutable field changes; `any` is all but PersistentVolumeClaim, "
+        "StatefulSet, CustomResourceDefinition and Namespace. May be repeated.")
+@option("--wait/--no-wait", default=True, show_default=True, help="Wait until everything is healthy.")
+@option("--timeout", type=Duration(), metavar="DURATION", default="10m", show_default=True,
+        help="How long the whole run may take.")
+@option("--rollback-on-failure", is_flag=True,
+        help="Where the revision does not get healthy, bring the last good one back and write that to Git.")
+@option("--retry", is_flag=True, help="Try a revision again that failed before.")
+@option("--rerun-hooks", is_flag=True, help="Run hooks again that succeeded for the same rendered objects.")
+@option("--force", is_flag=True, help="Deploy a revision that is older than the last one.")
+@option("--exit-code", is_flag=True, help="End with 3 where something drifted and was not healed.")
+@option("--parallel", type=click.IntRange(1, 64), default=4, show_default=True, metavar="N",
+        help="How many targets are deployed at a time.")
+@option("--dry-run", is_flag=True, help="Show the plan; touch nothing.")
 @pass_run
 def cli(run: Run, /, **options: Any) -> Result:
-    """Apply what Git declares for an environment.
+    """Bring an environment to what Git declares: one pass.
 
-    All targets are rendered before the first write. Objects are applied by the server (server-side apply), those
-    that others need first; what is as declared stays untouched. Nothing is deleted.
+    Every target is rendered and compared with what is live. What is new is applied in order, by server-side apply,
+    with its hooks; what left Git is deleted where pruning is on; then health is waited for and a record is kept.
+    What only drifted is told, or healed where the environment says so.
     """
     from ci_gitops.steps.deploy import DeployCall, deploy
 

@@ -1,81 +1,125 @@
-"""What a deployment did, as the document `DeployResult` and as text."""
+"""What a pass did, as the document `DeployResult`, as text, and as the failure that decides the exit code."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-from ci_gitops.adapters.cluster.base import Applied
+from ci_gitops.core.health import Health
+from ci_gitops.core.plan import Change, Plan
+from ci_gitops.core.records import Record
 from ci_gitops.core.targets import Target
+from ci_gitops.errors import CiGitopsError
 from ci_gitops.output import styled
 from ci_gitops.results import Result
 
-_MARKS = {"create": ("green", "+"), "update": ("yellow", "~")}
-_DONE = {"create": "created", "update": "updated", "unchanged": "unchanged"}
+#: How a pass ended for one target. `drifted`, `manual` and `held` left it as it was; `blocked` waited for another app.
+Outcome = Literal[
+    "unchanged", "planned", "succeeded", "applied", "healed", "recovered", "drifted", "manual", "held", "superseded",
+    "blocked", "unhealthy", "refused", "failed", "away",
+]  # fmt: skip
+_WORST: tuple[Outcome, ...] = (
+    "failed", "unhealthy", "refused", "away", "blocked", "held", "manual", "drifted", "superseded", "planned",
+    "healed", "recovered", "applied", "succeeded", "unchanged",
+)  # fmt: skip
+_STYLES = {
+    "failed": "red", "unhealthy": "red", "refused": "red", "away": "red", "blocked": "yellow", "held": "yellow",
+    "manual": "yellow", "drifted": "yellow", "superseded": "yellow", "succeeded": "green", "healed": "green",
+    "recovered": "green", "applied": "green",
+}  # fmt: skip
+_MARKS = {
+    "create": ("green", "+"), "update": ("yellow", "~"), "delete": ("red", "-"), "skipped": ("yellow", "!"),
+    "unknown": ("red", "?"),
+}  # fmt: skip
+_DONE = {"create": "created", "update": "updated", "delete": "deleted", "unchanged": "unchanged",
+         "skipped": "left alone", "unknown": "not comparable"}  # fmt: skip
+_PLANNED = {**_DONE, "create": "to create", "update": "to update", "delete": "to delete"}
+#: Of several failures the first of these codes counts.
+_PRECEDENCE = (70, 1, 2, 4, 5, 75, 3)
 
 
-@dataclass(frozen=True, slots=True)
-class Deployed:
-    """One target and what was applied of it before it was done or `failure` happened."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """One target after the pass. `message` says what a person should know; `details` are lines below it."""
 
     target: Target
     destination: str
-    applied: tuple[Applied, ...]
-    failure: str | None = None
+    outcome: Outcome
+    plan: Plan | None = None
+    record: Record | None = None
+    health: Health | None = None
+    message: str | None = None
+    details: tuple[str, ...] = ()
+    error: CiGitopsError | None = None
 
     @property
-    def changed(self) -> bool:
-        return any(each.operation != "unchanged" for each in self.applied)
-
-    def outcome(self, *, dry_run: bool) -> str:
-        if self.failure:
-            return "failed"
-        if not self.changed:
-            return "unchanged"
-        return "planned" if dry_run else "applied"
+    def is_well(self) -> bool:
+        """Whether apps that come after it may go on."""
+        return self.error is None and self.outcome not in ("blocked", "held", "superseded")
 
 
-def deploy_result(environment: str, revision: str, targets: Sequence[Deployed], *, dry_run: bool) -> Result:
-    outcomes = [target.outcome(dry_run=dry_run) for target in targets]
-    worst = next((one for one in ("failed", "applied", "planned") if one in outcomes), "unchanged")
+def deploy_result(environment: str, revision: str, targets: Sequence[Done]) -> Result:
+    outcomes = [done.outcome for done in targets]
+    overall = next((one for one in _WORST if one in outcomes), "unchanged")
     document = {
         "environment": environment,
         "revision": revision,
-        "outcome": worst,
-        "targets": [_target(target, dry_run=dry_run) for target in targets],
+        "outcome": overall,
+        "targets": [_target(done) for done in targets],
     }
-    lines = [f"{styled('bold', environment)} at {revision[:12]}: {worst}"]
-    for target in targets:
-        lines += _lines(target)
+    lines = [f"{styled('bold', environment)} at {revision[:12]}: {_styled(overall)}"]
+    for done in targets:
+        lines += _lines(done)
     return Result("DeployResult", document, "\n".join(lines))
 
 
-def _target(deployed: Deployed, *, dry_run: bool) -> dict[str, Any]:
-    counts: Counter[str] = Counter(each.operation for each in deployed.applied)
-    summary = {operation: counts[operation] for operation in ("create", "update", "unchanged")}
-    changes = [
-        {"object": each.manifest.identity, "operation": each.operation}
-        for each in deployed.applied
-        if each.operation != "unchanged"
-    ]
+def decisive(targets: Sequence[Done]) -> CiGitopsError | None:
+    """The failure whose exit code counts for the whole pass; the first of those with that code."""
+    errors = [done.error for done in targets if done.error]
+    return next((error for code in _PRECEDENCE for error in errors if error.exit_code == code), None)
+
+
+def _target(done: Done) -> dict[str, Any]:
     return {
-        "target": {"app": deployed.target.app, "environment": deployed.target.environment},
-        "destination": deployed.destination,
-        "outcome": deployed.outcome(dry_run=dry_run),
-        "plan": {"summary": {**summary, "delete": 0, "skipped": 0}, "changes": changes},
-        "record": None,
-        "health": None,
+        "target": {"app": done.target.app, "environment": done.target.environment},
+        "destination": done.destination,
+        "outcome": done.outcome,
+        "plan": done.plan.document if done.plan else None,
+        "record": done.record.document if done.record else None,
+        "health": {"status": done.health.status, "message": done.health.message} if done.health else None,
+        "message": done.message,
+        "details": list(done.details),
     }
 
 
-def _lines(deployed: Deployed) -> list[str]:
-    counts: Counter[str] = Counter(each.operation for each in deployed.applied)
-    sums = ", ".join(f"{counts[operation]} {_DONE[operation]}" for operation in _DONE if counts[operation])
-    lines = [f"  {deployed.target.app} -> {deployed.destination}: {sums or 'nothing applied'}"]
-    for each in deployed.applied:
-        if each.operation in _MARKS:
-            colour, mark = _MARKS[each.operation]
-            lines.append(styled(colour, f"    {mark} {each.manifest}"))
+def _lines(done: Done) -> list[str]:
+    sums = _sums(done)
+    health = f"; {done.health.status}" if done.health else ""
+    lines = [f"  {done.target.app} -> {done.destination}: {_styled(done.outcome)}{f' ({sums}{health})' if sums else ''}"]
+    for change in done.plan.changes if done.plan else ():
+        if change.operation in _MARKS:
+            lines += _change(change)
+    if done.message:
+        lines.append(f"    {done.message}")
+    lines += [f"      {line}" for line in done.details]
     return lines
+
+
+def _sums(done: Done) -> str:
+    if done.plan is None:
+        return ""
+    words = _PLANNED if done.outcome in ("planned", "drifted", "manual", "held", "refused", "blocked") else _DONE
+    summary = done.plan.summary
+    return ", ".join(f"{summary[operation]} {words[operation]}" for operation in words if summary[operation])
+
+
+def _change(change: Change) -> list[str]:
+    colour, mark = _MARKS[change.operation]
+    reason = f": {change.reason}" if change.reason else ""
+    return [styled(colour, f"    {mark} {change.object}") + reason]
+
+
+def _styled(outcome: Outcome) -> str:
+    style = _STYLES.get(outcome)
+    return styled(style, outcome) if style else outcome

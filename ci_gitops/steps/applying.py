@@ -1,0 +1,169 @@
+"""A plan carried out: stage by stage, what needs writing in each side by side, hooks awaited, what left Git removed.
+
+Within a wave the kinds go one after the other, the objects of a kind together. Where another wave or phase comes, the
+wave must be healthy first; hooks are always awaited. What left Git goes when what replaces it is healthy, before the
+hooks of PostSync.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from ci_gitops.adapters.cluster.base import ApiError, Cluster, Document, Resource
+from ci_gitops.adapters.deadline import Deadline
+from ci_gitops.adapters.records.base import Writer
+from ci_gitops.core.health import Health
+from ci_gitops.core.hook_runs import HookTask, Step
+from ci_gitops.core.inventory import Key
+from ci_gitops.core.records import Failure
+from ci_gitops.errors import CiGitopsError, ClusterError
+from ci_gitops.run import Run
+from ci_gitops.steps.hooking import Hooks
+from ci_gitops.steps.planning import Work
+from ci_gitops.steps.undertaking import BrokenError
+from ci_gitops.steps.waiting import await_gone
+
+#: Waits until these objects are healthy, all of the target at the end; BrokenError where they never are.
+Wait = Callable[[Sequence[Document]], Health]
+_DEFINITION = "CustomResourceDefinition"
+_ESTABLISHED = 30.0  # seconds that a definition may take; Argo CD gives it 3, a busy API server needs more
+
+
+@dataclass(slots=True)
+class Applying:
+    """One target's plan under way. `applied` is what the server answered for each object that was written."""
+
+    run: Run
+    cluster: Cluster
+    title: str  # of the target, for progress
+    work: Mapping[Key, Work]
+    removals: Sequence[Sequence[Work]]  # in the order in which they go
+    hooks: Hooks
+    writer: Writer
+    wait: Wait
+    pool: Executor
+    deadline: Deadline
+    awaits: bool = True  # whether the end waits for health
+    applied: dict[Key, Document] = field(default_factory=dict)
+    removed: set[Key] = field(default_factory=set)
+
+    def carry_out(self, steps: Sequence[Step]) -> Health | None:
+        """All phases but SyncFail; the health at the end, None where nobody waited for it."""
+        health: Health | None = None
+        waves = [
+            (phase, list(steps_of_wave))
+            for (phase, _), steps_of_wave in groupby(
+                (step for step in steps if step.phase != "SyncFail"), key=lambda step: (step.phase, step.wave)
+            )
+        ]
+        pruned = False
+        for number, (phase, wave) in enumerate(waves):
+            if phase == "PostSync" and not pruned:
+                self._remove()
+                pruned = True
+            self._wave(wave)
+            more = number + 1 < len(waves)
+            objects = [document for step in wave for document in step.documents]
+            if objects and more:
+                self.wait(objects)
+        everything = [document for step in steps for document in step.documents]
+        if self.awaits and everything:
+            health = self.wait(everything)
+        if not pruned:
+            self._remove()
+        return health
+
+    def fail(self, steps: Iterable[Step]) -> list[str]:
+        """Run the hooks of SyncFail, once; what they could not do, in sentences."""
+        troubles = []
+        for step in (step for step in steps if step.phase == "SyncFail"):
+            for task in step.hooks:
+                try:
+                    uid = self.hooks.start(task, afresh=True)
+                    self.hooks.finish(task, uid or "")
+                except BrokenError as error:
+                    troubles.append(error.failure.message)
+                except CiGitopsError as error:
+                    troubles.append(error.message)
+        return troubles
+
+    def _wave(self, steps: Iterable[Step]) -> None:
+        started: list[tuple[HookTask, str]] = []
+        for step in steps:
+            self.writer.check()
+            self._write([self.work[key] for document in step.documents if (key := Key.of(document)) in self.work])
+            for task in step.hooks:
+                uid = self.hooks.start(task)
+                if uid is not None:
+                    started.append((task, uid))
+        for task, uid in started:
+            self.hooks.finish(task, uid)
+
+    def _write(self, work: Sequence[Work]) -> None:
+        """The writes of one stage, side by side. All of them are tried before the first failure is raised."""
+        if not work:
+            return
+        failures: list[tuple[Work, CiGitopsError]] = []
+        for one, outcome in zip(work, self.pool.map(self._tried, work), strict=True):
+            if isinstance(outcome, CiGitopsError):
+                failures.append((one, outcome))
+            else:
+                self.applied[one.key] = outcome
+        if failures:
+            raise _broken(failures)
+        definitions = [self.applied[one.key] for one in work if one.key.kind == _DEFINITION]
+        if definitions:
+            self.wait(definitions)
+            self.cluster.forget()
+
+    def _tried(self, work: Work) -> Document | CiGitopsError:
+        self.run.output.step(f"{self.title}: {work.operation} {work.key}")
+        try:
+            return self._applied(work)
+        except CiGitopsError as error:
+            return error
+
+    def _applied(self, work: Work) -> Document:
+        if work.recreate and work.live is not None:
+            resource = self._resource(work)
+            uid = str(work.live["metadata"].get("uid") or "")
+            self.cluster.delete(resource, work.key.namespace, work.key.name, uid=uid, propagation="Foreground")
+            await_gone(self.cluster, resource, work.live, self.deadline)
+        elif work.migration:
+            self.cluster.patch(self._resource(work), work.key.namespace, work.key.name, work.migration)
+        return self.cluster.apply(work.document, force=work.force)
+
+    def _remove(self) -> None:
+        """What left Git, those that need others first; each stage is gone before the next one goes."""
+        for stage in self.removals:
+            self.writer.check()
+            going = []
+            for work in stage:
+                self.run.output.step(f"{self.title}: delete {work.key}")
+                uid = str((work.document.get("metadata") or {}).get("uid") or "")
+                resource = self._resource(work)
+                try:
+                    self.cluster.delete(
+                        resource, work.key.namespace, work.key.name, uid=uid, propagation="Foreground"
+                    )
+                except ApiError as error:
+                    raise _broken([(work, error)]) from error
+                going.append((work, resource))
+            for work, resource in going:
+                await_gone(self.cluster, resource, work.document, self.deadline)
+                self.removed.add(work.key)
+
+    def _resource(self, work: Work) -> Resource:
+        found = self.cluster.resource(str(work.document.get("apiVersion")), work.key.kind)
+        if found is None:
+            raise ClusterError(f"{self.cluster} knows no kind {work.key.kind} in {work.document.get('apiVersion')}.")
+        return found
+
+
+def _broken(failures: Sequence[tuple[Work, CiGitopsError]]) -> BrokenError:
+    work, first = failures[0]
+    details = tuple(f"{each.key}: {error.message}" for each, error in failures[1:])
+    return BrokenError(Failure("trouble", first.message, str(work.key)), details=details, error=first)
