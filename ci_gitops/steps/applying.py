@@ -24,7 +24,7 @@ from ci_gitops.run import Run
 from ci_gitops.steps.hooking import Hooks
 from ci_gitops.steps.planning import Work
 from ci_gitops.steps.undertaking import BrokenError
-from ci_gitops.steps.waiting import await_gone
+from ci_gitops.steps.going import await_gone
 
 #: Waits until these objects are healthy, all of the target at the end; BrokenError where they never are.
 Wait = Callable[[Sequence[Document]], Health]
@@ -82,8 +82,9 @@ class Applying:
         for step in (step for step in steps if step.phase == "SyncFail"):
             for task in step.hooks:
                 try:
-                    uid = self.hooks.start(task, afresh=True)
-                    self.hooks.finish(task, uid or "")
+                    live = self.hooks.start(task, afresh=True)
+                    if live is not None:
+                        self.hooks.finish(task, live)
                 except BrokenError as error:
                     troubles.append(error.failure.message)
                 except CiGitopsError as error:
@@ -91,16 +92,16 @@ class Applying:
         return troubles
 
     def _wave(self, steps: Iterable[Step]) -> None:
-        started: list[tuple[HookTask, str]] = []
+        started: list[tuple[HookTask, Document]] = []
         for step in steps:
             self.writer.check()
             self._write([self.work[key] for document in step.documents if (key := Key.of(document)) in self.work])
             for task in step.hooks:
-                uid = self.hooks.start(task)
-                if uid is not None:
-                    started.append((task, uid))
-        for task, uid in started:
-            self.hooks.finish(task, uid)
+                live = self.hooks.start(task)
+                if live is not None:
+                    started.append((task, live))
+        for task, live in started:
+            self.hooks.finish(task, live)
 
     def _write(self, work: Sequence[Work]) -> None:
         """The writes of one stage, side by side. All of them are tried before the first failure is raised."""
@@ -132,8 +133,8 @@ class Applying:
             uid = str(work.live["metadata"].get("uid") or "")
             self.cluster.delete(resource, work.key.namespace, work.key.name, uid=uid, propagation="Foreground")
             await_gone(self.cluster, resource, work.live, self.deadline)
-        elif work.migration:
-            self.cluster.patch(self._resource(work), work.key.namespace, work.key.name, work.migration)
+        elif work.adopted and work.live is not None:
+            self._adopt(work, work.live)
         return self.cluster.apply(work.document, force=work.force)
 
     def _remove(self) -> None:

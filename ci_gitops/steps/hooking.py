@@ -19,7 +19,8 @@ from ci_gitops.run import Run
 from ci_gitops.steps.bookkeeping import Book
 from ci_gitops.adapters.deadline import Deadline
 from ci_gitops.steps.undertaking import BrokenError
-from ci_gitops.steps.waiting import await_gone, await_hook
+from ci_gitops.steps.going import await_gone
+from ci_gitops.steps.waiting import Wait, await_hook
 
 
 @dataclass(slots=True)
@@ -36,8 +37,8 @@ class Hooks:
     retry: bool = False
     _ended: list[tuple[HookTask, str, HookOutcome]] = field(default_factory=list)
 
-    def start(self, task: HookTask, *, afresh: bool = False) -> str | None:
-        """Run it, or go on with the one that runs; the UID to wait for, None where it already succeeded."""
+    def start(self, task: HookTask, *, afresh: bool = False) -> Document | None:
+        """Run it, or go on with the one that runs: what is to be waited for. None where it already succeeded."""
         known = self.known.get(task.place)
         again = afresh or self.rerun or (self.retry and known is not None and known.outcome == "failed")
         decision = "run" if afresh else decide(known, again=again)
@@ -50,23 +51,26 @@ class Hooks:
         resource = self._resource(task)
         live = self.cluster.get(resource, task.key.namespace, task.key.name)
         if live is not None and not again and self._is_this_attempt(live, known):
-            return _uid(live)
+            return live
         if live is not None:
             self._make_room(task, resource, live)
         self.run.output.step(f"Running {task}")
         answer = self.cluster.apply(task.document, force=True)
         self.book.hook(task.ran(_uid(answer), "running"))
-        return _uid(answer)
+        return answer
 
-    def finish(self, task: HookTask, uid: str) -> None:
+    def finish(self, task: HookTask, live: Document) -> None:
         """Wait for its end and write that down; BrokenError where it failed or is gone."""
-        verdict = await_hook(self.run, self.cluster, task.document, uid, self.deadline)
-        self.book.hook(task.ran(uid, verdict.outcome))
-        self._ended.append((task, uid, verdict.outcome))
-        if verdict.outcome == "succeeded":
-            return
-        kind = "hook" if verdict.outcome == "failed" else "trouble"
-        raise BrokenError(Failure(kind, f"The {task} {verdict.message}", str(task.key)), details=verdict.details)
+        verdict = await_hook(self.run, self.cluster, live, Wait(name=str(task), deadline=self.deadline.end))
+        if verdict.end == "deadline":  # it may still end well: the next pass goes on with it
+            raise BrokenError(Failure("trouble", f"The {task} has not ended: {verdict.message}", str(task.key)), late=True)
+        uid = _uid(live)
+        self.book.hook(task.ran(uid, verdict.end))
+        self._ended.append((task, uid, verdict.end))
+        if verdict.end == "lost":
+            raise BrokenError(Failure("trouble", f"The {task} is gone: {verdict.message}", str(task.key)))
+        if verdict.end == "failed":
+            raise BrokenError(Failure("hook", f"The {task} failed: {verdict.message}", str(task.key)), blamed=(live,))
 
     def clear(self) -> None:
         """Delete the hooks whose policy says so, now that how they ended is written down."""

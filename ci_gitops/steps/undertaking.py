@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+from ci_gitops.adapters.cluster.base import Document
+from ci_gitops.core.health import Health
 from ci_gitops.core.records import Failure
 from ci_gitops.errors import CiGitopsError
 
 
 class BrokenError(Exception):
-    """The deployment cannot go on. `details` are lines for people, such as the end of a log."""
+    """The deployment cannot go on.
+
+    `late`: only the time was over. `blamed` are the objects to explain, `details` lines for people; `error` is what
+    was raised, where that decides the exit code.
+    """
 
     def __init__(
-        self, failure: Failure, *, details: tuple[str, ...] = (), error: CiGitopsError | None = None
+        self,
+        failure: Failure,
+        *,
+        late: bool = False,
+        blamed: tuple[Document, ...] = (),
+        health: Health | None = None,
+        details: tuple[str, ...] = (),
+        error: CiGitopsError | None = None,
     ) -> None:
         super().__init__(failure.message)
         self.failure = failure
+        self.late = late
+        self.blamed = blamed
+        self.health = health
         self.details = details
         self.error = error
 
