@@ -12,32 +12,76 @@ from ci_gitops.results import Result
 from ci_gitops.run import Run
 
 
+class Percent(click.ParamType[int]):
+    """`60%` or `60`."""
+
+    name = "percent"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        text = str(value).removesuffix("%")
+        if not (text.isascii() and text.isdigit() and int(text) <= 100):
+            self.fail(f"{value!r} is no share between 0% and 100%.", param, ctx)
+        return int(text)
+
+
 @command("deploy", exits=(0, 1, 2, 3, 4, 5, 75))
 @target_options
-@option("--plan", metavar="FILE|merge-request",
-        help="Deploy only what was reviewed: a file of `diff --plan-out`, or the note on the merge request that "
-        "brought this revision.")
+@option(
+    "--plan",
+    metavar="FILE|merge-request",
+    help="Deploy only what was reviewed: a file of `diff --plan-out`, or the note on the merge request that "
+    "brought this revision.",
+)
 @option("--prune/--no-prune", default=None, help="Delete what left Git.  [default: the environment's `prune`]")
-@option("--prune-limit", type=click.IntRange(0, 100), metavar="P%",
-        help="How much of a target may go in one pass, in percent.  [default: half, or two objects]")
-@option("--prune-kind", "prune_kinds", multiple=True, metavar="KIND",
-        help="Delete objects of this kind too: Namespace, CustomResourceDefinition, PersistentVolumeClaim; may be "
-        "repeated.")
+@option(
+    "--prune-limit",
+    type=Percent(),
+    metavar="P%",
+    help="How much of a target may go in one pass, in percent.  [default: half, or two objects]",
+)
+@option(
+    "--prune-kind",
+    "prune_kinds",
+    multiple=True,
+    metavar="KIND",
+    help="Delete objects of this kind too: Namespace, CustomResourceDefinition, PersistentVolumeClaim; may be "
+    "repeated.",
+)
 @option("--take-over", is_flag=True, help="Take fields that another manager holds and that we never applied.")
-@option("--recreate", "recreate", multiple=True, metavar="KIND",
-        help="Delete and create again where an immutable field changes; `any` is all but PersistentVolumeClaim, "
-        "StatefulSet, CustomResourceDefinition and Namespace. May be repeated.")
+@option(
+    "--recreate",
+    "recreate",
+    multiple=True,
+    metavar="KIND",
+    help="Delete and create again where an immutable field changes; `any` is all but PersistentVolumeClaim, "
+    "StatefulSet, CustomResourceDefinition and Namespace. May be repeated.",
+)
 @option("--wait/--no-wait", default=True, show_default=True, help="Wait until everything is healthy.")
-@option("--timeout", type=Duration(), metavar="DURATION", default="10m", show_default=True,
-        help="How long the whole run may take.")
-@option("--rollback-on-failure", is_flag=True,
-        help="Where the revision does not get healthy, bring the last good one back and write that to Git.")
+@option(
+    "--timeout",
+    type=Duration(),
+    metavar="DURATION",
+    default="10m",
+    show_default=True,
+    help="How long the whole run may take.",
+)
+@option(
+    "--rollback-on-failure",
+    is_flag=True,
+    help="Where the revision does not get healthy, bring the last good one back and write that to Git.",
+)
 @option("--retry", is_flag=True, help="Try a revision again that failed before.")
 @option("--rerun-hooks", is_flag=True, help="Run hooks again that succeeded for the same rendered objects.")
 @option("--force", is_flag=True, help="Deploy a revision that is older than the last one.")
 @option("--exit-code", is_flag=True, help="End with 3 where something drifted and was not healed.")
-@option("--parallel", type=click.IntRange(1, 64), default=4, show_default=True, metavar="N",
-        help="How many targets are deployed at a time.")
+@option(
+    "--parallel",
+    type=click.IntRange(1, 64),
+    default=4,
+    show_default=True,
+    metavar="N",
+    help="How many targets are deployed at a time.",
+)
 @option("--dry-run", is_flag=True, help="Show the plan; touch nothing.")
 @pass_run
 def cli(run: Run, /, **options: Any) -> Result:

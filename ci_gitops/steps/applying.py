@@ -21,10 +21,10 @@ from ci_gitops.core.inventory import Key
 from ci_gitops.core.records import Failure
 from ci_gitops.errors import CiGitopsError, ClusterError
 from ci_gitops.run import Run
+from ci_gitops.steps.going import await_gone
 from ci_gitops.steps.hooking import Hooks
 from ci_gitops.steps.planning import Work
 from ci_gitops.steps.undertaking import BrokenError
-from ci_gitops.steps.going import await_gone
 
 #: Waits until these objects are healthy, all of the target at the end; BrokenError where they never are.
 Wait = Callable[[Sequence[Document]], Health]
@@ -128,39 +128,41 @@ class Applying:
             return error
 
     def _applied(self, work: Work) -> Document:
+        assert work.document is not None
         if work.recreate and work.live is not None:
-            resource = self._resource(work)
-            uid = str(work.live["metadata"].get("uid") or "")
-            self.cluster.delete(resource, work.key.namespace, work.key.name, uid=uid, propagation="Foreground")
-            await_gone(self.cluster, resource, work.live, self.deadline)
+            self._delete(work, work.live)
+            await_gone(self.cluster, self._resource(work, work.live), work.live, self.deadline)
         elif work.adopted and work.live is not None:
             self._adopt(work, work.live)
         return self.cluster.apply(work.document, force=work.force)
+
+    def _adopt(self, work: Work, live: Document) -> None:
+        """Give us what older managers hold, so that a field that leaves Git really goes."""
 
     def _remove(self) -> None:
         """What left Git, those that need others first; each stage is gone before the next one goes."""
         for stage in self.removals:
             self.writer.check()
-            going = []
-            for work in stage:
+            going = [(work, work.live) for work in stage if work.live is not None]
+            for work, live in going:
                 self.run.output.step(f"{self.title}: delete {work.key}")
-                uid = str((work.document.get("metadata") or {}).get("uid") or "")
-                resource = self._resource(work)
                 try:
-                    self.cluster.delete(
-                        resource, work.key.namespace, work.key.name, uid=uid, propagation="Foreground"
-                    )
+                    self._delete(work, live)
                 except ApiError as error:
                     raise _broken([(work, error)]) from error
-                going.append((work, resource))
-            for work, resource in going:
-                await_gone(self.cluster, resource, work.document, self.deadline)
+            for work, live in going:
+                await_gone(self.cluster, self._resource(work, live), live, self.deadline)
                 self.removed.add(work.key)
 
-    def _resource(self, work: Work) -> Resource:
-        found = self.cluster.resource(str(work.document.get("apiVersion")), work.key.kind)
+    def _delete(self, work: Work, live: Document) -> None:
+        uid = str((live.get("metadata") or {}).get("uid") or "")
+        key = work.key
+        self.cluster.delete(self._resource(work, live), key.namespace, key.name, uid=uid, propagation="Foreground")
+
+    def _resource(self, work: Work, document: Document) -> Resource:
+        found = self.cluster.resource(str(document.get("apiVersion")), work.key.kind)
         if found is None:
-            raise ClusterError(f"{self.cluster} knows no kind {work.key.kind} in {work.document.get('apiVersion')}.")
+            raise ClusterError(f"{self.cluster} knows no kind {work.key.kind} in {document.get('apiVersion')}.")
         return found
 
 

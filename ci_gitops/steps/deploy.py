@@ -1,51 +1,250 @@
-"""The story of `deploy`: which revision, which targets, rendered all before the first write, applied one by one."""
+"""The story of `deploy`: one pass of the Deploy Operator over an environment.
+
+Which revision rules, what each target declares, what lives where it goes, what is to be done about the difference;
+then target by target in the order of `after`, several at a time.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
+from threading import Lock
 
-from ci_gitops.adapters.cluster.base import Applied, Destination
+from ci_gitops.adapters.cluster.base import Cluster
+from ci_gitops.adapters.deadline import Deadline
+from ci_gitops.adapters.git import CommitInfo
+from ci_gitops.core.holds import Hold, hold_on, holds_path, parse_holds
+from ci_gitops.core.ignoring import Rule
+from ci_gitops.core.inventory import Inventory
+from ci_gitops.core.manifests import Manifest
+from ci_gitops.core.pruning import Belts
+from ci_gitops.core.records import Origin, Record, stamp
+from ci_gitops.core.sequence import Sequence as Order
+from ci_gitops.core.targets import Target
 from ci_gitops.errors import CiGitopsError
 from ci_gitops.results import Result
 from ci_gitops.run import Run
-from ci_gitops.steps.declared import Ask, Rendered, declared_at, destination_of, render_targets
-from ci_gitops.steps.deploy_report import Deployed, deploy_result
-from ci_gitops.steps.workplace import Workplaces
+from ci_gitops.settings import EnvironmentSettings
+from ci_gitops.steps import people
+from ci_gitops.steps.declared import Ask, declared_at
+from ci_gitops.steps.deploy_report import Done, decisive, deploy_result
+from ci_gitops.steps.deploying import Deploying, Orders
+from ci_gitops.steps.destinations import Destinations
+from ci_gitops.steps.planning import Terms
+from ci_gitops.steps.rendered import RenderedSets
+from ci_gitops.steps.site import Site, View
+from ci_gitops.steps.workplace import Workplace, Workplaces
+
+_WRITES = 4  # at a time; more gain nothing: the server's own work decides
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeployCall(Ask):
     """The options of one call, as the command line gives them."""
 
+    plan: str | None = None
+    prune: bool | None = None
+    prune_limit: int | None = None
+    prune_kinds: tuple[str, ...] = ()
+    take_over: bool = False
+    recreate: tuple[str, ...] = ()
+    wait: bool = True
+    timeout: float = 600.0
+    rollback_on_failure: bool = False
+    retry: bool = False
+    rerun_hooks: bool = False
+    force: bool = False
+    exit_code: bool = False
+    parallel: int = 4
     dry_run: bool = False
 
 
 def deploy(run: Run, call: DeployCall) -> Result:
-    """Bring the destination of one environment to what Git declares."""
+    """Bring the destination of one environment to what Git declares; the error that decides carries the result."""
+    deadline = Deadline.after(call.timeout)
     with Workplaces(run, call.reach) as places:
         place, environment = declared_at(places, call)
-        targets = place.settings.targets([environment.name], call.apps, paths=place.tree.files())
-        rendered = render_targets(run, place, targets, partial(destination_of, run, call, environment))
-    done: list[Deployed] = []
-    for each in rendered:
-        deployed, failure = _apply(run, destination_of(run, call, environment, each.target), each, call.dry_run)
-        done.append(deployed)
-        if failure:
-            failure.result = deploy_result(environment.name, place.revision, done, dry_run=call.dry_run)
-            raise failure
-    return deploy_result(environment.name, place.revision, done, dry_run=call.dry_run)
+        with Destinations(run, call, place, environment) as destinations:
+            done = _Pass(run, call, place, environment, destinations, deadline).run_all()
+    result = deploy_result(environment.name, place.revision, done)
+    error = decisive(done)
+    if error:
+        error.result = result
+        raise error
+    drifted = call.exit_code and any(each.outcome in ("drifted", "planned") for each in done)
+    return Result(result.kind, result.document, result.text, 3) if drifted else result
 
 
-def _apply(
-    run: Run, destination: Destination, rendered: Rendered, dry_run: bool
-) -> tuple[Deployed, CiGitopsError | None]:
-    """What was applied of a target, and why not the rest."""
-    applied: list[Applied] = []
-    try:
-        for manifest in rendered.manifests:
-            run.output.step(f"{rendered.target}: {manifest}")
-            applied.append(destination.apply_manifest(manifest, dry_run=dry_run))
-    except CiGitopsError as error:
-        return Deployed(rendered.target, str(destination), tuple(applied), error.message), error
-    return Deployed(rendered.target, str(destination), tuple(applied)), None
+class _Pass:
+    """One pass over one environment at one revision."""
+
+    def __init__(
+        self, run: Run, call: DeployCall, place: Workplace, environment: EnvironmentSettings,
+        destinations: Destinations, deadline: Deadline,
+    ) -> None:  # fmt: skip
+        self._run, self._call, self._place = run, call, place
+        self._environment, self._destinations, self._deadline = environment, destinations, deadline
+        self._commit = place.repository.log(place.revision, 1)[0]
+        self._sets = RenderedSets(run, place, destinations.of)
+        self._failed: list[Done] = []
+        self._ancestry: dict[str, bool | None] = {}  # by the revision that was applied last
+        self._asking = Lock()
+
+    def run_all(self) -> list[Done]:
+        """Every target's end, in the order of the configuration."""
+        targets = self._targets()
+        declared = self._rendered(targets)
+        sites = self._sites(declared)
+        with ThreadPoolExecutor(_WRITES, "write") as writes:
+            orders = self._orders()
+            work = {
+                target.app: self._deploying(site, target, orders, writes) for site in sites for target in site.targets
+            }
+            done = {each.target.app: each for each in self._failed}
+            done |= self._in_order(work, [*done])
+        places = [*(target.app for target in targets), *work]
+        return [done[app] for app in dict.fromkeys(places) if app in done]
+
+    def _targets(self) -> tuple[Target, ...]:
+        return self._place.settings.targets([self._environment.name], self._call.apps, paths=self._place.tree.files())
+
+    def _rendered(self, targets: Sequence[Target]) -> dict[Target, tuple[Manifest, ...]]:
+        """What each target declares. One that does not render does not keep the others from being deployed."""
+        declared: dict[Target, tuple[Manifest, ...]] = {}
+        for target, found in self._sets.of(targets).items():
+            if isinstance(found, CiGitopsError):
+                self._failed.append(
+                    Done(target=target, destination="", outcome="failed", message=found.message, error=found)
+                )
+            else:
+                declared[target] = found
+        return declared
+
+    def _sites(self, declared: Mapping[Target, Sequence[Manifest]]) -> list[Site]:
+        """The destinations: one for all targets, or for each its own."""
+        shares: dict[int, tuple[Cluster, dict[Target, Sequence[Manifest]]]] = {}
+        for target, manifests in declared.items():
+            cluster = self._destinations.of(target)
+            shares.setdefault(id(cluster), (cluster, {}))[1][target] = manifests
+        return [
+            Site(
+                cluster, self._destinations.ledger(cluster, self._deadline), share,
+                create_namespace=self._environment.create_namespace,
+                with_gone=not self._call.apps and not self._failed and cluster.alive,
+            )
+            for cluster, share in shares.values()
+        ]  # fmt: skip
+
+    def _deploying(self, site: Site, target: Target, orders: Orders, writes: ThreadPoolExecutor) -> Deploying:
+        return Deploying(
+            self._run, site, target, orders, partial(self._terms, site), self._deadline, writes,
+            self._ignored(target), partial(hold_on, holds=self._holds()), self._past(target),
+        )  # fmt: skip
+
+    def _terms(self, site: Site, view: View) -> Terms:
+        call = self._call
+        make = site.terms(try_new=call.dry_run, take_over=call.take_over, recreate=call.recreate)
+        return make(view)
+
+    def _ignored(self, target: Target) -> tuple[Rule, ...]:
+        app = self._place.settings.apps.get(target.app)
+        return tuple(
+            Rule(rule.kind, rule.name, rule.namespace, tuple(rule.pointers), tuple(rule.managers))
+            for rule in (app.ignore if app else ())
+        )
+
+    def _past(self, target: Target) -> Callable[[Record], Sequence[Manifest]]:
+        return lambda record: self._sets.at(record.revision, target)
+
+    def _holds(self) -> tuple[Hold, ...]:
+        path = holds_path(self._environment.name)
+        if not self._place.tree.holds(path):
+            return ()
+        return parse_holds(self._place.tree.read([path])[path], path)
+
+    def _orders(self) -> Orders:
+        call, environment, commit = self._call, self._environment, self._commit
+        destination = environment.destination
+        prune = call.prune if call.prune is not None else bool(destination and destination.prune)
+        return Orders(
+            revision=self._place.revision, time=commit.time, behind=self._behind, origin=self._origin(commit),
+            sandbox=self._sets.level, drift=destination.drift if destination else "report",
+            manual=environment.sync == "manual", named=bool(call.revision), planned=bool(call.plan),
+            force=call.force, retry=call.retry, rerun_hooks=call.rerun_hooks, prune=prune,
+            belts=Belts(kinds=frozenset(call.prune_kinds), limit=call.prune_limit), wait=call.wait,
+            dry_run=call.dry_run, exit_code=call.exit_code,
+        )  # fmt: skip
+
+    def _behind(self, inventory: Inventory) -> bool | None:
+        """Whether the revision is an ancestor of what the target has; None where Git cannot tell."""
+        applied, revision = inventory.revision, self._place.revision
+        if applied in ("", revision):
+            return False
+        with self._asking:
+            if applied not in self._ancestry:
+                try:
+                    self._ancestry[applied] = self._place.repository.is_ancestor(revision, applied)
+                except CiGitopsError as error:
+                    self._run.output.detail(
+                        f"{applied[:12]}, which was applied last, is not to be had: {error.message}"
+                    )
+                    self._ancestry[applied] = None
+            return self._ancestry[applied]
+
+    def _origin(self, commit: CommitInfo) -> Origin:
+        run = self._run
+        return Origin(
+            author=f"{commit.author} <{commit.email}>", subject=commit.subject,
+            committed=stamp(datetime.fromtimestamp(commit.time, UTC)),
+            actor=people.actor(run) or people.author(run).name,
+            pipeline=run.ci.pipeline_url, merge_request=run.environ.get("CI_GITOPS_MERGE_REQUEST") or None,
+        )  # fmt: skip
+
+    # One after the other where `after` says so, else side by side
+
+    def _in_order(self, work: Mapping[str, Deploying], failed: Sequence[str]) -> dict[str, Done]:
+        settings = self._place.settings
+        after = {name: app.after for name, app in settings.apps.items()}
+        order = Order.of([*work, *failed], after)
+        done: dict[str, Done] = {}
+        for name in failed:
+            order.ready([])
+            self._block(order.fail(name), work, done)
+        running: dict[Future[Done], str] = {}
+        with ThreadPoolExecutor(self._call.parallel, "target") as pool:
+            try:
+                self._fill(pool, order, work, running)
+                while running:
+                    finished, _ = wait(running, return_when=FIRST_COMPLETED)
+                    for future in finished:
+                        name = running.pop(future)
+                        done[name] = future.result()
+                        if not done[name].is_well:
+                            self._block(order.fail(name), work, done)
+                    self._fill(pool, order, work, running)
+            except BaseException:
+                self._deadline.stop()
+                raise
+        return done
+
+    @staticmethod
+    def _fill(
+        pool: ThreadPoolExecutor, order: Order, work: Mapping[str, Deploying], running: dict[Future[Done], str]
+    ) -> None:
+        for name in order.ready([*running.values()]):
+            if name in work:
+                running[pool.submit(work[name].deploy)] = name
+
+    @staticmethod
+    def _block(lost: Sequence[tuple[str, str]], work: Mapping[str, Deploying], done: dict[str, Done]) -> None:
+        for name, because in lost:
+            if name in work:
+                message = f"It comes after {because}, which is not healthy."
+                deploying = work[name]
+                done[name] = Done(
+                    target=deploying.target, destination=str(deploying.site.cluster), outcome="blocked",
+                    message=message,
+                )  # fmt: skip

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ci_gitops.core.differences import Operation
 from ci_gitops.core.health import Health
 from ci_gitops.core.plan import Change, Plan
 from ci_gitops.core.records import Record
@@ -32,9 +33,9 @@ _MARKS = {
     "create": ("green", "+"), "update": ("yellow", "~"), "delete": ("red", "-"), "skipped": ("yellow", "!"),
     "unknown": ("red", "?"),
 }  # fmt: skip
-_DONE = {"create": "created", "update": "updated", "delete": "deleted", "unchanged": "unchanged",
+_DONE: dict[Operation, str] = {"create": "created", "update": "updated", "delete": "deleted", "unchanged": "unchanged",
          "skipped": "left alone", "unknown": "not comparable"}  # fmt: skip
-_PLANNED = {**_DONE, "create": "to create", "update": "to update", "delete": "to delete"}
+_PLANNED: dict[Operation, str] = {**_DONE, "create": "to create", "update": "to update", "delete": "to delete"}
 #: Of several failures the first of these codes counts.
 _PRECEDENCE = (70, 1, 2, 4, 5, 75, 3)
 
@@ -61,7 +62,7 @@ class Done:
 
 def deploy_result(environment: str, revision: str, targets: Sequence[Done]) -> Result:
     outcomes = [done.outcome for done in targets]
-    overall = next((one for one in _WORST if one in outcomes), "unchanged")
+    overall: Outcome = next((one for one in _WORST if one in outcomes), "unchanged")
     document = {
         "environment": environment,
         "revision": revision,
@@ -96,7 +97,9 @@ def _target(done: Done) -> dict[str, Any]:
 def _lines(done: Done) -> list[str]:
     sums = _sums(done)
     health = f"; {done.health.status}" if done.health else ""
-    lines = [f"  {done.target.app} -> {done.destination}: {_styled(done.outcome)}{f' ({sums}{health})' if sums else ''}"]
+    lines = [
+        f"  {done.target.app} -> {done.destination}: {_styled(done.outcome)}{f' ({sums}{health})' if sums else ''}"
+    ]
     for change in done.plan.changes if done.plan else ():
         if change.operation in _MARKS:
             lines += _change(change)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ci_gitops.adapters.cluster.base import Cluster, Document, Resource
+from ci_gitops.adapters.deadline import Deadline
 from ci_gitops.core.hook_runs import HookTask, attempt_in, decide
 from ci_gitops.core.hooks import wishes
 from ci_gitops.core.inventory import SOURCE, Key
@@ -17,9 +18,8 @@ from ci_gitops.core.records import Failure, HookOutcome, HookRun
 from ci_gitops.errors import ClusterError
 from ci_gitops.run import Run
 from ci_gitops.steps.bookkeeping import Book
-from ci_gitops.adapters.deadline import Deadline
-from ci_gitops.steps.undertaking import BrokenError
 from ci_gitops.steps.going import await_gone
+from ci_gitops.steps.undertaking import BrokenError
 from ci_gitops.steps.waiting import Wait, await_hook
 
 
@@ -63,7 +63,9 @@ class Hooks:
         """Wait for its end and write that down; BrokenError where it failed or is gone."""
         verdict = await_hook(self.run, self.cluster, live, Wait(name=str(task), deadline=self.deadline.end))
         if verdict.end == "deadline":  # it may still end well: the next pass goes on with it
-            raise BrokenError(Failure("trouble", f"The {task} has not ended: {verdict.message}", str(task.key)), late=True)
+            raise BrokenError(
+                Failure("trouble", f"The {task} has not ended: {verdict.message}", str(task.key)), late=True
+            )
         uid = _uid(live)
         self.book.hook(task.ran(uid, verdict.end))
         self._ended.append((task, uid, verdict.end))
@@ -91,7 +93,8 @@ class Hooks:
         ours = task.document["metadata"].get("labels") or {}
         if SOURCE in ours and labels.get(SOURCE) != ours[SOURCE]:
             raise ClusterError(
-                f"{task}: {task.key} is there already and is not ours.", hint="Give the hook another name, or delete it."
+                f"{task}: {task.key} is there already and is not ours.",
+                hint="Give the hook another name, or delete it.",
             )
         key = task.key
         self.cluster.delete(resource, key.namespace, key.name, uid=_uid(live))

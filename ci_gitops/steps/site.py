@@ -91,15 +91,11 @@ class Site:
         """Those that are declared, then those that are gone."""
         return (*self._declared, *self.gone)
 
-    def prepared(
-        self, target: Target, inventory: Inventory, manifests: Sequence[Manifest] | None = None
-    ) -> Prepared:
+    def prepared(self, target: Target, inventory: Inventory, manifests: Sequence[Manifest] | None = None) -> Prepared:
         """What is sent for a target: what the pass's revision declares, or other `manifests`."""
         given = self._declared.get(target, ()) if manifests is None else manifests
         owner = inventory if self.cluster.alive else None
-        return prepare(
-            target, given, namespace=self.cluster.namespace, scopes=scopes(self.cluster), inventory=owner
-        )
+        return prepare(target, given, namespace=self.cluster.namespace, scopes=scopes(self.cluster), inventory=owner)
 
     def view(self, target: Target) -> View:
         return self._views[target]

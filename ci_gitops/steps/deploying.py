@@ -1,0 +1,420 @@
+"""One pass over one target: decide, write under the target's Lease, wait, and keep a record of how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from ci_gitops.adapters.cluster.base import Document
+from ci_gitops.adapters.deadline import Deadline
+from ci_gitops.adapters.records.base import Writer
+from ci_gitops.core.guards import Decision, Drift, Standing, decide, mark, may_recover
+from ci_gitops.core.health import Health, HealthRule, assess_health, counts, overall
+from ci_gitops.core.holds import Hold
+from ci_gitops.core.hook_runs import Step, attempt_of, remembered, steps_of
+from ci_gitops.core.ignoring import Rule
+from ci_gitops.core.inventory import Inventory, Key, Member
+from ci_gitops.core.manifests import Manifest
+from ci_gitops.core.pruning import Belts, Leaving, leaving, remaining
+from ci_gitops.core.records import (
+    Cause,
+    Failure,
+    Origin,
+    Record,
+    killed,
+    last_success,
+    open_record,
+    recovered,
+    stamp,
+)
+from ci_gitops.core.running import images_of
+from ci_gitops.core.stages import removal
+from ci_gitops.core.targets import Target
+from ci_gitops.core.waiting import Verdict
+from ci_gitops.errors import CiGitopsError, RefusedError, TemporaryError, UnhealthyError
+from ci_gitops.run import Run
+from ci_gitops.steps.applying import Applying
+from ci_gitops.steps.bookkeeping import Book
+from ci_gitops.steps.deploy_report import Done, Outcome
+from ci_gitops.steps.hooking import Hooks
+from ci_gitops.steps.planning import Past, Planned, Terms, Work, plan_target
+from ci_gitops.steps.site import Site, View
+from ci_gitops.steps.undertaking import BrokenError, SupersededError
+from ci_gitops.steps.waiting import Wait, wait_healthy
+
+#: What a revision is called, and whether it is behind the one that a target has: None where nobody can tell.
+Behind = Callable[[Inventory], bool | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Orders:
+    """What holds for all targets of a pass."""
+
+    revision: str
+    time: int  # when it was committed, in seconds
+    behind: Behind
+    origin: Origin = field(default_factory=Origin)
+    sandbox: str | None = None
+    drift: Drift = "report"
+    manual: bool = False
+    named: bool = False  # a person named the revision
+    planned: bool = False  # ... or the plan
+    force: bool = False
+    retry: bool = False
+    rerun_hooks: bool = False
+    prune: bool = False
+    belts: Belts = field(default_factory=Belts)
+    wait: bool = True
+    dry_run: bool = False
+    exit_code: bool = False
+    health: tuple[HealthRule, ...] = ()
+    reviewed: Callable[[Planned], None] = lambda planned: None  # RefusedError where the plan is another one
+    check: Callable[[Deadline], None] = lambda deadline: None  # BrokenError where the application does not work
+    explain: Callable[[Site, Sequence[Document]], tuple[str, ...]] = lambda site, blamed: ()
+
+
+@dataclass(slots=True)
+class Deploying:
+    """The pass over one target. `past` renders what an earlier record applied."""
+
+    run: Run
+    site: Site
+    target: Target
+    orders: Orders
+    terms: Callable[[View], Terms]
+    deadline: Deadline
+    pool: Executor
+    rules: tuple[Rule, ...] = ()
+    holds: Callable[[Target], Hold | None] = lambda target: None
+    past: Callable[[Record], Sequence[Manifest]] | None = None
+    _plan: Planned | None = field(default=None)
+
+    def deploy(self) -> Done:
+        """Never raises what a person can do something about: that is in what it returns."""
+        try:
+            return self._passed()
+        except RefusedError as error:
+            return self._done("refused", message=error.message, error=error)
+        except TemporaryError as error:
+            return self._done("away", message=error.message, error=error)
+        except CiGitopsError as error:
+            return self._done("failed", message=error.message, error=error)
+
+    def _passed(self) -> Done:
+        view = self.site.view(self.target)
+        judged = self._judge(view)
+        if judged.done:
+            return self._close_what_recovered(view, judged) or judged.done
+        if self.orders.dry_run:
+            return self._done("planned", health=self._health(view))
+        self.site.ensure_namespace([view.inventory.namespace, self.site.cluster.namespace])
+        with self.site.ledger.writing(self.target) as writer:
+            if self.site.ledger.inventory(self.target).resource_version != view.inventory.resource_version:
+                self.run.output.step(f"{self.target}: another run was here meanwhile; looking again")
+                view = self.site.look_again(self.target)
+                judged = self._judge(view)
+                if judged.done:
+                    return judged.done
+            return self._undertake(writer, view, judged)
+
+    # What is to be done
+
+    def _judge(self, view: View) -> Judged:
+        """What the pass does with the target, as it was seen."""
+        records, inventory = view.records, view.inventory
+        left = self._leaving(view)
+        planned = self._planned(view, left)
+        decision = decide(self._standing(view))
+        if decision.refusal:
+            error = RefusedError(decision.refusal.message, hint=decision.refusal.hint)
+            outcome: Outcome = "held" if decision.action == "held" else "refused"
+            return Judged(planned, left, decision, self._done(outcome, message=error.message, error=error))
+        if left.refusal and self.orders.prune:
+            raise RefusedError(left.refusal.message, hint=left.refusal.hint)
+        if planned.troubles:
+            return Judged(planned, left, decision, self._stopped(planned.troubles))
+        if decision.action in ("held", "report") and (decision.action == "held" or decision.new or planned.drifted):
+            return Judged(planned, left, decision, self._reported(view, decision, planned))
+        drifting = decision.action == "report"
+        work = tuple(each for each in planned.work if not (drifting and each.drift))
+        if not work and not decision.new:
+            self._note_revision(inventory)
+            return Judged(planned, left, decision, self._done("unchanged", health=self._health(view)))
+        self.orders.reviewed(planned)
+        cause: Cause = "deploy" if decision.new or any(not each.drift for each in work) else "heal"
+        return Judged(planned, left, decision, None, work, cause, records)
+
+    def _planned(self, view: View, left: Leaving) -> Planned:
+        success = last_success(view.records)
+        past = Past(success, self._applied_by(view, success) if success and self.past else None)
+        compared = left.compared if self.orders.prune else ()
+        self._plan = plan_target(
+            self.site.cluster, view.prepared, view.live, inventory=view.inventory, terms=self.terms(view),
+            rules=self.rules, past=past, deletes=compared,
+        )  # fmt: skip
+        return self._plan
+
+    def _applied_by(self, view: View, record: Record) -> Callable[[], Sequence[Document]]:
+        past = self.past
+        assert past is not None
+        return lambda: self.site.prepared(self.target, view.inventory, past(record)).documents
+
+    def _leaving(self, view: View) -> Leaving:
+        return leaving(
+            view.inventory, view.prepared.keys, view.live.get, failed=view.live.failed, unserved=view.live.unserved,
+            belts=replace(self.orders.belts, labelled=self.site.cluster.alive),
+        )  # fmt: skip
+
+    def _standing(self, view: View) -> Standing:
+        orders = self.orders
+        return Standing(
+            inventory=view.inventory, records=view.records, revision=orders.revision,
+            rendered=view.prepared.rendered, behind=orders.behind(view.inventory), hold=self.holds(self.target),
+            drift=orders.drift, manual=orders.manual, named=orders.named, planned=orders.planned, force=orders.force,
+            retry=orders.retry,
+        )  # fmt: skip
+
+    def _stopped(self, troubles: Sequence[CiGitopsError]) -> Done:
+        """Nothing is written where one object cannot be: a target is not left half-way for what was known before."""
+        order = (1, 5, 75)
+        first = min(troubles, key=lambda each: order.index(each.exit_code) if each.exit_code in order else 0)
+        outcome: Outcome = {5: "refused", 75: "away"}.get(first.exit_code, "failed")  # type: ignore[assignment]
+        others = tuple(each.message for each in troubles if each is not first)
+        return self._done(outcome, message=first.message, details=others, error=first)
+
+    def _reported(self, view: View, decision: Decision, planned: Planned) -> Done:
+        health = self._health(view)
+        if decision.action == "held":
+            return self._done("held", message=decision.note, health=health)
+        if decision.new:
+            return self._done("manual", message=decision.note, health=health)
+        drifted = [each.key for each in planned.work if each.drift]
+        message = f"{len(drifted)} of its objects drifted; `drift: heal`, or a new revision, brings them back."
+        return self._done("drifted", message=message, health=health)
+
+    def _note_revision(self, inventory: Inventory) -> None:
+        """A commit that is nothing new for this target is still one that it has: nothing older comes after it."""
+        orders = self.orders
+        if orders.dry_run or not inventory.resource_version or inventory.revision == orders.revision:
+            return
+        if inventory.time <= orders.time:
+            try:
+                self.site.ledger.keep(replace(inventory, revision=orders.revision, time=orders.time))
+            except TemporaryError as error:  # another run writes: it knows better
+                self.run.output.detail(error.message)
+
+    def _close_what_recovered(self, view: View, judged: Judged) -> Done | None:
+        """A revision that failed, and is found as declared and healthy after all."""
+        record = mark(view.records, view.prepared.rendered)
+        if record is None or not may_recover(record) or judged.planned.work or judged.planned.troubles:
+            return None
+        health = self._health(view)
+        if health is None or health.status != "healthy" or self.orders.dry_run:
+            return None
+        self.orders.check(self.deadline)
+        closed = self.site.ledger.write(recovered(record, datetime.now(UTC), health))
+        return self._done("recovered", record=closed, health=health)
+
+    def _health(self, view: View) -> Health | None:
+        if not self.site.cluster.alive:
+            return None
+        found = [(Key.of(document), view.live.get(Key.of(document))) for document in view.prepared.documents]
+        now = datetime.now(UTC)
+        return overall(
+            (str(key), assess_health(live, self.orders.health, now=now))
+            for key, live in found
+            if live is None or counts(live)
+        )
+
+    # Doing it
+
+    def _undertake(self, writer: Writer, view: View, judged: Judged) -> Done:
+        ledger = self.site.ledger
+        now = datetime.now(UTC)
+        records = [ledger.write(killed(each, now)) if not each.closed else each for each in view.records]
+        self._make_plan_key(view)
+        rendered = view.prepared.rendered
+        opened = open_record(
+            view.inventory, records, now=now, revision=self.orders.revision, rendered=rendered, cause=judged.cause,
+            origin=self.orders.origin,
+        )  # fmt: skip
+        book = Book(ledger, replace(
+            opened, images=images_of(view.prepared.documents), summary={**judged.planned.plan.summary},
+            plan=judged.planned.plan.hash, sandbox=self.orders.sandbox,
+        ))  # fmt: skip
+        try:
+            return self._carried_out(writer, view, judged, records, book)
+        except BaseException as error:
+            if not book.record.closed:
+                self._close(book, "failed", failure=Failure("trouble", _said(error)))
+            raise
+
+    def _carried_out(self, writer: Writer, view: View, judged: Judged, records: Sequence[Record], book: Book) -> Done:
+        inventory = self._announced(view)
+        attempt = attempt_of(view.prepared.rendered, records)
+        hooks = Hooks(
+            self.run, self.site.cluster, book, attempt, remembered(view.prepared.rendered, records), self.deadline,
+            rerun=self.orders.rerun_hooks, retry=self.orders.retry,
+        )  # fmt: skip
+        wanted = view.prepared if judged.cause == "deploy" and judged.decision.new else replace(view.prepared, hooks=())
+        steps = steps_of(wanted, attempt, installing=last_success(records) is None)
+        applying = Applying(
+            self.run, self.site.cluster, str(self.target),
+            {each.key: each for each in judged.work if each.operation != "delete"},
+            _in_stages([each for each in judged.work if each.operation == "delete"]),
+            hooks, writer, lambda documents: self._wait(view, applying, documents), self.pool, self.deadline,
+            awaits=self.orders.wait and self.site.cluster.alive,
+        )  # fmt: skip
+        try:
+            health = applying.carry_out(steps)
+            writer.check()
+            if applying.awaits:
+                self.orders.check(self.deadline)
+        except BrokenError as broken:
+            return self._broken(broken, applying, steps, book, view, judged, inventory)
+        except SupersededError as newer:
+            self._keep(inventory, view, judged, applying)
+            record = self._close(book, "superseded")
+            return self._done("superseded", record=record, message=f"{newer.revision} is newer and goes on from here.")
+        except CiGitopsError as error:
+            away = BrokenError(Failure("trouble", error.message), error=error)
+            return self._broken(away, applying, steps, book, view, judged, inventory)
+        hooks.clear()
+        self._keep(inventory, view, judged, applying)
+        self.site.cluster.publish(f"Deploy {self.target} at {self.orders.revision[:12]}")
+        record = self._close(book, "succeeded" if health else "applied", health=health)
+        outcome: Outcome = "healed" if judged.cause == "heal" else "succeeded" if health else "applied"
+        return self._done(outcome, record=record, health=health)
+
+    def _wait(self, view: View, applying: Applying, documents: Sequence[Document]) -> Health:
+        """BrokenError where they do not get healthy."""
+        keys = [Key.of(document) for document in documents]
+        there = [applying.applied.get(key) or view.live.get(key) or document
+                 for key, document in zip(keys, documents, strict=True)]  # fmt: skip
+        verdict = wait_healthy(
+            self.run, self.site.cluster, there,
+            Wait(name=str(self.target), deadline=self.deadline.end, rules=self.orders.health,
+                 changed=frozenset(applying.applied)),
+        )  # fmt: skip
+        return self._judged_health(verdict, {Key.of(document): document for document in there})
+
+    def _judged_health(self, verdict: Verdict, documents: Mapping[Key, Document]) -> Health:
+        health = Health(verdict.status, verdict.message)
+        if verdict.ok:
+            return health
+        if verdict.end == "superseded":
+            raise SupersededError(verdict.message)
+        blocking = verdict.blocking
+        failure = Failure(
+            "degraded" if verdict.end == "failed" else "trouble",
+            verdict.message,
+            str(blocking[0].key) if blocking else None,
+        )
+        blamed = tuple(documents[each.key] for each in blocking if each.key in documents)
+        raise BrokenError(
+            failure, late=verdict.end == "deadline", blamed=blamed, health=health,
+            details=tuple(each.sentence for each in blocking),
+        )  # fmt: skip
+
+    def _broken(
+        self, broken: BrokenError, applying: Applying, steps: Sequence[Step], book: Book, view: View, judged: Judged,
+        inventory: Inventory,
+    ) -> Done:  # fmt: skip
+        failure = broken.failure
+        lines = broken.details + self.orders.explain(self.site, broken.blamed)
+        is_away = isinstance(broken.error, TemporaryError)
+        troubles = [] if is_away or broken.late else applying.fail(steps)
+        if troubles:
+            failure = replace(failure, message=" ".join([failure.message, "SyncFail:", *troubles]))
+        applying.hooks.clear()
+        self._keep(inventory, view, judged, applying)
+        record = self._close(book, "failed", failure=failure, health=broken.health)
+        error = broken.error or UnhealthyError(f"{self.target}: {failure.message}", hint=_next_step(failure))
+        outcome: Outcome = "unhealthy" if error.exit_code == 4 else "away" if error.exit_code == 75 else "failed"
+        return self._done(
+            outcome, record=record, health=broken.health, message=failure.message, details=lines, error=error
+        )
+
+    # What is kept
+
+    def _announced(self, view: View) -> Inventory:
+        """The inventory with everything that is about to be applied, before the first write: nothing is orphaned."""
+        held = {member.key: member for member in view.inventory.members}
+        for document in view.prepared.documents:
+            key = Key.of(document)
+            held.setdefault(key, Member(key, _version(document)))
+        wanted = tuple(sorted(held.values()))
+        if wanted == tuple(sorted(view.inventory.members)) and view.inventory.resource_version:
+            return view.inventory
+        return self.site.ledger.keep(replace(view.inventory, members=wanted))
+
+    def _keep(self, inventory: Inventory, view: View, judged: Judged, applying: Applying) -> None:
+        members = []
+        for document in view.prepared.documents:
+            key = Key.of(document)
+            live = applying.applied.get(key) or view.live.get(key)
+            uid = str(((live or {}).get("metadata") or {}).get("uid") or "")
+            members.append(Member(key, _version(document), uid))
+        kept = remaining(inventory, members, judged.left, applying.removed)
+        kept = replace(kept, revision=self.orders.revision, time=self.orders.time)
+        if view.gone and not kept.members:
+            self.site.ledger.drop(inventory)
+        elif kept != inventory:
+            self.site.ledger.keep(kept)
+
+    def _make_plan_key(self, view: View) -> None:
+        if any(document.get("kind") == "Secret" for document in view.prepared.documents):
+            self.site.ledger.plan_key(make=True)
+
+    def _close(
+        self, book: Book, outcome: str, *, failure: Failure | None = None, health: Health | None = None
+    ) -> Record:
+        return book.note(outcome=outcome, finished=stamp(datetime.now(UTC)), failure=failure, health=health)
+
+    def _done(
+        self, outcome: Outcome, *, record: Record | None = None, health: Health | None = None,
+        message: str | None = None, details: tuple[str, ...] = (), error: CiGitopsError | None = None,
+    ) -> Done:  # fmt: skip
+        plan = self._plan.plan if self._plan else None
+        return Done(
+            target=self.target, destination=str(self.site.cluster), outcome=outcome, plan=plan, record=record,
+            health=health, message=message, details=details, error=error,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What is to be done with a target; `done` where that is nothing."""
+
+    planned: Planned
+    left: Leaving
+    decision: Decision
+    done: Done | None
+    work: tuple[Work, ...] = ()
+    cause: Cause = "deploy"
+    records: tuple[Record, ...] = ()
+
+
+def _in_stages(deletes: Sequence[Work]) -> list[list[Work]]:
+    """Those that need others go first."""
+    by_key = {each.key: each for each in deletes}
+    stages = removal([each.live for each in deletes if each.live is not None])
+    return [[by_key[Key.of(document)] for document in stage] for stage in stages]
+
+
+def _version(document: Document) -> str:
+    return str(document["apiVersion"]).rpartition("/")[2]
+
+
+def _said(error: BaseException) -> str:
+    if isinstance(error, CiGitopsError):
+        return error.message
+    return "The run was interrupted." if isinstance(error, KeyboardInterrupt) else f"A bug: {error!r}"
+
+
+def _next_step(failure: Failure) -> str | None:
+    if failure.kind == "trouble":
+        return "The next pass goes on with it."
+    return "It is not tried again by itself: change what Git declares, or pass --retry."
