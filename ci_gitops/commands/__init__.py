@@ -11,7 +11,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "update": ("update", "Write images, values or chart versions into the config repository."),
     "merge": ("merge", "Merge our merge requests whose gates hold."),
     "render": ("render", "Print what Git declares for an environment, rendered."),
-    "deploy": ("deploy", "Apply what Git declares for an environment."),
+    "deploy": ("deploy", "Bring an environment to what Git declares: one pass."),
     "set-image": ("set_image", "Set images in kustomizations, Helm values and manifests."),
     "set": ("set", "Set values and chart versions in YAML files."),
     "init": ("init", "Write a first .ci-gitops.yaml for this repository."),

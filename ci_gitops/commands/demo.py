@@ -157,7 +157,7 @@ def _deployment(stage: Stage, context: str | None) -> None:
     words = ("deploy", "--repo", "config.git", "--environment", "production")
     stage.call(*words, "--destination", "dir:live")
     if context:
-        stage.call(*words, "--context", context)
+        stage.call(*words, "--context", context, "--no-wait")
 
 
 def _history(stage: Stage) -> None:

@@ -73,7 +73,7 @@ class Record:
     finished: str | None = None
     cause: Cause = "deploy"
     images: tuple[str, ...] = ()
-    summary: Mapping[str, int] | None = None
+    summary: Mapping[Any, int] | None = None  # how many objects were created, updated …
     plan: str | None = None  # the plan's hash
     health: Health | None = None
     failure: Failure | None = None

@@ -194,6 +194,16 @@ class _Pass:
                     self._ancestry[applied] = None
             return self._ancestry[applied]
 
+    def _is_behind(self, revision: str, applied: str) -> bool | None:
+        """The usual way forward is asked first: it needs the history between the two and no more."""
+        repository = self._place.repository
+        try:
+            forwards = repository.is_ancestor(applied, revision)
+            return False if forwards else repository.is_ancestor(revision, applied)
+        except CiGitopsError as error:
+            self._run.output.detail(f"{applied[:12]}, which was applied last, is not to be had: {error.message}")
+            return None
+
     def _origin(self, commit: CommitInfo) -> Origin:
         run = self._run
         return Origin(

@@ -112,7 +112,11 @@ def _lines(done: Done) -> list[str]:
 def _sums(done: Done) -> str:
     if done.plan is None:
         return ""
-    words = _PLANNED if done.outcome in ("planned", "drifted", "manual", "held", "refused", "blocked") else _DONE
+    words = (
+        _PLANNED
+        if done.outcome in ("planned", "failed", "away", "drifted", "manual", "held", "refused", "blocked")
+        else _DONE
+    )
     summary = done.plan.summary
     return ", ".join(f"{summary[operation]} {words[operation]}" for operation in words if summary[operation])
 

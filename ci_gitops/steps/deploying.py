@@ -163,7 +163,7 @@ class Deploying:
 
     def _leaving(self, view: View) -> Leaving:
         return leaving(
-            view.inventory, view.prepared.keys, view.live.get, failed=view.live.failed, unserved=view.live.unserved,
+            view.inventory, view.prepared.keys, view.live.get, failed=view.live.failed,
             belts=replace(self.orders.belts, labelled=self.site.cluster.alive),
         )  # fmt: skip
 

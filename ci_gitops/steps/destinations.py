@@ -6,15 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ci_gitops.adapters.cluster.base import Cluster
+from ci_gitops.adapters.cluster.branch_files import BranchFiles
 from ci_gitops.adapters.cluster.directory import Directory
 from ci_gitops.adapters.cluster.files import Files, LocalFiles
 from ci_gitops.adapters.cluster.kubernetes import Access, Kubernetes
 from ci_gitops.adapters.deadline import Deadline
+from ci_gitops.adapters.git import Repository
+from ci_gitops.adapters.git_access import access_for
 from ci_gitops.adapters.records import Ledger, open_ledger, this_run
 from ci_gitops.core.targets import Target
 from ci_gitops.errors import UsageError
 from ci_gitops.run import Run
 from ci_gitops.settings import EnvironmentSettings
+from ci_gitops.steps import people
 from ci_gitops.steps.declared import Ask
 from ci_gitops.steps.workplace import Workplace
 
@@ -96,5 +100,14 @@ class Destinations:
         if self._files is None:
             if not path:
                 raise UsageError("The destination dir: names no folder.", hint="Write dir:PATH or dir:PATH@BRANCH.")
-            self._files = LocalFiles(self.run.cwd / path)
+            folder, at, branch = path.rpartition("@")
+            self._files = self._branch_files(folder, branch) if at else LocalFiles(self.run.cwd / path)
         return self._files
+
+    def _branch_files(self, folder: str, branch: str) -> Files:
+        """A branch of the config repository, pushed with the credentials that read it."""
+        run, ask = self.run, self.ask
+        access = access_for(self.place.url, run.environ, ca_file=ask.ca_file, token_file=ask.token_file,
+                            environment=self.environment.name)  # fmt: skip
+        repository = Repository.open(self.place.url, access, progress=run.output.step, trace=run.output.command)
+        return BranchFiles(repository, branch, folder, people.author(run))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from ci_gitops.adapters.cluster.base import Cluster
 from ci_gitops.adapters.tree import laid_out
 from ci_gitops.core.manifests import Manifest
 from ci_gitops.core.targets import Target
@@ -17,7 +18,7 @@ from ci_gitops.steps.workplace import Workplace
 class RenderedSets:
     """The rendered sets of one environment. `level` is that of the box around the renderers."""
 
-    def __init__(self, run: Run, place: Workplace, destination: Callable[[Target], object]) -> None:
+    def __init__(self, run: Run, place: Workplace, destination: Callable[[Target], Cluster]) -> None:
         self._run = run
         self._place = place
         self._destination = destination

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ci_gitops.adapters import box
-from ci_gitops.adapters.cluster.kubernetes import Kubernetes
+from ci_gitops.adapters.cluster.base import Cluster
 from ci_gitops.adapters.renderers import rendering, tool_of
 from ci_gitops.core.manifests import Manifest
 from ci_gitops.core.recipes import Chart, Recipe, Sandbox
@@ -19,7 +19,7 @@ from ci_gitops.settings import Settings
 
 
 def render_target(
-    run: Run, settings: Settings, tree: Path, target: Target, destination: Callable[[], object] | None = None
+    run: Run, settings: Settings, tree: Path, target: Target, destination: Callable[[], Cluster] | None = None
 ) -> tuple[Manifest, ...]:
     """The target's objects, in the order of its tool; RenderError names the target.
 
@@ -38,8 +38,8 @@ def render_target(
     return found.manifests
 
 
-def _for_cluster(recipe: Recipe, destination: object) -> Recipe:
-    if not isinstance(destination, Kubernetes):
+def _for_cluster(recipe: Recipe, destination: Cluster) -> Recipe:
+    if not destination.alive:
         return recipe
     return replace(
         recipe, namespace=destination.namespace, kube_version=destination.version,

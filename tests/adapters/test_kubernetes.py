@@ -23,61 +23,30 @@ def destination(cluster: Cluster, namespace: str) -> Kubernetes:
     return Kubernetes(Access(None, str(cluster.kubeconfig)), namespace)
 
 
-def test_an_object_is_created_left_alone_and_updated(cluster: Cluster, namespace: str) -> None:
-    target = destination(cluster, namespace)
-    (first,) = parse(CONFIG, "a file")
-    (second,) = parse(CONFIG.replace("calm", "wild"), "a file")
-    operations = [target.apply_manifest(manifest, dry_run=False).operation for manifest in (first, first, second)]
-    assert operations == ["create", "unchanged", "update"]
-    live = cluster.get("configmap", "settings", namespace)
-    assert live["data"] == {"mode": "wild"}
-
-
-def test_a_dry_run_writes_nothing(cluster: Cluster, namespace: str) -> None:
-    target = destination(cluster, namespace)
-    (manifest,) = parse(CONFIG, "a file")
-    assert target.apply_manifest(manifest, dry_run=True).operation == "create"
-    assert "settings" not in cluster.kubectl("get", "configmaps", "-n", namespace, "-o", "name")
-
-
-def test_an_update_in_a_dry_run_is_seen(cluster: Cluster, namespace: str) -> None:
-    target = destination(cluster, namespace)
-    (first,) = parse(CONFIG, "a file")
-    (second,) = parse(CONFIG.replace("calm", "wild"), "a file")
-    target.apply_manifest(first, dry_run=False)
-    assert target.apply_manifest(second, dry_run=True).operation == "update"
-    assert target.apply_manifest(first, dry_run=True).operation == "unchanged"
-
-
-def test_a_dry_run_does_not_need_the_namespace(cluster: Cluster) -> None:
-    (manifest,) = parse(CONFIG, "a file")
-    assert destination(cluster, "not-yet").apply_manifest(manifest, dry_run=True).operation == "create"
-
-
 def test_a_kind_that_the_cluster_does_not_know(cluster: Cluster, namespace: str) -> None:
     (manifest,) = parse("apiVersion: absent.example.com/v1\nkind: Flange\nmetadata: {name: x}\n", "a file")
     with pytest.raises(ClusterError, match=r"no kind Flange in absent\.example\.com/v1"):
-        destination(cluster, namespace).apply_manifest(manifest, dry_run=False)
+        destination(cluster, namespace).apply(manifest.document)
 
 
 def test_what_the_server_refuses_is_said_in_its_words(cluster: Cluster, namespace: str) -> None:
     (manifest,) = parse(CONFIG.replace("data: {mode: calm}", "data: [calm]"), "a file")
     with pytest.raises(ClusterError, match=r"ConfigMap test-\w+/settings: .* refused: .*data"):
-        destination(cluster, namespace).apply_manifest(manifest, dry_run=False)
+        destination(cluster, namespace).apply(manifest.document)
 
 
 def test_fields_of_another_manager_are_a_conflict(cluster: Cluster, namespace: str) -> None:
     cluster.kubectl("create", "configmap", "settings", "-n", namespace, "--from-literal=mode=theirs")
     (manifest,) = parse(CONFIG, "a file")
     with pytest.raises(ClusterError, match="conflict"):
-        destination(cluster, namespace).apply_manifest(manifest, dry_run=False)
+        destination(cluster, namespace).apply(manifest.document)
     assert cluster.get("configmap", "settings", namespace)["data"] == {"mode": "theirs"}
 
 
 def test_a_missing_namespace_names_both_ways(cluster: Cluster) -> None:
     (manifest,) = parse(CONFIG, "a file")
     with pytest.raises(ClusterError, match="not found") as caught:
-        destination(cluster, "nowhere").apply_manifest(manifest, dry_run=False)
+        destination(cluster, "nowhere").apply(manifest.document)
     assert "declare it" in str(caught.value.hint)
 
 
@@ -90,7 +59,7 @@ def test_a_server_that_is_away_is_temporary(cluster: Cluster, tmp_path: Path) ->
     )
     (manifest,) = parse(CONFIG, "a file")
     with pytest.raises(TemporaryError, match=r"cluster a cannot be reached: .*refused"):
-        Kubernetes(Access(None, str(kubeconfig)), None, wait=lambda _: None).apply_manifest(manifest, dry_run=False)
+        Kubernetes(Access(None, str(kubeconfig)), None, wait=lambda _: None).apply(manifest.document)
 
 
 def test_a_context_that_is_not_there(tmp_path: Path) -> None:

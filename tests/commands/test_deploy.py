@@ -178,8 +178,8 @@ def test_a_refusal_in_the_middle_tells_what_was_done(
     ran = cli("-o", "json", "deploy", "--environment", "staging", cwd=checkout, KUBECONFIG=str(cluster.kubeconfig))
     assert ran.code == 1
     assert "NOT_A_NAME" in ran.json["error"]["message"]
-    assert [target["outcome"] for target in ran.json["targets"]] == ["applied", "failed"]
-    assert ran.json["targets"][1]["plan"]["summary"]["create"] == 1
+    assert [target["outcome"] for target in ran.json["targets"]] == ["succeeded", "failed"]
+    assert ran.json["targets"][1]["plan"]["summary"]["create"] == 2
 
 
 def test_a_chart_is_told_what_its_cluster_can_do(cli: Cli, checkout: Path, cluster: Cluster, namespace: str) -> None:

@@ -200,13 +200,14 @@ def test_from_a_commit_to_what_runs(
     files = [yaml.safe_load(file.read_text()) for file in (tmp_path / "live/production").rglob("*.yaml")]
     assert sorted(files, key=str) == shop.built_by_kustomize("production", tmp_path / "check")
 
-    applied = shop.run(*words, "--kubeconfig", cluster.kubeconfig)
-    assert applied.json["outcome"] == "applied"
+    words = (*words, "--kubeconfig", cluster.kubeconfig, "--record-namespace", namespace)
+    patience = () if cluster.runs_pods else ("--no-wait",)
+    applied = shop.run(*words, *patience)
+    assert applied.json["outcome"] == ("succeeded" if cluster.runs_pods else "applied")
     live = cluster.get("deployment", "production-web", namespace)
     assert live["spec"]["template"]["spec"]["containers"][0]["image"] == built.json["ref"]
-    assert shop.run(*words, "--kubeconfig", cluster.kubeconfig).json["outcome"] == "unchanged"
+    assert shop.run(*words).json["outcome"] == "unchanged"
     if cluster.runs_pods:
-        cluster.kubectl("rollout", "status", "deployment/production-web", "-n", namespace, "--timeout=90s")
         address = cluster.get("service", "production-web", namespace)["spec"]["clusterIP"]
         with urllib.request.urlopen(f"http://{address}/", timeout=20) as answer:
             assert answer.read().decode() == f"hello from {shop.commit}\n"

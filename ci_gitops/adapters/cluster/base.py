@@ -6,10 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from ci_gitops.core.manifests import Manifest
 from ci_gitops.errors import ClusterError
 
-Operation = Literal["create", "update", "unchanged"]
 #: An object as JSON gives it.
 Document = Mapping[str, Any]
 FIELD_MANAGER = "ci-gitops"
@@ -150,24 +148,6 @@ class Cluster(Protocol):
         """Make what was written visible at once, where that takes a step of its own (a push); else nothing."""
 
     def close(self) -> None: ...
-
-    def __str__(self) -> str:
-        """How messages name it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """One object and what applying it did, or would do."""
-
-    manifest: Manifest
-    operation: Operation
-
-
-class Destination(Protocol):
-    """Where the manifests of one target are applied."""
-
-    def apply_manifest(self, manifest: Manifest, *, dry_run: bool) -> Applied:
-        """Bring one object to what `manifest` declares; with `dry_run` only say what that would do."""
 
     def __str__(self) -> str:
         """How messages name it."""

@@ -17,7 +17,6 @@ from typing import Any, Literal, cast
 from ci_gitops.adapters.cluster.base import (
     FIELD_MANAGER,
     ApiError,
-    Applied,
     Document,
     Event,
     Listed,
@@ -31,7 +30,6 @@ from ci_gitops.adapters.cluster.kubernetes_http import JSON, SILENCE, BrokenErro
 from ci_gitops.adapters.cluster.kubernetes_login import Login
 from ci_gitops.adapters.patience import TRIES
 from ci_gitops.core.fieldsets import same
-from ci_gitops.core.manifests import Manifest
 from ci_gitops.errors import ClusterError, TemporaryError
 
 __all__ = ["FIELD_MANAGER", "Access", "Kubernetes"]
@@ -277,20 +275,6 @@ class Kubernetes:
             return False
         raise self._connection.refusal(request, answer)
 
-    def apply_manifest(self, manifest: Manifest, *, dry_run: bool) -> Applied:
-        """Bring one object to what `manifest` declares; with `dry_run` only say what that would do."""
-        resource, namespace, name = self._place(manifest.document)
-        live = self.get(resource, namespace, name)
-        try:
-            applied = self.apply(manifest.document, dry_run=dry_run)
-        except ApiError as error:
-            if error.status == 404 and dry_run:  # the namespace may be one that is only declared
-                return Applied(manifest, "create")
-            raise
-        if live is None:
-            return Applied(manifest, "create")
-        return Applied(manifest, "unchanged" if _significant(live) == _significant(applied) else "update")
-
     def _once_only(self, request: Request, resource: Resource, namespace: str, name: str) -> Document:
         """A write that a second try finds done: then what is there is looked at, and taken when it is what we sent."""
         answer = self._connection.send(request, allowed=(409,))
@@ -352,13 +336,3 @@ def _holds(live: Any, sent: Any) -> bool:
             name == "resourceVersion" or (name in live and _holds(live[name], value)) for name, value in sent.items()
         )
     return same(live, sent)
-
-
-def _significant(document: Any) -> Any:
-    """A live object without what changes by itself when it is written."""
-    metadata = {
-        key: value
-        for key, value in document["metadata"].items()
-        if key not in ("managedFields", "resourceVersion", "generation")
-    }
-    return {**document, "metadata": metadata, "status": None}
