@@ -6,6 +6,8 @@ import random
 
 import pytest
 
+pytest.register_assert_rewrite("tests.contracts.forge_rigs")
+
 pytest_plugins = [
     "tests.rig.cli",
     "tests.rig.cluster",

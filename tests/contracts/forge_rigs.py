@@ -10,9 +10,10 @@ from contextlib import ExitStack
 from typing import Protocol, Self
 
 from ci_gitops.adapters.forges import open_forge
-from ci_gitops.adapters.forges.base import Forge
+from ci_gitops.adapters.forges.base import Forge, Site
 from ci_gitops.adapters.forges.documents import Documents
 from ci_gitops.adapters.git import GitAccess, Person, RefUpdate, Repository
+from tests.fakes.github import FakeGitHub
 from tests.rig.git_server import GitServer, run_git
 
 FILES = {"apps/shop/kustomization.yaml": b"images: []\nreplicas: 1\n", "README.md": b"# Config\n"}
@@ -22,6 +23,8 @@ class ForgeRig(Protocol):
     """A project on one forge, with a repository `config` and people: robot, alice, bob, carol, owner, …"""
 
     server: GitServer
+    rebases: bool  # where it cannot merge by fast-forward, the forge makes the commits anew
+    deletes_by_itself: bool  # the branch of what is merged, where the project says so and whatever we ask
 
     def __enter__(self) -> Self: ...
 
@@ -60,6 +63,8 @@ class _GitRig:
     """What the rigs share: the repository itself, as its server has it."""
 
     name = "config"
+    rebases = False
+    deletes_by_itself = False
 
     def __init__(self, server: GitServer) -> None:
         self.server = server
@@ -129,6 +134,57 @@ class LocalHttpRig(LocalRig):
         return GitAccess(user=self.server.user, token=self.server.password, source="CI_GITOPS_TOKEN")
 
 
-FORGE_RIGS: dict[str, Callable[[GitServer], ForgeRig]] = {"local": LocalRig, "local-http": LocalHttpRig}
+class GitHubRig(_GitRig):
+    """The fake of GitHub."""
+
+    rebases = True
+    deletes_by_itself = True
+
+    def __init__(self, server: GitServer) -> None:
+        super().__init__(server)
+        self.fake = FakeGitHub(server, "octo/config", bare=self.name)
+
+    def __exit__(self, *error: object) -> None:
+        super().__exit__(*error)
+        assert self.fake.breaches == []
+
+    def forge(self, person: str = "robot") -> Forge:
+        clock = self.fake.clock
+        for name in (person, "alice", "bob", "carol"):
+            self.fake.token(name)
+        site = Site(
+            self.server.base, self.fake.name, self.fake.token(person), "CI_GITOPS_TOKEN", wait=clock.sleep,
+            now=clock.now, clock=clock.now, seconds=5.0,
+        )  # fmt: skip
+        access = GitAccess(user=self.server.user, token=self.server.password, source="CI_GITOPS_TOKEN")
+        repository = self._stack.enter_context(Repository.open(self.server.url(self.name), access))
+        return open_forge("github", repository, Person(person, f"{person}@example.com"), site)
+
+    def settings(self, **settings: object) -> None:
+        if "mergeMethod" in settings:
+            for field, method in (
+                ("merge_commit", "merge"),
+                ("squash_merge", "squash"),
+                ("rebase_merge", "fast-forward"),
+            ):
+                self.fake.settings[f"allow_{field}"] = settings["mergeMethod"] == method
+        if "removeSourceBranch" in settings:
+            self.fake.settings["delete_branch_on_merge"] = settings["removeSourceBranch"]
+
+    def approve(self, person: str, iid: int, head_sha: str) -> None:
+        self.fake.review(person, iid, "APPROVED", head_sha)
+
+    def busy(self, head_sha: str) -> None:
+        self.fake.rules.statuses.append("ci-gitops/gates")
+
+    def before_merge(self, callback: Callable[[], object]) -> None:
+        self.fake.before_merge = callback
+
+
+FORGE_RIGS: dict[str, Callable[[GitServer], ForgeRig]] = {
+    "local": LocalRig,
+    "local-http": LocalHttpRig,
+    "github": GitHubRig,
+}
 #: Rigs that are another one's forge, reached differently.
 SLOWER_WAYS = ("local-http",)

@@ -74,6 +74,10 @@ class FakeApi:
         """What the forge answers; raises Refused."""
         raise NotImplementedError
 
+    def described(self, path: str) -> str:
+        """The path as the forge's description has it."""
+        return path
+
     def asked(self, method: str, ending: str = "") -> list[Call]:
         """The calls with this method whose path ends so."""
         return [call for call in self.calls if call.method == method and call.path.endswith(ending)]
@@ -101,7 +105,8 @@ class FakeApi:
 
     def _answered(self, call: Call) -> Answer:
         with self._lock:
-            self._breach(self._spec.check_request(call.method, call.path, call.query, call.body) if self._spec else [])
+            path = self.described(call.path)
+            self._breach(self._spec.check_request(call.method, path, call.query, call.body) if self._spec else [])
             try:
                 answer = self.answer(call)
             except Refused as refused:
@@ -110,7 +115,7 @@ class FakeApi:
                 self._breach([f"{call.method} {call.path}: the fake broke: {error!r}"])
                 raise
             if self._spec:
-                self._breach(self._spec.check_answer(call.method, call.path, answer.status, answer.body))
+                self._breach(self._spec.check_answer(call.method, path, answer.status, answer.body))
             return answer
 
     def _breach(self, problems: Sequence[str]) -> None:

@@ -27,4 +27,8 @@ GITLAB: tuple[Gap, ...] = (
     Gap(r"(GET|POST) /api/v4/projects/[^/]+/merge_trains.*", "call", (), "trains are described in the newer file only"),
 )
 
-GITHUB: tuple[Gap, ...] = ()
+GITHUB: tuple[Gap, ...] = (
+    Gap(r"POST /api/graphql", "call", (), "GraphQL has a description of its own"),
+    Gap(r"(GET|PUT|POST|PATCH|DELETE) /repositories/1(/.*)?", "call", (), "where a renamed repository is, by its id"),
+    Gap(r"POST /repos/[^/]+/[^/]+/.*", "status", ("307",), "how a change to a renamed repository is sent on"),
+)

@@ -22,7 +22,19 @@ def _local(repository: Repository, person: Person, site: Site | None) -> Forge:
     return LocalForge(repository, Documents(repository, person))
 
 
-FORGES: dict[str, Callable[[Repository, Person, Site | None], Forge]] = {"local": _local}
+def _github(repository: Repository, person: Person, site: Site | None) -> Forge:
+    from ci_gitops.adapters.forges.github import GitHubForge
+
+    return GitHubForge(_needed(site, "github"), repository)
+
+
+def _needed(site: Site | None, kind: str) -> Site:
+    if site is None:
+        raise UsageError(f"Nothing says where the API of {kind} is.", hint="Name its address: --forge-url URL.")
+    return site
+
+
+FORGES: dict[str, Callable[[Repository, Person, Site | None], Forge]] = {"local": _local, "github": _github}
 
 
 def forge_kind(asked: str | None, repository: GitUrl, ci: CiFacts, environ: Mapping[str, str]) -> str:

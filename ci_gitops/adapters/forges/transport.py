@@ -34,6 +34,9 @@ from ci_gitops.errors import CiGitopsError, ForgeError, TemporaryError
 from ci_gitops.output import clean
 
 SECONDS = 20.0  # without a byte
+#: GitHub's secondary limits may come without a time; "wait for at least one minute" is its rule then:
+#: https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api
+_UNSAID = 60.0
 _MOST_BYTES = 64 * 1024 * 1024
 _READS = ("GET", "HEAD", "OPTIONS")
 _MOVED = (301, 302, 303, 307, 308)
@@ -143,6 +146,8 @@ class PatientAdapter(HTTPAdapter):
         """Raise what is no answer to decide on; an error with a meaning of its own goes to the caller."""
         status, said = response.status_code, f"{self._line.name} answered {response.status_code}"
         asked = _asked_to_wait(response, self._line.now())
+        if status == 403 and asked is None and b"rate limit" in response.content[:2000].lower():
+            asked = _UNSAID
         if status == 429 or (status == 403 and asked is not None):
             limit = f"{said}: too many requests{f'; it asks to wait {asked:.0f} s' if asked else ''}."
             raise AwayError(limit, retry_after=asked)
