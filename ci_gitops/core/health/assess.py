@@ -35,13 +35,13 @@ _KINDS: dict[tuple[str, str], Callable[[Mapping[str, Any]], Health]] = {
     ("apps", "Deployment"): workloads.deployment,
     ("apps", "ReplicaSet"): workloads.replica_set,
     ("apps", "StatefulSet"): workloads.stateful_set,
-    ("autoscaling", "HorizontalPodAutoscaler"): cluster.autoscaler,
     ("batch", "CronJob"): jobs.cron_job,
     ("batch", "Job"): jobs.job,
     ("policy", "PodDisruptionBudget"): cluster.disruption_budget,
 }
-_ADDRESSED: dict[tuple[str, str], Callable[[Mapping[str, Any], datetime | None], Health]] = {
+_TIMED: dict[tuple[str, str], Callable[[Mapping[str, Any], datetime | None], Health]] = {
     ("", "Service"): network.service,
+    ("autoscaling", "HorizontalPodAutoscaler"): cluster.autoscaler,
     ("networking.k8s.io", "Ingress"): network.ingress,
 }
 
@@ -55,7 +55,8 @@ def assess_health(
     """The health of `object`, a Kubernetes object as read live, or None where the cluster has none.
 
     `rules` go before what we know of a kind. `now` is for what only time can tell: an Ingress that still has no
-    address after a minute counts as healthy, since many controllers publish none.
+    address after a minute counts as healthy, since many controllers publish none; an autoscaler has no metrics of
+    pods that have just begun.
     """
     if object is None:
         return missing("It is not in the cluster")
@@ -70,8 +71,8 @@ def assess_health(
         return ruled
     if place in _KINDS:
         return _KINDS[place](object)
-    if place in _ADDRESSED:
-        return _ADDRESSED[place](object, now)
+    if place in _TIMED:
+        return _TIMED[place](object, now)
     return _ruled(object, KNOWN) or unobserved(object) or by_conditions(object)
 
 
@@ -82,7 +83,7 @@ def moves(document: Mapping[str, Any], rules: Iterable[HealthRule] = ()) -> bool
         return True
     if place == ("", "Service"):
         return text(document, "spec", "type") == "LoadBalancer"
-    return place in _ADDRESSED or place[0] not in _BUILT_IN
+    return place in _TIMED or place[0] not in _BUILT_IN
 
 
 def is_ignored(object: Mapping[str, Any]) -> bool:  # noqa: A002

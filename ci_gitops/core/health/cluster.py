@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta
 
-from ci_gitops.core.health.fields import Object, at, condition, is_observed, mappings, number, reason_of, text
+from ci_gitops.core.health.fields import Object, at, condition, is_observed, mappings, number, reason_of, since, text
 from ci_gitops.core.health.records import Health, degraded, healthy, progressing
 
 _SCALE_FAILS = frozenset({"FailedGetScale", "FailedUpdateScale"})
@@ -12,21 +13,35 @@ _METRICS_FAIL = frozenset({
     "FailedComputeMetricsReplicas", "FailedGetContainerResourceMetric", "FailedGetExternalMetric",
     "FailedGetObjectMetric", "FailedGetPodsMetric", "FailedGetResourceMetric", "InvalidSelector",
 })  # fmt: skip
+_METRICS_COME = _METRICS_FAIL - {"InvalidSelector"}
+_FIRST_METRICS = timedelta(minutes=2)  # a metrics server looks once a minute or oftener, at pods that are ready
 _V1_CONDITIONS = "autoscaling.alpha.kubernetes.io/conditions"
 
 
-def autoscaler(found: Object) -> Health:
-    """Failures first, wherever in the list they are; then what says that it works."""
+def autoscaler(found: Object, now: datetime | None) -> Health:
+    """Failures first, wherever in the list they are; then what says that it works.
+
+    New pods have no metrics for a moment, which is none of its failures: `now` tells how long it is so.
+    """
     conditions = _autoscaler_conditions(found)
     for each in conditions:
         kind, reason = text(each, "type"), text(each, "reason")
-        if (kind == "AbleToScale" and reason in _SCALE_FAILS) or (kind == "ScalingActive" and reason in _METRICS_FAIL):
+        if kind == "AbleToScale" and reason in _SCALE_FAILS:
+            return degraded(f"It cannot scale: {reason_of(each, kind)}")
+        if kind == "ScalingActive" and reason in _METRICS_FAIL:
+            if now is not None and reason in _METRICS_COME and _is_new(found, each, now):
+                return progressing(f"It waits for its first metrics: {reason_of(each, kind)}")
             return degraded(f"It cannot scale: {reason_of(each, kind)}")
     for each in conditions:
         if text(each, "type") in ("AbleToScale", "ScalingLimited") and text(each, "status") == "True":
             current, wanted = number(found, "status", "currentReplicas"), number(found, "status", "desiredReplicas")
             return healthy(f"It scales: {current} replicas now, {wanted} wanted")
     return progressing("It has not looked at its target yet")
+
+
+def _is_new(found: Object, condition: Object, now: datetime) -> bool:
+    began = text(condition, "lastTransitionTime") or text(found, "metadata", "creationTimestamp")
+    return bool(began) and since(began, now) < _FIRST_METRICS
 
 
 def _autoscaler_conditions(found: Object) -> tuple[Object, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 Object = Mapping[str, Any]
@@ -80,3 +80,16 @@ def reason_of(about: object, default: str) -> str:
     """`Reason: message` of a condition or of a container's state, as far as it says either."""
     parts = [part for part in (text(about, "reason"), text(about, "message")) if part.strip()]
     return ": ".join(parts) or default
+
+
+def since(written: str, now: datetime) -> timedelta:
+    """How long ago a time was that the server wrote; none where it cannot be read."""
+    try:
+        moment = datetime.fromisoformat(written)
+    except ValueError:
+        return timedelta()
+    return _aware(now) - _aware(moment)
+
+
+def _aware(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
-from ci_gitops.core.health.fields import Object, mappings, text
+from ci_gitops.core.health.fields import Object, mappings, since, text
 from ci_gitops.core.health.records import Health, healthy, progressing
 
 # Many ingress controllers never publish an address; waiting longer for one would fail deployments that work.
 _PATIENCE = timedelta(minutes=1)
+# Clouds take a minute or two. Later somebody must look; but what the service is for, only an address tells.
+_CLOUD = timedelta(minutes=3)
 
 
 def service(found: Object, now: datetime | None) -> Health:
     kind = text(found, "spec", "type") or "ClusterIP"
     if kind != "LoadBalancer":
-        return healthy(f"A {kind} service is ready when it exists")
+        return healthy(f"A service of type {kind} is ready when it exists")
     address = _address(found)
-    return healthy(f"Reached at {address}") if address else progressing("Its load balancer gave it no address yet")
+    if address:
+        return healthy(f"Reached at {address}")
+    if now is not None and _age(found, now) > _CLOUD:
+        return progressing("Its load balancer still gave it no address: does this cluster have a controller for them?")
+    return progressing("Its load balancer gave it no address yet")
 
 
 def ingress(found: Object, now: datetime | None) -> Health:
@@ -35,12 +41,4 @@ def _address(found: Object) -> str | None:
 
 
 def _age(found: Object, now: datetime) -> timedelta:
-    try:
-        created = datetime.fromisoformat(text(found, "metadata", "creationTimestamp"))
-    except ValueError:
-        return timedelta()
-    return _aware(now) - _aware(created)
-
-
-def _aware(moment: datetime) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return since(text(found, "metadata", "creationTimestamp"), now)

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import ci_gitops
-from ci_gitops.core.health import Health, Rule, assess_health, is_ignored, missing, worst
-from ci_gitops.core.health.assess import _ADDRESSED, _KINDS
+from ci_gitops.core.health import Health, Rule, assess_health, counts, is_ignored, missing, moves, overall, worst
+from ci_gitops.core.health.assess import _KINDS, _TIMED
 from ci_gitops.core.health.known import KNOWN
 from ci_gitops.core.health.records import HealthStatus
 
@@ -39,9 +39,8 @@ def test_every_kind_has_fixtures_of_more_than_one_verdict() -> None:
         case: Any = parameters.values[0]
         kind = (case["object"] or {}).get("kind", "")
         seen.setdefault(kind, set()).add(case["status"])
-    for _, kind in (*_KINDS, *_ADDRESSED):
-        if kind != "ReplicationController":
-            assert len(seen[kind]) > 1, f"{kind} has fixtures of one verdict only"
+    for _, kind in (*_KINDS, *_TIMED):
+        assert len(seen[kind]) > 1, f"{kind} has fixtures of one verdict only"
 
 
 @pytest.mark.parametrize("rule", KNOWN, ids=lambda rule: f"{rule.group} {rule.kind}")
@@ -52,6 +51,54 @@ def test_every_rule_for_a_known_kind_has_a_fixture(rule: Rule) -> None:
         verdict = assess_health(case["object"], [Rule(rule.kind, rule.group, degraded="kind", message="found")])
         found.append(verdict.message == "found.")
     assert any(found)
+
+
+MOVES = [
+    ("apps/v1", "Deployment", {}, True),
+    ("v1", "Service", {"type": "LoadBalancer"}, True),
+    ("v1", "Service", {"type": "ClusterIP"}, False),
+    ("networking.k8s.io/v1", "Ingress", {}, True),
+    ("networking.k8s.io/v1", "NetworkPolicy", {}, False),
+    ("v1", "ConfigMap", {}, False),
+    ("example.com/v1", "Box", {}, True),
+    ("gateway.networking.k8s.io/v1", "Gateway", {}, True),
+]
+
+
+@pytest.mark.parametrize(("api_version", "kind", "spec", "expected"), MOVES)
+def test_what_only_has_to_be_there_does_not_move(
+    api_version: str, kind: str, spec: dict[str, Any], expected: bool
+) -> None:
+    assert moves({"apiVersion": api_version, "kind": kind, "spec": spec}) is expected
+
+
+def test_a_rule_makes_any_kind_move() -> None:
+    assert moves({"apiVersion": "v1", "kind": "ConfigMap"}, [Rule("ConfigMap", degraded='data.state == "broken"')])
+
+
+def test_what_counts_for_an_app() -> None:
+    def annotated(**annotations: str) -> dict[str, Any]:
+        return {"metadata": {"annotations": {f"ci-gitops/{name}": value for name, value in annotations.items()}}}
+
+    assert counts({})
+    assert not counts(annotated(hook="PreSync"))
+    assert not counts(annotated(hook="Skip"))
+    assert not counts({"metadata": {"annotations": {"ci-gitops/ignore-healthcheck": "true"}}})
+
+
+def test_an_app_is_as_its_worst_object_and_names_three_of_them() -> None:
+    ill = [(f"Pod {letter}", Health("degraded", f"{letter} hurts.")) for letter in "abcd"]
+    whole = overall([("ConfigMap x", Health("healthy", "So.")), *ill, ("Job y", Health("progressing", "Runs."))])
+    assert whole.status == "degraded"
+    assert whole.message == "Pod a: a hurts. Pod b: b hurts. Pod c: c hurts. And 1 more."
+    assert overall([("ConfigMap x", Health("healthy", "So."))]).message == "All is well (1 looked at)."
+    assert overall([]).status == "healthy"
+
+
+def test_what_is_missing_counts_only_when_nothing_is_left() -> None:
+    gone = ("Pod a", missing("It is not there"))
+    assert overall([gone, ("Pod b", Health("healthy", "So."))]).status == "healthy"
+    assert overall([gone]).status == "missing"
 
 
 def test_an_object_tells_by_annotation_that_it_does_not_count() -> None:
@@ -103,7 +150,7 @@ TREES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(FIELDS), inner, max_size=6),
     max_leaves=12,
 )
-PLACES = [*_KINDS, *_ADDRESSED, *((rule.group or "", rule.kind) for rule in KNOWN), ("example.com", "Box")]
+PLACES = [*_KINDS, *_TIMED, *((rule.group or "", rule.kind) for rule in KNOWN), ("example.com", "Box")]
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
