@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ from ci_gitops.core.fieldsets import MISSING, text
 from ci_gitops.core.secret_values import Placeholders, plain
 from ci_gitops.core.targets import Target
 
+API_VERSION = "ci-gitops/v1"
 OPERATIONS: tuple[Operation, ...] = ("create", "update", "delete", "unchanged", "skipped", "unknown")
 _EFFECTS: tuple[Operation, ...] = ("create", "update", "delete", "unknown")  # what a reviewer agrees to
 _NO_KEY = "Values of Secrets are not part of the hash: there is no plan key."
@@ -114,7 +116,8 @@ class Plan:
 
     @property
     def summary(self) -> dict[Operation, int]:
-        return {name: sum(change.operation == name for change in self.changes) for name in OPERATIONS}
+        counted = Counter(change.operation for change in self.changes)
+        return {name: counted[name] for name in OPERATIONS}
 
     @property
     def is_empty(self) -> bool:
@@ -140,11 +143,20 @@ class PlanList:
     environment: str
     revision: str
     plans: tuple[Plan, ...]
+    source: str | None = None  # the config repository, by the name that it goes by in the cluster
 
     @property
     def hash(self) -> str:
         """Of the plans that do something, in no order: a target that is in sync changes nothing of what was agreed."""
-        return _digest(sorted(plan.hash for plan in self.plans if not plan.is_empty))
+        return list_hash(plan.hash for plan in self.plans if not plan.is_empty)
+
+    @property
+    def summary(self) -> dict[Operation, int]:
+        return {name: sum(plan.summary[name] for plan in self.plans) for name in OPERATIONS}
+
+    @property
+    def is_empty(self) -> bool:
+        return all(plan.is_empty for plan in self.plans)
 
     @property
     def document(self) -> dict[str, Any]:
@@ -153,7 +165,13 @@ class PlanList:
             "revision": self.revision,
             "hash": self.hash,
             "plans": [plan.document for plan in self.plans],
+            "source": self.source,
         }
+
+
+def list_hash(hashes: Iterable[str]) -> str:
+    """Of several plans, by theirs."""
+    return _digest(sorted(hashes))
 
 
 def make_plan(

@@ -13,6 +13,7 @@ from typing import Any
 Schema = Mapping[str, Any]
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "object": (dict,), "array": (list,), "string": (str,), "integer": (int,), "null": (type(None),),
+    "boolean": (bool,),
 }  # fmt: skip
 _MOST_CHARACTERS = 60
 
