@@ -70,18 +70,17 @@ def leave_replicas(
 ) -> Mapping[str, Any]:
     """What to send as `manager` for an object: its replicas left out, or as they are live, where it is autoscaled.
 
-    They are left out where another manager holds them and where the object is new. Where they are ours and nobody
-    else's, leaving them out would set them back to 1: then they are sent as they are live, declared or not.
+    They are left out where another manager holds them, where nobody does, and where the object is new. Where they are
+    ours and nobody else's, leaving them out would set them back to 1: then they are sent as they are live.
     """
     if not is_autoscaled(manifest, workloads):
         return manifest
     value = value_at(live, REPLICAS) if live is not None else MISSING
-    declared = value_at(manifest, REPLICAS) is not MISSING
     ours = live is not None and REPLICAS in owned(live, manager)
     if live is not None and Owners(live, manager).of(REPLICAS):
         value = MISSING
     spec = manifest.get("spec")
     kept = {key: given for key, given in spec.items() if key != "replicas"} if isinstance(spec, Mapping) else {}
-    if value is not MISSING and (declared or ours):
+    if value is not MISSING and ours:
         kept["replicas"] = value
     return {**manifest, "spec": kept} if isinstance(spec, Mapping) else manifest

@@ -87,7 +87,7 @@ AUTOSCALER = ("kube-controller-manager", "Update")
         pytest.param(2, workload(5, AUTOSCALER, (OURS, "Apply")), None, id="held by both"),
         pytest.param(2, workload(5, (OURS, "Apply")), 5, id="ours"),
         pytest.param(None, workload(5, (OURS, "Apply")), 5, id="ours, and no longer declared"),
-        pytest.param(2, workload(5), 5, id="nobody's"),
+        pytest.param(2, workload(5), None, id="nobody's"),
         pytest.param(None, workload(5), None, id="nobody's and not declared"),
         pytest.param(2, workload(None), None, id="not there"),
     ],
