@@ -40,6 +40,7 @@ _PAGE = 500
 _SIDE_BY_SIDE = 4
 _ROUND = 30  # seconds of one watch request, so that a dead connection is noticed in 35
 _LONGEST_LOG = 1024 * 1024
+_SERVERS_OWN = ("managedFields", "resourceVersion", "generation")
 _REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 
@@ -329,10 +330,15 @@ def _about(kind: str, namespace: str, name: str) -> str:
     return f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}"
 
 
-def _holds(live: Any, sent: Any) -> bool:
+def _holds(live: Document, sent: Document) -> bool:
     """Whether all that was sent is in a live object, but for what the server itself sets."""
+    metadata = {name: value for name, value in sent.get("metadata", {}).items() if name not in _SERVERS_OWN}
+    return _contains(live, {**sent, "metadata": metadata})
+
+
+def _contains(live: Any, sent: Any) -> bool:
     if isinstance(sent, Mapping):
         return isinstance(live, Mapping) and all(
-            name == "resourceVersion" or (name in live and _holds(live[name], value)) for name, value in sent.items()
+            name in live and _contains(live[name], value) for name, value in sent.items()
         )
     return same(live, sent)
