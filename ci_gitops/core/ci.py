@@ -28,6 +28,8 @@ class CiFacts:
     pipeline_source: str | None = None
     job_url: str | None = None
     merge_request: int | None = None
+    target_branch: str | None = None  # of the merge request that the pipeline is for
+    target_url: str | None = None  # https, of the project that it would be merged into
     fork: bool = False  # the merge request comes from another project: its tree is a stranger's
     user: str | None = None  # login
     user_name: str | None = None
@@ -48,7 +50,7 @@ class CiFacts:
             value = environ.get(name, "")
             return int(value) if value.isascii() and value.isdigit() else None
 
-        project_url = text("CI_PROJECT_URL")
+        project_url, target_url = text("CI_PROJECT_URL"), text("CI_MERGE_REQUEST_PROJECT_URL")
         return cls(
             gitlab=environ.get("GITLAB_CI") == "true",
             server_url=text("CI_SERVER_URL"),
@@ -66,6 +68,8 @@ class CiFacts:
             pipeline_source=text("CI_PIPELINE_SOURCE"),
             job_url=text("CI_JOB_URL"),
             merge_request=number("CI_MERGE_REQUEST_IID"),
+            target_branch=text("CI_MERGE_REQUEST_TARGET_BRANCH_NAME") or text("GITHUB_BASE_REF"),
+            target_url=f"{target_url}.git" if target_url else None,
             fork=text("CI_MERGE_REQUEST_SOURCE_PROJECT_ID") != text("CI_MERGE_REQUEST_PROJECT_ID"),
             user=text("GITLAB_USER_LOGIN"),
             user_name=text("GITLAB_USER_NAME"),

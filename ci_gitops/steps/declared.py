@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ci_gitops.adapters.git import find_checkout, uncommitted
+from ci_gitops.adapters.git import Checkout, find_checkout, uncommitted
 from ci_gitops.core.text import counted
 from ci_gitops.errors import GitError, UsageError
 from ci_gitops.run import Run
 from ci_gitops.settings import EnvironmentSettings
 from ci_gitops.steps.locate import Place, find_place
+from ci_gitops.steps.ruling import Stand, ruled
 from ci_gitops.steps.workplace import Reach, Workplace, Workplaces
 
 _HEAD = "HEAD"  # of the checkout that we stand in
@@ -38,15 +39,21 @@ class Ask:
 
 
 def declared_at(places: Workplaces, ask: Ask) -> tuple[Workplace, EnvironmentSettings]:
-    """The environment of the call, and the revision that declares it."""
-    place = revision_place(places, ask)
-    environment = place.settings.environment(_chosen(places.run, place, ask.environment))
-    if environment.repository and not wanted_revision(places.run, ask) and place.branch != _HEAD:
+    """The environment of the call, and the revision that declares it, under the rules that count for it."""
+    run = places.run
+    checkout = None if ask.repo or ask.branch else find_checkout(run.cwd, run.environ)
+    stand = Stand(checkout, wanted_revision(run, ask) is not None)
+    taken = revision_place(places, ask, checkout)
+    place = ruled(places, taken, stand)
+    environment = place.settings.environment(_chosen(run, place, ask.environment))
+    if environment.repository and not stand.named and place.branch != _HEAD:
         place = places.of(environment, place)  # a repository or branch of its own
+    elif environment.branch:
+        place = ruled(places, taken, stand, environment.branch)
     return place, place.settings.environment(environment.name)
 
 
-def revision_place(places: Workplaces, ask: Ask) -> Workplace:
+def revision_place(places: Workplaces, ask: Ask, checkout: Checkout | None) -> Workplace:
     """The revision to deploy, with the settings that rule there.
 
     Without `--repo` it is the checkout's HEAD, or the commit that an `update` before us handed on: that one may
@@ -54,7 +61,6 @@ def revision_place(places: Workplaces, ask: Ask) -> Workplace:
     """
     run = places.run
     revision = wanted_revision(run, ask)
-    checkout = None if ask.repo or ask.branch else find_checkout(run.cwd, run.environ)
     if checkout is None:
         place = find_place(run, ask.repo, ask.branch)
         return places.at(Place(place.url, revision or place.branch, place.said_by))

@@ -69,7 +69,10 @@ def decode(blob: bytes, path: str) -> str:
 
 @dataclass(frozen=True)
 class Workplace:
-    """One branch of one config repository at its head. `settings` are those that rule at `revision`."""
+    """One branch of one config repository at its head. `settings` are those that rule at `revision`.
+
+    `policy` is where the rules were read that the revision cannot make for itself (holds, too); None: at the revision.
+    """
 
     repository: Repository
     url: str
@@ -77,6 +80,12 @@ class Workplace:
     revision: str
     settings: Settings
     tree: RepositoryTree
+    policy: RepositoryTree | None = None
+
+    @property
+    def rules(self) -> RepositoryTree:
+        """The tree whose rules count."""
+        return self.policy or self.tree
 
 
 @dataclass
@@ -131,6 +140,17 @@ class Workplaces:
 
         settings = self._resolved(chosen_config(self.run) or config_at(tree), tree, url)
         return Workplace(repository, url, branch, tree.revision, settings, tree)
+
+    def ruled_by(self, place: Workplace, policy: Workplace) -> Workplace:
+        """`place` under the rules of `policy`; what its own configuration says of apps is its declaration."""
+        from ci_gitops.steps.configuration import config_at
+
+        own, rules = place.settings.config, config_at(policy.tree)
+        if rules is None:
+            rules = type(own).model_construct(apps=own.apps)
+        elif place.tree.holds(CONFIG_FILE):
+            rules = rules.model_copy(update={"apps": own.apps})
+        return replace(place, settings=self._resolved(rules, place.tree, place.url), policy=policy.tree)
 
     def refreshed(self, place: Workplace) -> Workplace:
         """The same place at what is the branch's head now; the rules are read again where their file changed."""

@@ -22,6 +22,7 @@ class Checkout:
     head: str  # the commit that is checked out
     branch: str | None  # None: detached, as CI systems check out
     origin: str | None
+    default_branch: str | None = None  # of origin, as far as the checkout knows
 
 
 # A job often runs as another user than the one who cloned, and git then answers nothing. These questions run no
@@ -41,7 +42,18 @@ def find_checkout(cwd: Path, environ: Mapping[str, str]) -> Checkout | None:
         return None
     root, head = found.splitlines()
     branch = _ask(cwd, environ, *_ANYBODYS, "symbolic-ref", "--quiet", "--short", "HEAD")
-    return Checkout(Path(root), head, branch, checkout_origin(cwd, environ))
+    origin = checkout_origin(cwd, environ)
+    default = _default_branch(cwd, environ) if origin else None
+    return Checkout(Path(root), head, branch, origin, default)
+
+
+def _default_branch(cwd: Path, environ: Mapping[str, str]) -> str | None:
+    """What a clone noted of origin's HEAD; where it did not, the one branch with a usual name that is known."""
+    asked = ("for-each-ref", "--format=%(refname:lstrip=3) %(symref:lstrip=3)", "refs/remotes/origin")
+    refs = [line.partition(" ") for line in (_ask(cwd, environ, *_ANYBODYS, *asked) or "").splitlines()]
+    noted = next((target for name, _, target in refs if name == "HEAD" and target), None)
+    usual = [name for name, _, _ in refs if name in ("main", "master")]
+    return noted or (usual[0] if len(usual) == 1 else None)
 
 
 def uncommitted(checkout: Checkout, environ: Mapping[str, str]) -> tuple[str, ...]:
