@@ -20,9 +20,13 @@ class Deadline:
     def after(cls, seconds: float, clock: Callable[[], float] = time.monotonic) -> Deadline:
         return cls(clock() + seconds, clock)
 
+    def now(self) -> float:
+        """On its clock; past its end as soon as it was stopped."""
+        return max(self.clock(), self.end) if self.stopped.is_set() else self.clock()
+
     def left(self) -> float:
         """Seconds until it is over; never negative."""
-        return 0.0 if self.stopped.is_set() else max(0.0, self.end - self.clock())
+        return max(0.0, self.end - self.now())
 
     @property
     def over(self) -> bool:

@@ -11,24 +11,28 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from threading import Lock
 
 from ci_gitops.adapters.cluster.base import Cluster
 from ci_gitops.adapters.deadline import Deadline
 from ci_gitops.adapters.git import CommitInfo
+from ci_gitops.core.app_checks import Checked
 from ci_gitops.core.holds import Hold, hold_on, holds_path, parse_holds
 from ci_gitops.core.ignoring import Rule
 from ci_gitops.core.inventory import Inventory
+from ci_gitops.core.layout import CONFIG_FILE
 from ci_gitops.core.manifests import Manifest
 from ci_gitops.core.pruning import Belts
 from ci_gitops.core.records import Origin, Record, stamp
 from ci_gitops.core.sequence import Sequence as Order
 from ci_gitops.core.targets import Target
+from ci_gitops.core.tenancy import Bounds
 from ci_gitops.errors import CiGitopsError
 from ci_gitops.results import Result
 from ci_gitops.run import Run
 from ci_gitops.settings import EnvironmentSettings
 from ci_gitops.steps import people
+from ci_gitops.steps.ancestry import Ancestry
+from ci_gitops.steps.app_checks import run_checks
 from ci_gitops.steps.declared import Ask, declared_at
 from ci_gitops.steps.deploy_report import Done, decisive, deploy_result
 from ci_gitops.steps.deploying import Deploying, Orders
@@ -36,6 +40,7 @@ from ci_gitops.steps.destinations import Destinations
 from ci_gitops.steps.planning import Terms
 from ci_gitops.steps.rendered import RenderedSets
 from ci_gitops.steps.site import Site, View
+from ci_gitops.steps.waiting import Clock
 from ci_gitops.steps.workplace import Workplace, Workplaces
 
 _WRITES = 4  # at a time; more gain nothing: the server's own work decides
@@ -68,7 +73,7 @@ def deploy(run: Run, call: DeployCall) -> Result:
     with Workplaces(run, call.reach) as places:
         place, environment = declared_at(places, call)
         with Destinations(run, call, place, environment) as destinations:
-            done = _Pass(run, call, place, environment, destinations, deadline).run_all()
+            done = _Pass(places, call, place, environment, destinations, deadline).run_all()
     result = deploy_result(environment.name, place.revision, done)
     error = decisive(done)
     if error:
@@ -82,16 +87,16 @@ class _Pass:
     """One pass over one environment at one revision."""
 
     def __init__(
-        self, run: Run, call: DeployCall, place: Workplace, environment: EnvironmentSettings,
+        self, places: Workplaces, call: DeployCall, place: Workplace, environment: EnvironmentSettings,
         destinations: Destinations, deadline: Deadline,
     ) -> None:  # fmt: skip
+        run = places.run
         self._run, self._call, self._place = run, call, place
         self._environment, self._destinations, self._deadline = environment, destinations, deadline
         self._commit = place.repository.log(place.revision, 1)[0]
         self._sets = RenderedSets(run, place, destinations.of)
         self._failed: list[Done] = []
-        self._ancestry: dict[str, bool | None] = {}  # by the revision that was applied last
-        self._asking = Lock()
+        self._ancestry = Ancestry(places, place)
 
     def run_all(self) -> list[Done]:
         """Every target's end, in the order of the configuration."""
@@ -131,7 +136,7 @@ class _Pass:
             shares.setdefault(id(cluster), (cluster, {}))[1][target] = manifests
         return [
             Site(
-                cluster, self._destinations.ledger(cluster, self._deadline), share,
+                cluster, self._destinations.ledger(cluster, self._deadline, self._commit), share,
                 create_namespace=self._environment.create_namespace,
                 with_gone=not self._call.apps and not self._failed and cluster.alive,
             )
@@ -175,34 +180,23 @@ class _Pass:
             manual=environment.sync == "manual", named=bool(call.revision), planned=bool(call.plan),
             force=call.force, retry=call.retry, rerun_hooks=call.rerun_hooks, prune=prune,
             belts=Belts(kinds=frozenset(call.prune_kinds), limit=call.prune_limit), wait=call.wait,
-            dry_run=call.dry_run, exit_code=call.exit_code,
+            dry_run=call.dry_run, health=environment.health, checks=self._checks, bounds=self._bounds(),
         )  # fmt: skip
 
-    def _behind(self, inventory: Inventory) -> bool | None:
-        """Whether the revision is an ancestor of what the target has; None where Git cannot tell."""
-        applied, revision = inventory.revision, self._place.revision
-        if applied in ("", revision):
-            return False
-        with self._asking:
-            if applied not in self._ancestry:
-                try:
-                    self._ancestry[applied] = self._place.repository.is_ancestor(revision, applied)
-                except CiGitopsError as error:
-                    self._run.output.detail(
-                        f"{applied[:12]}, which was applied last, is not to be had: {error.message}"
-                    )
-                    self._ancestry[applied] = None
-            return self._ancestry[applied]
+    def _checks(self, deadline: Deadline) -> Sequence[Checked]:
+        return run_checks(
+            self._run, self._environment.checks, deadline=deadline.end, authority=self._call.ca_file,
+            clock=Clock(deadline.now),
+        )  # fmt: skip
 
-    def _is_behind(self, revision: str, applied: str) -> bool | None:
-        """The usual way forward is asked first: it needs the history between the two and no more."""
-        repository = self._place.repository
-        try:
-            forwards = repository.is_ancestor(applied, revision)
-            return False if forwards else repository.is_ancestor(revision, applied)
-        except CiGitopsError as error:
-            self._run.output.detail(f"{applied[:12]}, which was applied last, is not to be had: {error.message}")
-            return None
+    def _bounds(self) -> Bounds:
+        allow = self._environment.allow
+        file = self._place.settings.config.file or CONFIG_FILE
+        said_by = f"{file}: environments.{self._environment.name}.allow"
+        return Bounds(allow.kinds, allow.namespaces, allow.repositories, said_by)
+
+    def _behind(self, inventory: Inventory) -> bool | None:
+        return self._ancestry.is_behind(self._place.revision, inventory.revision)
 
     def _origin(self, commit: CommitInfo) -> Origin:
         run = self._run

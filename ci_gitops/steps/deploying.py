@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from ci_gitops.adapters.cluster.base import Document
 from ci_gitops.adapters.deadline import Deadline
 from ci_gitops.adapters.records.base import Writer
+from ci_gitops.core.app_checks import Checked
+from ci_gitops.core.explaining import trouble_lines
 from ci_gitops.core.guards import Decision, Drift, Standing, decide, mark, may_recover
 from ci_gitops.core.health import Health, HealthRule, assess_health, counts, overall
 from ci_gitops.core.holds import Hold
@@ -17,6 +19,8 @@ from ci_gitops.core.hook_runs import Step, attempt_of, remembered, steps_of
 from ci_gitops.core.ignoring import Rule
 from ci_gitops.core.inventory import Inventory, Key, Member
 from ci_gitops.core.manifests import Manifest
+from ci_gitops.core.object_images import named_images
+from ci_gitops.core.prepared import Prepared
 from ci_gitops.core.pruning import Belts, Leaving, leaving, remaining
 from ci_gitops.core.records import (
     Cause,
@@ -29,20 +33,22 @@ from ci_gitops.core.records import (
     recovered,
     stamp,
 )
-from ci_gitops.core.running import images_of
 from ci_gitops.core.stages import removal
 from ci_gitops.core.targets import Target
+from ci_gitops.core.tenancy import Bounds, refuse_violations
 from ci_gitops.core.waiting import Verdict
 from ci_gitops.errors import CiGitopsError, RefusedError, TemporaryError, UnhealthyError
 from ci_gitops.run import Run
 from ci_gitops.steps.applying import Applying
 from ci_gitops.steps.bookkeeping import Book
 from ci_gitops.steps.deploy_report import Done, Outcome
+from ci_gitops.steps.explaining import explain
 from ci_gitops.steps.hooking import Hooks
+from ci_gitops.steps.observing import scopes
 from ci_gitops.steps.planning import Past, Planned, Terms, Work, plan_target
 from ci_gitops.steps.site import Site, View
 from ci_gitops.steps.undertaking import BrokenError, SupersededError
-from ci_gitops.steps.waiting import Wait, wait_healthy
+from ci_gitops.steps.waiting import Clock, Wait, wait_healthy
 
 #: What a revision is called, and whether it is behind the one that a target has: None where nobody can tell.
 Behind = Callable[[Inventory], bool | None]
@@ -68,11 +74,10 @@ class Orders:
     belts: Belts = field(default_factory=Belts)
     wait: bool = True
     dry_run: bool = False
-    exit_code: bool = False
     health: tuple[HealthRule, ...] = ()
     reviewed: Callable[[Planned], None] = lambda planned: None  # RefusedError where the plan is another one
-    check: Callable[[Deadline], None] = lambda deadline: None  # BrokenError where the application does not work
-    explain: Callable[[Site, Sequence[Document]], tuple[str, ...]] = lambda site, blamed: ()
+    checks: Callable[[Deadline], Sequence[Checked]] = lambda deadline: ()  # questions to the application
+    bounds: Bounds = field(default_factory=Bounds)
 
 
 @dataclass(slots=True)
@@ -124,6 +129,7 @@ class Deploying:
     def _judge(self, view: View) -> Judged:
         """What the pass does with the target, as it was seen."""
         records, inventory = view.records, view.inventory
+        self._refuse_what_is_not_allowed(view.prepared)
         left = self._leaving(view)
         planned = self._planned(view, left)
         decision = decide(self._standing(view))
@@ -145,6 +151,13 @@ class Deploying:
         self.orders.reviewed(planned)
         cause: Cause = "deploy" if decision.new or any(not each.drift for each in work) else "heal"
         return Judged(planned, left, decision, None, work, cause, records)
+
+    def _refuse_what_is_not_allowed(self, prepared: Prepared) -> None:
+        cluster = self.site.cluster
+        documents = [*prepared.documents, *(hook.document for hook in prepared.hooks)]
+        refuse_violations(
+            self.target, documents, self.orders.bounds, namespace=cluster.namespace or None, scopes=scopes(cluster)
+        )
 
     def _planned(self, view: View, left: Leaving) -> Planned:
         success = last_success(view.records)
@@ -213,7 +226,8 @@ class Deploying:
         health = self._health(view)
         if health is None or health.status != "healthy" or self.orders.dry_run:
             return None
-        self.orders.check(self.deadline)
+        if any(each.end != "passed" for each in self.orders.checks(self.deadline)):
+            return None
         closed = self.site.ledger.write(recovered(record, datetime.now(UTC), health))
         return self._done("recovered", record=closed, health=health)
 
@@ -241,7 +255,7 @@ class Deploying:
             origin=self.orders.origin,
         )  # fmt: skip
         book = Book(ledger, replace(
-            opened, images=images_of(view.prepared.documents), summary={**judged.planned.plan.summary},
+            opened, images=_images(view.prepared.documents), summary={**judged.planned.plan.summary},
             plan=judged.planned.plan.hash, sandbox=self.orders.sandbox,
         ))  # fmt: skip
         try:
@@ -271,13 +285,13 @@ class Deploying:
             health = applying.carry_out(steps)
             writer.check()
             if applying.awaits:
-                self.orders.check(self.deadline)
+                self._check()
         except BrokenError as broken:
             return self._broken(broken, applying, steps, book, view, judged, inventory)
         except SupersededError as newer:
             self._keep(inventory, view, judged, applying)
             record = self._close(book, "superseded")
-            return self._done("superseded", record=record, message=f"{newer.revision} is newer and goes on from here.")
+            return self._done("superseded", record=record, message=newer.message)
         except CiGitopsError as error:
             away = BrokenError(Failure("trouble", error.message), error=error)
             return self._broken(away, applying, steps, book, view, judged, inventory)
@@ -296,7 +310,8 @@ class Deploying:
         verdict = wait_healthy(
             self.run, self.site.cluster, there,
             Wait(name=str(self.target), deadline=self.deadline.end, rules=self.orders.health,
-                 changed=frozenset(applying.applied)),
+                 changed=frozenset(applying.applied), superseded=applying.writer.superseded,
+                 clock=Clock(self.deadline.now)),
         )  # fmt: skip
         return self._judged_health(verdict, {Key.of(document): document for document in there})
 
@@ -318,12 +333,32 @@ class Deploying:
             details=tuple(each.sentence for each in blocking),
         )  # fmt: skip
 
+    def _check(self) -> None:
+        """Whether the application works; BrokenError where it does not."""
+        bad = [each for each in self.orders.checks(self.deadline) if each.end != "passed"]
+        if not bad:
+            return
+        failed = [each for each in bad if each.end == "failed"]
+        first = (failed or bad)[0]
+        raise BrokenError(
+            Failure("check" if failed else "trouble", f"Check {first.address}: {first.message}."), late=not failed,
+            health=Health("degraded" if failed else "progressing", f"Check {first.address}: {first.message}."),
+            details=tuple(each.line for each in bad),
+        )  # fmt: skip
+
+    def _explained(self, broken: BrokenError) -> tuple[str, ...]:
+        """What a person needs to know of the objects that are to blame: causes, events, logs, what to do."""
+        if not broken.blamed:
+            return ()
+        found = explain(self.site.cluster, broken.blamed, rules=self.orders.health)
+        return tuple(line for trouble in found for line in trouble_lines(trouble))
+
     def _broken(
         self, broken: BrokenError, applying: Applying, steps: Sequence[Step], book: Book, view: View, judged: Judged,
         inventory: Inventory,
     ) -> Done:  # fmt: skip
         failure = broken.failure
-        lines = broken.details + self.orders.explain(self.site, broken.blamed)
+        lines = broken.details + self._explained(broken)
         is_away = isinstance(broken.error, TemporaryError)
         troubles = [] if is_away or broken.late else applying.fail(steps)
         if troubles:
@@ -402,6 +437,10 @@ def _in_stages(deletes: Sequence[Work]) -> list[list[Work]]:
     by_key = {each.key: each for each in deletes}
     stages = removal([each.live for each in deletes if each.live is not None])
     return [[by_key[Key.of(document)] for document in stage] for stage in stages]
+
+
+def _images(documents: Sequence[Document]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(image for document in documents for image in named_images(document)))
 
 
 def _version(document: Document) -> str:

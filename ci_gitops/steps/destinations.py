@@ -6,23 +6,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ci_gitops.adapters.cluster.base import Cluster
-from ci_gitops.adapters.cluster.branch_files import BranchFiles
 from ci_gitops.adapters.cluster.directory import Directory
-from ci_gitops.adapters.cluster.files import Files, LocalFiles
+from ci_gitops.adapters.cluster.files import Files
 from ci_gitops.adapters.cluster.kubernetes import Access, Kubernetes
 from ci_gitops.adapters.deadline import Deadline
-from ci_gitops.adapters.git import Repository
-from ci_gitops.adapters.git_access import access_for
+from ci_gitops.adapters.git import CommitInfo
 from ci_gitops.adapters.records import Ledger, open_ledger, this_run
 from ci_gitops.core.targets import Target
 from ci_gitops.errors import UsageError
 from ci_gitops.run import Run
 from ci_gitops.settings import EnvironmentSettings
-from ci_gitops.steps import people
 from ci_gitops.steps.declared import Ask
+from ci_gitops.steps.rendered_files import FOLDER, open_files
 from ci_gitops.steps.workplace import Workplace
 
-FOLDER, SIMULATED = "dir:", "simulated:"
+SIMULATED = "simulated:"
 
 
 @dataclass(slots=True)
@@ -50,21 +48,22 @@ class Destinations:
         address = self._address()
         if address and address.startswith(FOLDER):
             if target not in self._folders:
-                self._folders[target] = Directory(self._opened_files(address.removeprefix(FOLDER)), target)
+                self._folders[target] = Directory(self._opened_files(address), target)
             return self._folders[target]
         if self._cluster is None:
             self._cluster = self._opened_cluster(address)
         return self._cluster
 
-    def ledger(self, cluster: Cluster, deadline: Deadline) -> Ledger:
-        """The inventories and records of the environment there."""
+    def ledger(self, cluster: Cluster, deadline: Deadline, commit: CommitInfo | None = None) -> Ledger:
+        """The inventories and records of the environment there; `commit` is what is brought."""
+        brought = (commit.sha, commit.time) if commit else ("", 0)
         output = self.run.output
         return open_ledger(
             cluster,
             source=self.place.settings.name or self.place.url,
             environment=self.environment.name,
             namespace=self.ask.record_namespace,
-            holder=this_run(self.run.ci.job_url),
+            holder=this_run(self.run.ci.job_url, *brought),
             deadline=deadline,
             tell=output.warn,
             step=output.step,
@@ -96,18 +95,7 @@ class Destinations:
         access = Access.from_environ(self.run.environ, context=context, kubeconfig=ask.kubeconfig)
         return Kubernetes(access, namespace)
 
-    def _opened_files(self, path: str) -> Files:
+    def _opened_files(self, address: str) -> Files:
         if self._files is None:
-            if not path:
-                raise UsageError("The destination dir: names no folder.", hint="Write dir:PATH or dir:PATH@BRANCH.")
-            folder, at, branch = path.rpartition("@")
-            self._files = self._branch_files(folder, branch) if at else LocalFiles(self.run.cwd / path)
+            self._files = open_files(self.run, self.ask.reach, self.place, self.environment.name, address)
         return self._files
-
-    def _branch_files(self, folder: str, branch: str) -> Files:
-        """A branch of the config repository, pushed with the credentials that read it."""
-        run, ask = self.run, self.ask
-        access = access_for(self.place.url, run.environ, ca_file=ask.ca_file, token_file=ask.token_file,
-                            environment=self.environment.name)  # fmt: skip
-        repository = Repository.open(self.place.url, access, progress=run.output.step, trace=run.output.command)
-        return BranchFiles(repository, branch, folder, people.author(run))

@@ -20,7 +20,7 @@ from ci_gitops.run import Run
 from ci_gitops.steps.bookkeeping import Book
 from ci_gitops.steps.going import await_gone
 from ci_gitops.steps.undertaking import BrokenError
-from ci_gitops.steps.waiting import Wait, await_hook
+from ci_gitops.steps.waiting import Clock, Wait, await_hook
 
 
 @dataclass(slots=True)
@@ -61,7 +61,12 @@ class Hooks:
 
     def finish(self, task: HookTask, live: Document) -> None:
         """Wait for its end and write that down; BrokenError where it failed or is gone."""
-        verdict = await_hook(self.run, self.cluster, live, Wait(name=str(task), deadline=self.deadline.end))
+        verdict = await_hook(
+            self.run,
+            self.cluster,
+            live,
+            Wait(name=str(task), deadline=self.deadline.end, clock=Clock(self.deadline.now)),
+        )
         if verdict.end == "deadline":  # it may still end well: the next pass goes on with it
             raise BrokenError(
                 Failure("trouble", f"The {task} has not ended: {verdict.message}", str(task.key)), late=True

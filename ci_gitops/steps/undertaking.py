@@ -37,6 +37,6 @@ class BrokenError(Exception):
 class SupersededError(Exception):
     """A newer revision waits for this target, and nothing is half-done: it goes first."""
 
-    def __init__(self, revision: str) -> None:
-        super().__init__(revision)
-        self.revision = revision
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message

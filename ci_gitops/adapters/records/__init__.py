@@ -41,8 +41,11 @@ def open_ledger(
     return ClusterLedger(cluster, source, environment, where, who, until, tell, step)
 
 
-def this_run(job: str | None) -> Holder:
-    """Who we are for other runs; `job` is the address of the CI job, where there is one."""
+def this_run(job: str | None, revision: str = "", time: int = 0) -> Holder:
+    """Who we are for other runs; `job` is the address of the CI job, where there is one.
+
+    `revision`, committed at `time` (seconds), is what we bring.
+    """
     host, process = socket.gethostname(), os.getpid()
     said = f"process {process} on {host}"
-    return Holder(f"{host}_{process}_{secrets.token_hex(8)}", f"{job} ({said})" if job else said)
+    return Holder(f"{host}_{process}_{secrets.token_hex(8)}", f"{job} ({said})" if job else said, revision, time)

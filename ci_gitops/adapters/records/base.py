@@ -16,6 +16,9 @@ class Writer(Protocol):
     def check(self) -> None:
         """TemporaryError where the right was lost, to whom it says: nothing more may be written."""
 
+    def superseded(self) -> str | None:
+        """A newer revision that another run waits to bring; None where there is none."""
+
 
 class Ledger(Protocol):
     """Inventories and records of one environment of one source, in one place. Safe to use from several threads."""

@@ -41,6 +41,10 @@ class Locked:
     def check(self) -> None:
         """Nothing can have happened."""
 
+    def superseded(self) -> str | None:
+        """Nothing is waited for in a folder."""
+        return None
+
 
 @dataclass(slots=True)
 class FolderLedger:

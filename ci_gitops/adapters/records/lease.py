@@ -26,6 +26,7 @@ SECONDS = 15
 RENEW_EVERY = 5.0
 RENEW_WITHIN = 10.0  # older than this it is renewed before anything is written
 SAID_BY = "ci-gitops/holder"  # annotation: the holder for people
+WAITING = "ci-gitops/waiting"  # annotation: the newest revision that somebody waits with, and its time
 _LOOK_EVERY = 1.0
 _LONGEST = 60
 _GONE = {404, 409}
@@ -42,6 +43,8 @@ class Holder:
 
     identity: str
     said: str
+    revision: str = ""  # what it brings, and when that was committed: somebody with something newer goes first
+    time: int = 0
 
 
 @dataclass(slots=True)
@@ -74,6 +77,7 @@ class Lease:
                 if self._write(live, began):
                     return
                 live = self.cluster.get(LEASES, self.namespace, self.name)  # somebody was quicker
+            self._say_that_we_wait(live)
             who = _who(live)
             if deadline.over:
                 raise TemporaryError(
@@ -99,6 +103,12 @@ class Lease:
                     f"{self.subject}: {self._lost} writes to it now; this run was held up too long and stops.",
                     hint="Run it again: it goes on from what is there.",
                 )
+
+    def superseded(self) -> str | None:
+        """A newer revision that another run waits with; None where there is none, as far as the last renewal knows."""
+        with self._lock:
+            revision, committed = _waiting(self._held)
+        return revision if committed > self.holder.time > 0 else None
 
     def renew(self) -> None:
         """Once. An error of the cluster says nothing of whose it is; that another has it is remembered."""
@@ -151,6 +161,15 @@ class Lease:
         self._renewed = began
         return True
 
+    def _say_that_we_wait(self, live: Document | None) -> None:
+        """So that a run with an older revision stops waiting for health and lets us go on; another's word is kept."""
+        if live is None or self.holder.time <= _waiting(live)[1]:
+            return
+        metadata = live["metadata"]
+        annotations = {**(metadata.get("annotations") or {}), WAITING: f"{self.holder.revision} {self.holder.time}"}
+        with suppress(ApiError):  # the holder renewed it just now: it is said at the next look
+            self.cluster.replace({**live, "metadata": {**metadata, "annotations": annotations}})
+
     def _wanted(self, live: Document | None) -> dict[str, Any]:
         now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
         before = _spec(live)
@@ -167,7 +186,16 @@ class Lease:
         metadata.pop("managedFields", None)
         metadata["labels"] = {**(metadata.get("labels") or {}), **self.labels}
         metadata["annotations"] = {**(metadata.get("annotations") or {}), SAID_BY: self.holder.said}
+        if _waiting(live)[1] <= self.holder.time:  # it waited for us, or is older than what we bring
+            metadata["annotations"].pop(WAITING, None)
         return {"apiVersion": LEASES.api_version, "kind": LEASES.kind, "metadata": metadata, "spec": spec}
+
+
+def _waiting(live: Document | None) -> tuple[str, int]:
+    """The revision that somebody waits with, and when it was committed; 0 where nobody does."""
+    annotations = (live or {}).get("metadata", {}).get("annotations") or {}
+    revision, _, when = str(annotations.get(WAITING) or "").partition(" ")
+    return (plain(revision), int(when)) if when.isascii() and when.isdigit() and len(when) < 13 else ("", 0)
 
 
 def _spec(live: Document | None) -> Mapping[str, Any]:
