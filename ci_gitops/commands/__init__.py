@@ -12,6 +12,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "merge": ("merge", "Merge our merge requests whose gates hold."),
     "render": ("render", "Print what Git declares for an environment, rendered."),
     "deploy": ("deploy", "Bring an environment to what Git declares: one pass."),
+    "status": ("status", "Say what runs, and how it does."),
+    "history": ("history", "List the deployments of an environment, newest first."),
     "set-image": ("set_image", "Set images in kustomizations, Helm values and manifests."),
     "set": ("set", "Set values and chart versions in YAML files."),
     "init": ("init", "Write a first .ci-gitops.yaml for this repository."),

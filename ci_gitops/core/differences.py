@@ -8,7 +8,7 @@ what the server keeps for itself are no differences; nor are finalizers and owne
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -26,7 +26,6 @@ from ci_gitops.core.fieldsets import (
     text,
     value_at,
 )
-from ci_gitops.core.lazily import Lazily
 from ci_gitops.core.secret_values import LAST_APPLIED
 from ci_gitops.core.text import counted
 
@@ -61,7 +60,7 @@ class Compared:
 
     document: Mapping[str, Any]  # as it would be: declared, or the server's answer; live where nothing is declared
     operation: Operation
-    differences: Sequence[Difference] = ()
+    differences: tuple[Difference, ...] = ()
     reason: str | None = None
     drift: bool = False  # nothing new in Git: somebody changed the object
     live: Mapping[str, Any] | None = None  # as it is; None where it is not there, or where that is of no interest
@@ -69,12 +68,8 @@ class Compared:
 
 def created(manifest: Mapping[str, Any]) -> Compared:
     """An object that is not there: all that is declared is new."""
-    return Compared(manifest, "create", Lazily(lambda: _given(manifest)))
-
-
-def _given(manifest: Mapping[str, Any]) -> list[Difference]:
     paths = sorted(filter(_is_given, leaves(manifest)), key=text)
-    return [Difference(path, MISSING, value_at(manifest, path)) for path in paths]
+    return Compared(manifest, "create", tuple(Difference(path, MISSING, value_at(manifest, path)) for path in paths))
 
 
 def updated(live: Mapping[str, Any], answer: Mapping[str, Any], manager: str) -> Compared:

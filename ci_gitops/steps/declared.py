@@ -38,19 +38,40 @@ class Ask:
         return Reach(self.repo, self.branch, self.ca_file, self.token_file)
 
 
-def declared_at(places: Workplaces, ask: Ask) -> tuple[Workplace, EnvironmentSettings]:
-    """The environment of the call, and the revision that declares it, under the rules that count for it."""
+#: An environment, and the revision that declares it, under the rules that count for it.
+Declared = tuple[Workplace, EnvironmentSettings]
+
+
+def declared_at(places: Workplaces, ask: Ask) -> Declared:
+    """The environment of the call."""
+    taken, stand = _taken(places, ask)
+    place = ruled(places, taken, stand)
+    return _at(places, taken, stand, place, _chosen(places.run, place, ask.environment))
+
+
+def all_declared(places: Workplaces, ask: Ask) -> tuple[Declared, ...]:
+    """The environment of the call or of the CI branch; where neither names one, all of them."""
+    taken, stand = _taken(places, ask)
+    place = ruled(places, taken, stand)
+    branch = places.run.ci.branch
+    named = (ask.environment,) if ask.environment else place.settings.environments_for_branch(branch) if branch else ()
+    return tuple(_at(places, taken, stand, place, name) for name in named or place.settings.environments)
+
+
+def _taken(places: Workplaces, ask: Ask) -> tuple[Workplace, Stand]:
     run = places.run
     checkout = None if ask.repo or ask.branch else find_checkout(run.cwd, run.environ)
     stand = Stand(checkout, wanted_revision(run, ask) is not None)
-    taken = revision_place(places, ask, checkout)
-    place = ruled(places, taken, stand)
-    environment = place.settings.environment(_chosen(run, place, ask.environment))
+    return revision_place(places, ask, checkout), stand
+
+
+def _at(places: Workplaces, taken: Workplace, stand: Stand, place: Workplace, name: str) -> Declared:
+    environment = place.settings.environment(name)
     if environment.repository and not stand.named and place.branch != _HEAD:
         place = places.of(environment, place)  # a repository or branch of its own
     elif environment.branch:
         place = ruled(places, taken, stand, environment.branch)
-    return place, place.settings.environment(environment.name)
+    return place, place.settings.environment(name)
 
 
 def revision_place(places: Workplaces, ask: Ask, checkout: Checkout | None) -> Workplace:
