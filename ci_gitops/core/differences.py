@@ -8,7 +8,7 @@ what the server keeps for itself are no differences; nor are finalizers and owne
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -26,6 +26,7 @@ from ci_gitops.core.fieldsets import (
     text,
     value_at,
 )
+from ci_gitops.core.lazily import Lazily
 from ci_gitops.core.secret_values import LAST_APPLIED
 from ci_gitops.core.text import counted
 
@@ -60,7 +61,7 @@ class Compared:
 
     document: Mapping[str, Any]  # as it would be: declared, or the server's answer; live where nothing is declared
     operation: Operation
-    differences: tuple[Difference, ...] = ()
+    differences: Sequence[Difference] = ()
     reason: str | None = None
     drift: bool = False  # nothing new in Git: somebody changed the object
     live: Mapping[str, Any] | None = None  # as it is; None where it is not there, or where that is of no interest
@@ -68,8 +69,12 @@ class Compared:
 
 def created(manifest: Mapping[str, Any]) -> Compared:
     """An object that is not there: all that is declared is new."""
+    return Compared(manifest, "create", Lazily(lambda: _given(manifest)))
+
+
+def _given(manifest: Mapping[str, Any]) -> list[Difference]:
     paths = sorted(filter(_is_given, leaves(manifest)), key=text)
-    return Compared(manifest, "create", tuple(Difference(path, MISSING, value_at(manifest, path)) for path in paths))
+    return [Difference(path, MISSING, value_at(manifest, path)) for path in paths]
 
 
 def updated(live: Mapping[str, Any], answer: Mapping[str, Any], manager: str) -> Compared:

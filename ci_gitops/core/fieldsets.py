@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
@@ -41,7 +42,7 @@ class Item:
 
     def fits(self, item: Any) -> bool:
         return isinstance(item, Mapping) and all(
-            name in item and same(item[name], json.loads(value)) for name, value in self.keys
+            name in item and same(item[name], _read(value)) for name, value in self.keys
         )
 
 
@@ -55,7 +56,7 @@ class Member:
         return f"[={self.value}]"
 
     def fits(self, item: Any) -> bool:
-        return same(item, json.loads(self.value))
+        return same(item, _read(self.value))
 
 
 #: A field's name, a place in a list, or what marks the item of a list.
@@ -97,6 +98,7 @@ def _collect(node: Mapping[str, Any], above: Path, found: set[Path]) -> None:
         _collect(below, path, found)
 
 
+@lru_cache(4096)
 def step_of(key: str) -> Step | None:
     """One key of the trie; None for `.`, which stands for the node itself, and for what is unknown."""
     prefix, _, rest = key.partition(":")
@@ -210,6 +212,8 @@ def text(path: Path) -> str:
 
 def same(one: Any, other: Any) -> bool:
     """Equal as JSON: 1 and 1.0 are one number, 1 and true are two values."""
+    if type(one) is str or type(other) is str:  # nearly all values are
+        return bool(one == other)
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     if isinstance(one, Mapping) and isinstance(other, Mapping):
@@ -217,6 +221,12 @@ def same(one: Any, other: Any) -> bool:
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(same, one, other))
     return bool(one == other)
+
+
+@lru_cache(4096)
+def _read(text_of_json: str) -> Any:
+    """A value of a key field; the objects of a cluster have few different ones."""
+    return json.loads(text_of_json)
 
 
 def _json(value: Any) -> str:

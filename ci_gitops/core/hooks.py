@@ -74,9 +74,14 @@ class Wishes:
 def wishes(document: Mapping[str, Any]) -> Wishes:
     """What the annotations of one object ask for."""
     found = (document.get("metadata") or {}).get("annotations")
-    annotations = {name: str(value) for name, value in found.items()} if isinstance(found, Mapping) else {}
+    if not isinstance(found, Mapping) or not found:
+        return _NONE
+    annotations = {name: str(value) for name, value in found.items()}
     is_hook, hooks, skipped, unknown = _hooks(annotations)
     return Wishes(is_hook, hooks, skipped, _wave(annotations), _policies(annotations), _options(annotations), unknown)
+
+
+_NONE = Wishes(False, (), False, 0, frozenset({"BeforeHookCreation"}), Options())
 
 
 def _spelt(annotations: Mapping[str, str], name: str) -> str | None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,12 +19,14 @@ from typing import Any
 
 from ci_gitops.core.differences import Compared, Difference, Operation, created
 from ci_gitops.core.fieldsets import MISSING, text
+from ci_gitops.core.lazily import Lazily
 from ci_gitops.core.secret_values import Placeholders, plain
 from ci_gitops.core.targets import Target
 
 API_VERSION = "ci-gitops/v1"
 OPERATIONS: tuple[Operation, ...] = ("create", "update", "delete", "unchanged", "skipped", "unknown")
 _EFFECTS: tuple[Operation, ...] = ("create", "update", "delete", "unknown")  # what a reviewer agrees to
+_WHOLE_FLOAT = re.compile(r"[0-9](?:\.0|e\+[0-9]+)(?![0-9.])")  # or text that looks like one, which is no harm
 _NO_KEY = "Values of Secrets are not part of the hash: there is no plan key."
 
 
@@ -77,7 +80,7 @@ class Change:
 
     object: Identity
     operation: Operation
-    fields: tuple[Field, ...] = ()
+    fields: Sequence[Field] = ()
     reason: str | None = None
     drift: bool = False  # nothing new in Git: somebody changed the object
 
@@ -193,7 +196,10 @@ def make_plan(
     hidden = placeholders or Placeholders()
     identified = [(Identity.of(each.document), each) for each in all_of_them]
     without_key = key is None and any(
-        hidden.hides(each.document, difference.path) for each in all_of_them for difference in each.differences
+        hidden.hides(each.document, difference.path)
+        for each in all_of_them
+        if hidden.touches(each.document)
+        for difference in each.differences
     )
     return Plan(
         target,
@@ -206,7 +212,21 @@ def make_plan(
 
 def _change(identity: Identity, compared: Compared, hidden: Placeholders) -> Change:
     document = compared.document
-    fields = tuple(
+    fields: Sequence[Field] = (
+        Lazily(lambda: _fields(compared, hidden)) if _is_plain(compared, hidden) else tuple(_fields(compared, hidden))
+    )
+    reason = hidden.conceal(compared.reason, document) if compared.reason else None
+    return Change(identity, compared.operation, fields, reason, compared.drift)
+
+
+def _is_plain(compared: Compared, hidden: Placeholders) -> bool:
+    """A new object without secrets: its document stands for its fields."""
+    return compared.operation == "create" and not hidden.touches(compared.document)
+
+
+def _fields(compared: Compared, hidden: Placeholders) -> list[Field]:
+    document = compared.document
+    return [
         Field(
             text(each.path),
             _value(hidden.shown(document, each.path, each.old)),
@@ -214,9 +234,7 @@ def _change(identity: Identity, compared: Compared, hidden: Placeholders) -> Cha
             each.manager,
         )
         for each in compared.differences
-    )
-    reason = hidden.conceal(compared.reason, document) if compared.reason else None
-    return Change(identity, compared.operation, fields, reason, compared.drift)
+    ]
 
 
 def _value(value: Any) -> Any:
@@ -232,14 +250,19 @@ def _hash(
 ) -> str:
     """In no order of objects: that may depend on how they were rendered."""
     changes = [
-        [identity.document, each.operation, sorted(_agreed(each, difference, hidden, key)
-                                                   for difference in each.differences)]
+        [identity.document, each.operation, _agreed_fields(each, hidden, key)]
         for identity, each in sorted(compared, key=lambda pair: pair[0])
         if each.operation in _EFFECTS
-    ]  # fmt: skip
+    ]
     runs = sorted([phase, _canonical(Identity.of(document).document), *_content(document, hidden, key)]
                   for phase, document in hooks)  # fmt: skip
     return _digest([target.app, target.environment, changes, *([runs] if runs else [])])
+
+
+def _agreed_fields(compared: Compared, hidden: Placeholders, key: bytes | None) -> list[Any]:
+    if _is_plain(compared, hidden):
+        return [_canonical(compared.document)]
+    return sorted(_agreed(compared, difference, hidden, key) for difference in compared.differences)
 
 
 def _content(document: Mapping[str, Any], hidden: Placeholders, key: bytes | None) -> list[str]:
@@ -268,6 +291,9 @@ def _digest(content: Any) -> str:
 
 
 def _canonical(value: Any) -> str:
+    dumped = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    if not _WHOLE_FLOAT.search(dumped):
+        return dumped
     return json.dumps(_numbers(value), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 

@@ -35,6 +35,11 @@ class Placeholders:
             return len(path) == 2 or path[2] in self._annotations
         return is_secret(document) and path[:1] in (("data",), ("stringData",))
 
+    def touches(self, document: Mapping[str, Any]) -> bool:
+        """Whether anything of the object is hidden."""
+        annotations = (document.get("metadata") or {}).get("annotations") or ()
+        return is_secret(document) or any(name in self._annotations for name in annotations)
+
     def shown(self, document: Mapping[str, Any], path: Path, value: Any) -> Any:
         """`value`, which stands at `path` of `document`, as it may be shown."""
         if value is MISSING or value is None or not self.hides(document, path):

@@ -54,8 +54,10 @@ def _without_empty_maps(fields: _Trie) -> _Trie:
 
 def _settled(name: str, declared: Any, live: Any, fields: _Trie, others: Sequence[_Trie]) -> bool:
     """`name` is the field's, or the list's whose item it is; `others` is what other managers own here."""
-    below = {key: trie for key, trie in fields.items() if key != "."}
+    below = {key: trie for key, trie in fields.items() if key != "."} if "." in fields else fields
     if not below:
+        if type(declared) is str:  # nearly all values are
+            return bool(declared == live) or (live is MISSING and not declared)
         return _is_whole(name, declared, others) and _value_is_settled(declared, live)
     if isinstance(declared, Mapping):
         return isinstance(live, Mapping) and _map_is_settled(declared, live, below, others)
@@ -87,12 +89,15 @@ def _value_is_settled(declared: Any, live: Any) -> bool:
 def _map_is_settled(
     declared: Mapping[str, Any], live: Mapping[str, Any], fields: _Trie, others: Sequence[_Trie]
 ) -> bool:
-    if {f"f:{name}" for name in declared} != fields.keys():
+    if len(declared) != len(fields):
         return False
-    return all(
-        _settled(name, value, live.get(name, MISSING), fields[f"f:{name}"], _below(others, f"f:{name}"))
-        for name, value in declared.items()
-    )
+    for name, value in declared.items():
+        key = f"f:{name}"
+        if key not in fields:
+            return False
+        if not _settled(name, value, live.get(name, MISSING), fields[key], _below(others, key)):
+            return False
+    return True
 
 
 def _list_is_settled(name: str, declared: list[Any], live: list[Any], fields: _Trie, others: Sequence[_Trie]) -> bool:
@@ -110,8 +115,8 @@ def _list_is_settled(name: str, declared: list[Any], live: list[Any], fields: _T
     return places == sorted(set(places))
 
 
-def _below(others: Sequence[_Trie], key: str) -> list[_Trie]:
-    return [trie[key] for trie in others if key in trie]
+def _below(others: Sequence[_Trie], key: str) -> Sequence[_Trie]:
+    return [trie[key] for trie in others if key in trie] if others else others
 
 
 def _fits(step: Any, item: Any) -> bool:
