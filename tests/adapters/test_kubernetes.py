@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ci_gitops.adapters.cluster import kubernetes_login
 from ci_gitops.adapters.cluster.kubernetes import Access, Kubernetes
 from ci_gitops.core.manifests import parse
 from ci_gitops.errors import ClusterError, SettingsError, TemporaryError
@@ -72,3 +73,15 @@ def test_a_context_that_is_not_there(tmp_path: Path) -> None:
 def test_what_charts_ask_for(cluster: Cluster, namespace: str) -> None:
     known = destination(cluster, namespace).api_versions
     assert {"v1", "v1/ConfigMap", "apps/v1", "apps/v1/Deployment"} <= set(known)
+
+
+def test_a_server_far_away_sends_less(cluster: Cluster, namespace: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kubernetes_login, "is_loopback", lambda _: False)
+    target = destination(cluster, namespace)
+    big = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "big"}, "data": {"a": "x" * 300_000}}
+    target.apply(big)
+    maps = target.resource("v1", "ConfigMap")
+    assert maps
+    (found,) = target.list(maps, namespace, fields="metadata.name=big").items
+    assert found["data"] == big["data"]
+    target.close()

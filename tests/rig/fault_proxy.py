@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import urllib3
-import yaml
+
+from ci_gitops.adapters.cluster.kubeconfig import Access
+from ci_gitops.adapters.cluster.kubernetes_login import Login
 
 #: Deals with one request; True where it has answered or hung up.
 Fault = Callable[["Handler"], bool]
@@ -64,9 +67,7 @@ class FaultProxy:
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     proxy: FaultProxy
-    upstream: urllib3.PoolManager
-    server_url: str
-    token: str
+    login: Login
     body: bytes
 
     def handle_one_request(self) -> None:
@@ -91,9 +92,10 @@ class Handler(BaseHTTPRequestHandler):
     def asked(self) -> urllib3.BaseHTTPResponse:
         """What the API server says to this request."""
         kept = {name: value for name, value in self.headers.items() if name in ("Accept", "Content-Type")}
-        return self.upstream.request(
-            self.command, self.server_url + self.path, body=self.body or None, preload_content=False,
-            headers={**kept, "Authorization": f"Bearer {self.token}"},
+        grant = self.login.grant()
+        return grant.pool.request(
+            self.command, grant.host + self.path, body=self.body or None, preload_content=False,
+            headers={**grant.headers, **kept},
         )  # fmt: skip
 
     def forward(self, lines: int | None = None) -> None:
@@ -218,23 +220,20 @@ def until(event: threading.Event) -> Fault:
 
 
 @contextmanager
-def fault_proxy(kubeconfig: Path) -> Iterator[FaultProxy]:
-    """Runs before the API server of the kubeconfig's current context."""
-    config = yaml.safe_load(kubeconfig.read_text())
-    context = next(each["context"] for each in config["contexts"] if each["name"] == config["current-context"])
-    cluster = next(each["cluster"] for each in config["clusters"] if each["name"] == context["cluster"])
-    user = next(each["user"] for each in config["users"] if each["name"] == context["user"])
-    with urllib3.PoolManager(ca_certs=cluster["certificate-authority"], retries=False) as upstream:
-        made = type("Faulty", (Handler,), {
-            "upstream": upstream, "server_url": cluster["server"].rstrip("/"), "token": user["token"],
-        })  # fmt: skip
-        with ThreadingHTTPServer(("127.0.0.1", 0), made) as server:
-            server.daemon_threads = True
-            made.proxy = FaultProxy(f"http://127.0.0.1:{server.server_port}")  # type: ignore[attr-defined]
-            thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-            thread.start()
-            try:
-                yield made.proxy  # type: ignore[attr-defined]
-            finally:
-                server.shutdown()
-                thread.join()
+def fault_proxy(kubeconfig: Path, tls: ssl.SSLContext | None = None) -> Iterator[FaultProxy]:
+    """Runs before the API server of the kubeconfig's current context; with `tls` it speaks HTTPS."""
+    login = Login(Access(None, str(kubeconfig)))
+    made = type("Faulty", (Handler,), {"login": login})
+    with ThreadingHTTPServer(("127.0.0.1", 0), made) as server:
+        server.daemon_threads = True
+        if tls:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
+        made.proxy = FaultProxy(f"http{'s' if tls else ''}://127.0.0.1:{server.server_port}")  # type: ignore[attr-defined]
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield made.proxy  # type: ignore[attr-defined]
+        finally:
+            server.shutdown()
+            thread.join()
+    login.close()

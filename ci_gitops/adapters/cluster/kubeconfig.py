@@ -16,6 +16,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import yaml
+from urllib3.exceptions import HTTPError
+
 from ci_gitops import masking
 from ci_gitops.adapters import process
 from ci_gitops.core.text import did_you_mean, plain
@@ -42,18 +45,20 @@ class Access:
     ) -> Access:
         return cls(context, str(kubeconfig) if kubeconfig else environ.get("KUBECONFIG") or None, environ)
 
+    @property
+    def default(self) -> Path:
+        return Path(self.environ.get("HOME") or Path.home()) / ".kube" / "config"
+
 
 class Kubeconfig:
     """The chosen context of one or several merged files."""
 
     def __init__(self, access: Access) -> None:
-        from kubernetes.config.config_exception import ConfigException
-
-        self._paths = access.kubeconfig or "~/.kube/config"
+        self._paths = access.kubeconfig or str(access.default)
         self._environ = access.environ
         try:
             self._read(access.context)
-        except (ConfigException, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except loading_errors() as error:
             raise unusable(f"kubeconfig {self._paths}", error) from error
 
     def _read(self, context: str | None) -> None:
@@ -64,14 +69,19 @@ class Kubeconfig:
             raise SettingsError(
                 f"There is no kubeconfig at {self._paths}.", hint="Set KUBECONFIG, or pass --kubeconfig FILE."
             )
-        contexts = {item.value["name"]: item.value.get("context") or {} for item in self._merged.value["contexts"]}
+        self._contexts = {
+            item.value["name"]: item.value.get("context") or {} for item in self._merged.value["contexts"]
+        }
         self.context = context or str(self._merged.value.get("current-context") or "")
-        if self.context not in contexts:
-            raise self._unknown_context(contexts)
+        if self.context not in self._contexts:
+            raise self._unknown_context(self._contexts)
         self.source = f"context {self.context} of {self._paths}"
-        self.namespace = str(contexts[self.context].get("namespace") or "default")
-        self._user = self._named("users", contexts[self.context].get("user"), "user")
-        self.proxy = self._named("clusters", contexts[self.context].get("cluster"), "cluster").get("proxy-url")
+        self.namespace = str(self._contexts[self.context].get("namespace") or "default")
+        self._user = self._named("user", self._contexts[self.context].get("user"))
+        cluster = self._named("cluster", self._contexts[self.context].get("cluster"))
+        if not cluster.get("server"):
+            raise SettingsError(f"The cluster of {self.source} has no server.")
+        self.proxy = cluster.get("proxy-url")
 
     def _unknown_context(self, contexts: Mapping[str, object]) -> SettingsError:
         if not self.context:
@@ -82,11 +92,20 @@ class Kubeconfig:
             hint=did_you_mean(self.context, contexts, "It has") or "It has no context at all.",
         )
 
-    def _named(self, kind: str, name: str | None, inner: str) -> dict[str, Any]:
-        for item in self._merged.value[kind]:
+    def _named(self, kind: str, name: str | None) -> dict[str, Any]:
+        """What the context calls its user or its cluster."""
+        for item in self._merged.value[f"{kind}s"]:
             if item.value["name"] == name:
-                return item.value.get(inner) or {}
-        return {}
+                found: dict[str, Any] = item.value.get(kind) or {}
+                return found
+        if not name:
+            return {}
+        raise SettingsError(f"The {kind} {name!r} of {self.source} is not there.")
+
+    def _folder(self) -> Path:
+        """Where the file lies that holds the user."""
+        name = self._contexts[self.context].get("user")
+        return next(Path(item.path).parent for item in self._merged.value["users"] if item.value["name"] == name)
 
     def impersonation(self) -> Iterator[tuple[str, str]]:
         """https://kubernetes.io/docs/reference/access-authn-authz/authentication/#user-impersonation"""
@@ -114,6 +133,7 @@ class Kubeconfig:
             self._prepare_provider()
             ends = now + FRESH
         elif "tokenFile" in self._user:
+            self._user.pop("token", None)  # the file comes first, for kubectl too
             ends = now + FRESH
         for name in _SECRETS:
             masking.register(str(self._user.get(name) or ""))
@@ -124,7 +144,7 @@ class Kubeconfig:
     def _ask_plugin(self, now: float) -> float | None:
         """https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins"""
         plugin = self._user["exec"]
-        status = _run_plugin(plugin, self._environ, self.source)
+        status = _run_plugin(plugin, self._folder(), self._environ, self.source)
         certificate, key = status.get("clientCertificateData"), status.get("clientKeyData")
         if status.get("token"):
             self._user["token"] = status["token"]
@@ -146,12 +166,17 @@ class Kubeconfig:
             settings["idp-certificate-authority"] = ssl.get_default_verify_paths().cafile or certifi.where()
 
 
-def _run_plugin(plugin: Mapping[str, Any], environ: Mapping[str, str], source: str) -> Mapping[str, Any]:
+def _run_plugin(plugin: Mapping[str, Any], folder: Path, environ: Mapping[str, str], source: str) -> Mapping[str, Any]:
     version = plugin.get("apiVersion")
+    if plugin.get("interactiveMode") == "Always":
+        raise CiGitopsError(f"The credential plug-in {plugin['command']} of {source} wants a person to answer it.")
     asked = {"apiVersion": version, "kind": "ExecCredential", "spec": {"interactive": False}}
     added = {item["name"]: str(item["value"]) for item in plugin.get("env") or ()}
+    command = plugin["command"]
+    if "/" in command:  # relative to the kubeconfig, as kubectl takes it
+        command = str(folder / command)
     done = process.run(
-        [plugin["command"], *(plugin.get("args") or ())],
+        [command, *(plugin.get("args") or ())],
         env={**environ, **added, "KUBERNETES_EXEC_INFO": json.dumps(asked)}, timeout=_PLUGIN_SECONDS,
         output_limit=1024 * 1024,
     )  # fmt: skip
@@ -173,6 +198,15 @@ def _run_plugin(plugin: Mapping[str, Any], environ: Mapping[str, str], source: s
         )
     masking.register(status.get("token"))
     return status
+
+
+def loading_errors() -> tuple[type[Exception], ...]:
+    """What the package raises for a file, a pod or a provider that cannot be used."""
+    from kubernetes.config.config_exception import ConfigException
+    from oauthlib.oauth2 import OAuth2Error
+
+    wrong = (OSError, ValueError, KeyError, TypeError, AttributeError)
+    return ConfigException, OAuth2Error, HTTPError, yaml.YAMLError, *wrong
 
 
 def unusable(source: str, error: Exception) -> SettingsError:

@@ -9,6 +9,7 @@ import hashlib
 import ssl
 import tempfile
 import time
+import urllib.parse
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +19,8 @@ from typing import Any
 import urllib3
 
 from ci_gitops import __version__, masking
-from ci_gitops.adapters.cluster.kubeconfig import FRESH, Access, Kubeconfig, unusable
-from ci_gitops.core.hosts import proxy_for
+from ci_gitops.adapters.cluster.kubeconfig import FRESH, Access, Kubeconfig, loading_errors, unusable
+from ci_gitops.core.hosts import is_loopback, proxy_for
 from ci_gitops.errors import SettingsError
 
 THREADS = 32  # connections that are kept for the next request
@@ -73,7 +74,6 @@ class Login:
 
     def _load(self) -> Grant:
         from kubernetes.client import Configuration
-        from kubernetes.config.config_exception import ConfigException
 
         configuration = Configuration()
         with tempfile.TemporaryDirectory(prefix="ci-gitops-") as folder:
@@ -82,7 +82,7 @@ class Login:
                 mark = _mark(configuration)
                 same = self._grant is not None and self._grant.mark == mark
                 pool = self._grant.pool if self._grant and same else self._pool(configuration)
-            except (ConfigException, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            except loading_errors() as error:
                 raise unusable(self.source, error) from error
         return Grant(configuration.host, pool, self._headers(configuration), ends, mark)
 
@@ -97,6 +97,8 @@ class Login:
 
     def _headers(self, configuration: Any) -> urllib3.HTTPHeaderDict:
         headers = urllib3.HTTPHeaderDict({"User-Agent": f"ci-gitops/{__version__}"})
+        if not is_loopback(urllib.parse.urlsplit(configuration.host).netloc):
+            headers["Accept-Encoding"] = "gzip"  # which costs the server more than a loopback
         if bearer := configuration.api_key.get("BearerToken"):
             headers["Authorization"] = bearer.strip()
             masking.register(bearer.partition(" ")[2].strip())
@@ -152,7 +154,7 @@ def _socks(proxy: str, settings: dict[str, Any]) -> urllib3.PoolManager:
 
 
 def _has_kubeconfig(access: Access) -> bool:
-    return bool(access.context or access.kubeconfig or Path("~/.kube/config").expanduser().exists())
+    return bool(access.context or access.kubeconfig or access.default.exists())
 
 
 def _pod_namespace() -> str:
