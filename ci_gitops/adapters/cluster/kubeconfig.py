@@ -203,7 +203,7 @@ def _run_plugin(plugin: Mapping[str, Any], folder: Path, environ: Mapping[str, s
 def loading_errors() -> tuple[type[Exception], ...]:
     """What the package raises for a file, a pod or a provider that cannot be used."""
     from kubernetes.config.config_exception import ConfigException
-    from oauthlib.oauth2 import OAuth2Error
+    from oauthlib.oauth2 import OAuth2Error  # type: ignore[import-untyped]
 
     wrong = (OSError, ValueError, KeyError, TypeError, AttributeError)
     return ConfigException, OAuth2Error, HTTPError, yaml.YAMLError, *wrong
