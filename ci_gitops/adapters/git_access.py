@@ -19,6 +19,8 @@ from ci_gitops.errors import UsageError
 _KEY_VARIABLE = "GITLAB_ID_RSA"
 _SIGNING = "CI_GITOPS_SIGNING_KEY"
 _JOB_USER = "gitlab-ci-token"
+_APP, _APP_KEY = "CI_GITOPS_GITHUB_APP_ID", "CI_GITOPS_GITHUB_APP_KEY"
+_GITHUB_SOURCES = (_APP_KEY, "GITHUB_TOKEN")
 
 
 def access_for(
@@ -32,7 +34,8 @@ def access_for(
     """What opens the repository at `url`, and (for messages) where it came from.
 
     The token is the first of: `token_file`, CI_GITOPS_TOKEN_<ENVIRONMENT>, a person's password inside `url`,
-    CI_GITOPS_TOKEN, the job token inside `url`, and for repositories on the same GitLab CI_JOB_TOKEN.
+    CI_GITOPS_TOKEN, one of the GitHub App in CI_GITOPS_GITHUB_APP_ID, the job token inside `url`, and for repositories
+    on the same server CI_JOB_TOKEN (GitLab) or GITHUB_TOKEN (a workflow).
     Each secret is masked from here on.
     """
     address = parse_git_url(url)
@@ -40,17 +43,18 @@ def access_for(
     kept = kept_variables(environ)
     if not address.remote:
         return GitAccess(environment=kept)
-    token, source = _token(address, environ, token_file, environment)
+    authority = ca_file or certificate_file(environ)
+    token, source = _token(address, environ, token_file, environment, authority)
     if address.scheme == "ssh":
         masking.register(token)
         access = _ssh_access(environ, kept)
-        return replace(access, ca_file=ca_file or certificate_file(environ), api_token=token, api_source=source)
+        return replace(access, ca_file=authority, api_token=token, api_source=source)
     user = _user(address, source, environ) if token else None
     if token and user:
         masking.register_login(user, token)
     return GitAccess(
-        user=user, token=token, source=source, ca_file=ca_file or certificate_file(environ), api_token=token,
-        api_source=source, environment=kept,
+        user=user, token=token, source=source, ca_file=authority, api_token=token, api_source=source,
+        environment=kept,
     )  # fmt: skip
 
 
@@ -79,7 +83,7 @@ def environment_variable(environment: str) -> str:
 
 
 def _token(
-    url: GitUrl, environ: Mapping[str, str], token_file: Path | None, environment: str | None
+    url: GitUrl, environ: Mapping[str, str], token_file: Path | None, environment: str | None, ca_file: Path | None
 ) -> tuple[str | None, str | None]:
     if token_file:
         return _from_file(token_file), f"the file {token_file}"
@@ -90,11 +94,24 @@ def _token(
         return url.password, "the address of the repository"
     if environ.get("CI_GITOPS_TOKEN"):
         return environ["CI_GITOPS_TOKEN"].strip(), "CI_GITOPS_TOKEN"
+    if any(environ.get(name) for name in (_APP, _APP_KEY)):
+        return _app_token(url, environ, ca_file), _APP_KEY
     if url.password:  # GitLab's runner writes the job's token into the address of `origin`
         return url.password, "CI_JOB_TOKEN"
     if environ.get("CI_JOB_TOKEN") and url.host == environ.get("CI_SERVER_HOST", "").lower():
         return environ["CI_JOB_TOKEN"], "CI_JOB_TOKEN"
+    workflow_server = environ.get("GITHUB_SERVER_URL", "") if environ.get("GITHUB_ACTIONS") == "true" else ""
+    if environ.get("GITHUB_TOKEN") and workflow_server and url.host == parse_git_url(f"{workflow_server}/").host:
+        return environ["GITHUB_TOKEN"].strip(), "GITHUB_TOKEN"
     return None, None
+
+
+def _app_token(url: GitUrl, environ: Mapping[str, str], ca_file: Path | None) -> str | None:
+    from ci_gitops.adapters.forges.github_app import app_of  # only who uses one waits for it to load
+
+    given = environ.get(_APP_KEY)
+    app = app_of(environ, mended_key(_text_or_file(given, _APP_KEY), _APP_KEY) if given else None)
+    return app.token(url, environ, ca_file) if app else None
 
 
 def _user(url: GitUrl, source: str | None, environ: Mapping[str, str]) -> str:
@@ -102,7 +119,7 @@ def _user(url: GitUrl, source: str | None, environ: Mapping[str, str]) -> str:
         return _JOB_USER
     if url.user and url.user != _JOB_USER:
         return url.user
-    on_github = url.host == "github.com" or environ.get("CI_GITOPS_FORGE") == "github"
+    on_github = url.host == "github.com" or environ.get("CI_GITOPS_FORGE") == "github" or source in _GITHUB_SOURCES
     return "x-access-token" if on_github else "oauth2"
 
 

@@ -5,9 +5,10 @@ A new forge joins by a class here and its name in `FORGE_RIGS`.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from ci_gitops.adapters.forges import open_forge
 from ci_gitops.adapters.forges.base import Forge, Site
@@ -143,22 +144,24 @@ class GitHubRig(_GitRig):
     def __init__(self, server: GitServer) -> None:
         super().__init__(server)
         self.fake = FakeGitHub(server, "octo/config", bare=self.name)
+        self.told: list[str] = []
 
     def __exit__(self, *error: object) -> None:
         super().__exit__(*error)
         assert self.fake.breaches == []
 
-    def forge(self, person: str = "robot") -> Forge:
+    def forge(self, person: str = "robot", **more: Any) -> Forge:
         clock = self.fake.clock
         for name in (person, "alice", "bob", "carol"):
             self.fake.token(name)
         site = Site(
-            self.server.base, self.fake.name, self.fake.token(person), "CI_GITOPS_TOKEN", wait=clock.sleep,
-            now=clock.now, clock=clock.now, seconds=5.0,
+            self.server.base, self.fake.name, self.fake.token(person), "CI_GITOPS_TOKEN", tell=self.told.append,
+            wait=clock.sleep, now=clock.now, clock=clock.now, seconds=5.0,
         )  # fmt: skip
         access = GitAccess(user=self.server.user, token=self.server.password, source="CI_GITOPS_TOKEN")
         repository = self._stack.enter_context(Repository.open(self.server.url(self.name), access))
-        return open_forge("github", repository, Person(person, f"{person}@example.com"), site)
+        who = Person(person, f"{person}@example.com")
+        return open_forge("github", repository, who, dataclasses.replace(site, **more))
 
     def settings(self, **settings: object) -> None:
         if "mergeMethod" in settings:

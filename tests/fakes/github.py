@@ -16,6 +16,8 @@ import urllib.parse
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import jwt
+
 from tests.fakes.api import Answer, Call, FakeApi, Refused
 from tests.fakes.bare_git import BareGit
 from tests.fakes.clock import Clock
@@ -206,6 +208,27 @@ class FakeGitHub(FakeApi):
         pull.state, pull.merge_commit, pull.armed, pull.queued = "closed", commit, None, ""
         pull.merged = pull.updated = self.clock.now()
 
+    # The App
+
+    def app_caller(self, call: Call) -> None:
+        """The App itself, by a proof that is signed with its key."""
+        assert self.app
+        proof = call.headers.get("authorization", "").removeprefix("Bearer ")
+        try:
+            jwt.decode(proof, self.app[1], algorithms=["RS256"], issuer=self.app[0])
+        except jwt.InvalidTokenError as error:
+            raise Refused(401, "A JSON web token could not be decoded") from error
+
+    def get_installation(self, call: Call) -> Answer:
+        self.app_caller(call)
+        return Answer(200, {"id": 77, "app_id": 5, "app_slug": "promoter", "account": None})
+
+    def add_installation_token(self, call: Call, number: str) -> Answer:
+        self.app_caller(call)
+        assert call.body == {"repositories": [self.name.split("/")[1]]}
+        token = self.token("promoter[bot]", bot=True)
+        return Answer(201, {"token": token, "expires_at": stamp(self.clock.now() + 3600)})
+
     # The repository and its people
 
     def get_repository(self, call: Call) -> Answer:
@@ -306,7 +329,8 @@ class FakeGitHub(FakeApi):
         head = self.repository.head(body["head"])
         if not head or not self.repository.head(body["base"]):
             raise Refused(422, "Validation Failed") if head else _invalid("head invalid")
-        if any(one.state == "open" and (one.head, one.base) == (body["head"], body["base"]) for one in self.pulls):
+        wanted = ("open", "", body["head"], body["base"])
+        if any((one.state, one.owner, one.head, one.base) == wanted for one in self.pulls):
             raise _invalid(f"A pull request already exists for {self.name.split('/')[0]}:{body['head']}.")
         if self.repository.holds(self.repository.head(body["base"]), head):
             raise _invalid(f"No commits between {body['base']} and {body['head']}")
@@ -449,7 +473,7 @@ class FakeGitHub(FakeApi):
         return Answer(201, status)
 
     def list_check_runs(self, call: Call, sha: str) -> Answer:
-        newest = {one["name"]: one for one in self.check_runs if one["head_sha"] == sha}
+        newest = {(one["name"], one["details_url"]): one for one in self.check_runs if one["head_sha"] == sha}
         return self.paged(call, list(newest.values()), "check_runs")
 
     # Deployments
@@ -514,6 +538,8 @@ def _invalid(message: str) -> Refused:
 
 Handler = Callable[..., Answer]
 ROUTES: Sequence[tuple[str, str, Handler]] = (
+    ("GET", "/repos/{repo}/installation", FakeGitHub.get_installation),
+    ("POST", r"/app/installations/(\d+)/access_tokens", FakeGitHub.add_installation_token),
     ("GET", "/user", FakeGitHub.get_user),
     ("GET", r"/users/([^/]+)", FakeGitHub.get_person),
     ("GET", r"/orgs/([^/]+)/teams/([^/]+)/members", FakeGitHub.get_team),

@@ -161,8 +161,17 @@ class GitHubForge:
                 if error.status != 422 or "already exists" not in error.words.lower():
                     raise self._not_opened(error, new) from error
                 continue
+            self._told_of_workflows(made)
             return self.update(made.iid, add_labels=new.labels, reviewers=new.reviewers, assignees=new.assignees)
         raise ForgeError(f"GitHub says that {new.source} has a pull request onto {new.target}, and shows none.")
+
+    def _told_of_workflows(self, made: MergeRequest) -> None:
+        """https://docs.github.com/en/actions/concepts/security/github_token"""
+        if self._site.source == "GITHUB_TOKEN":
+            self._site.tell(
+                f"!{made.iid} was opened with GITHUB_TOKEN: no workflow runs for it, so its checks never come. Give "
+                "CI_GITOPS_TOKEN or a GitHub App (CI_GITOPS_GITHUB_APP_ID) instead."
+            )
 
     def _opening(self, new: NewMergeRequest) -> dict[str, object]:
         wishes = Wishes(new.squash, new.remove_source_branch)
