@@ -52,6 +52,10 @@ class Member:
 
     value: str
 
+    @classmethod
+    def of(cls, value: Any) -> Member:
+        return cls(_json(value))
+
     def __str__(self) -> str:
         return f"[={self.value}]"
 
@@ -96,6 +100,33 @@ def _collect(node: Mapping[str, Any], above: Path, found: set[Path]) -> None:
         if not below or "." in below:
             found.add(path)
         _collect(below, path, found)
+
+
+def trie(paths: Iterable[Path]) -> dict[str, Any]:
+    """The FieldsV1 trie that holds these paths, in the order in which servers write it."""
+    root: dict[Step | None, Any] = {}
+    for path in paths:
+        node = root
+        for step in path:
+            node = node.setdefault(step, {})
+        node[None] = {}
+    return _written(root)
+
+
+def _written(node: Mapping[Step | None, Any]) -> dict[str, Any]:
+    made = {
+        key: _written(below) for key, below in sorted((key_of(step), node[step]) for step in node if step is not None)
+    }
+    return {".": {}, **made} if made and None in node else made
+
+
+def key_of(step: Step) -> str:
+    """One step as a key of the trie."""
+    if isinstance(step, Item):
+        return "k:" + _json({name: json.loads(value) for name, value in step.keys})
+    if isinstance(step, Member):
+        return f"v:{step.value}"
+    return f"i:{step}" if isinstance(step, int) else f"f:{step}"
 
 
 @lru_cache(4096)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from ci_gitops.adapters.cluster.base import Cluster
 from ci_gitops.adapters.cluster.directory import Directory
 from ci_gitops.adapters.cluster.files import Files
 from ci_gitops.adapters.cluster.kubernetes import Access, Kubernetes
+from ci_gitops.adapters.cluster.simulated import Simulated
 from ci_gitops.adapters.deadline import Deadline
 from ci_gitops.adapters.git import CommitInfo
 from ci_gitops.adapters.records import Ledger, open_ledger, this_run
@@ -78,7 +80,7 @@ class Destinations:
         declared, ask = self.environment.destination, self.ask
         namespace = declared.namespace if declared else None
         if address:
-            openers: dict[str, Callable[[str, str | None], Cluster]] = {}
+            openers: dict[str, Callable[[str, str | None], Cluster]] = {SIMULATED: self._simulated}
             for prefix, opener in openers.items():
                 if address.startswith(prefix) and address != prefix:
                     return opener(address.removeprefix(prefix), namespace)
@@ -94,6 +96,9 @@ class Destinations:
         context = ask.context or (declared.context if declared and not ask.kubeconfig else None)
         access = Access.from_environ(self.run.environ, context=context, kubeconfig=ask.kubeconfig)
         return Kubernetes(access, namespace)
+
+    def _simulated(self, path: str, namespace: str | None) -> Cluster:
+        return Simulated(self.run.cwd / Path(path).expanduser(), namespace)
 
     def _opened_files(self, address: str) -> Files:
         if self._files is None:

@@ -1,0 +1,398 @@
+"""The requests that an API server answers, on the state of one cluster: pure, with the time handed in.
+
+A write goes the server's way: what is sent is read by its type, merged, filled in, judged, and kept as the next version
+with the record of who owns what.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from ci_gitops.core.api import canonical, defaults, definitions, ownership, serverside, strategy, typed
+from ci_gitops.core.api.admission import admitted
+from ci_gitops.core.api.ownership import Holder, Managers
+from ci_gitops.core.api.patches import PatchError, patched
+from ci_gitops.core.api.refusals import (
+    RefusalError,
+    Wrong,
+    already_exists,
+    bad_request,
+    changed_identity,
+    forbidden,
+    invalid,
+    modified,
+    not_found,
+)
+from ci_gitops.core.api.schemas import Kind, recorded
+from ci_gitops.core.api.serverside import ConflictError, Write
+from ci_gitops.core.api.state import Document, Ref, State, named
+from ci_gitops.core.api.validation import problems
+from ci_gitops.core.fieldsets import same
+
+Propagation = Literal["Foreground", "Background", "Orphan"]
+_DEFINITION = "CustomResourceDefinition.apiextensions.k8s.io"
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who writes, and whether it is only to be said what that would do."""
+
+    manager: str
+    dry_run: bool = False
+    subresource: str = ""  # that is written to, where it is not the object itself
+
+
+class Server:
+    """One state at one time."""
+
+    def __init__(self, state: State, now: float) -> None:
+        self.state = state
+        self.now = now
+
+    @property
+    def time(self) -> str:
+        return stamp(self.now)
+
+    # What is served
+
+    def kinds(self) -> tuple[Kind, ...]:
+        """All kinds that are served, in the order of preference within a group."""
+        custom = (kind for found in self.state.of_kind(_DEFINITION) for kind in custom_kinds(found))
+        return (*recorded().kinds, *custom)
+
+    def kind(self, api_version: str, name: str) -> Kind | None:
+        found = _BUILT_IN.get((api_version, name))
+        if found is not None:
+            return found
+        for definition in self.state.of_kind(_DEFINITION):
+            spec = definition["spec"]
+            if spec["names"]["kind"] == name and api_version.startswith(f"{spec['group']}/"):
+                return next((kind for kind in custom_kinds(definition) if kind.api_version == api_version), None)
+        return None
+
+    # Reading
+
+    def get(self, kind: Kind, namespace: str, name: str) -> Document | None:
+        found = self.state.get(self._ref(kind, namespace, name))
+        return shown(kind, found) if found is not None else None
+
+    def _ref(self, kind: Kind, namespace: str, name: str) -> Ref:
+        return Ref(named(kind.group, kind.kind), namespace if kind.namespaced else "", name)
+
+    # Writing
+
+    def apply(
+        self, kind: Kind, namespace: str, name: str, config: Mapping[str, Any], sender: Sender, *, force: bool = False
+    ) -> Document:
+        ref = self._ref(kind, namespace, name)
+        config = self._sent(kind, ref, config)
+        if (config.get("metadata") or {}).get("managedFields"):
+            raise bad_request("metadata.managedFields must be nil")
+        about = f"({ref.namespace}/{name}; {kind.api_version}, Kind={kind.kind})" if ref.namespace else (
+            f"(/{name}; {kind.api_version}, Kind={kind.kind})")  # fmt: skip
+        try:
+            typed.check(kind.schema, config)
+        except typed.TypedError as error:
+            told = error.places[0] if len(error.places) == 1 else "errors:\n" + "\n".join(
+                f"  {place}" for place in error.places)  # fmt: skip
+            raise RefusalError(500, "", f"failed to create typed patch object {about}: {told}") from error
+        live = self.state.get(ref)
+        if live is None:
+            self._need_namespace(kind, ref)
+        base = self._typed_live(kind, live)
+        managers = ownership.read(live) if live is not None else {}
+        write = Write(kind.schema, Holder.applying(sender.manager), kind.api_version, self.time, strategy.ignored(kind))
+        try:
+            merged, managers = serverside.apply(write, base, config, managers, force=force)
+        except ConflictError as error:
+            causes = [(each.field, f"conflict with {each.holder}") for each in error.conflicts]
+            raise RefusalError(409, "Conflict", str(error), causes) from error
+        return self._kept(kind, ref, live, merged, managers, sender)
+
+    def create(self, kind: Kind, namespace: str, document: Mapping[str, Any], sender: Sender) -> Document:
+        metadata = document.get("metadata") or {}
+        name = metadata.get("name") or ""
+        if not name and metadata.get("generateName"):
+            name = metadata["generateName"][:58] + self.state.new_suffix(metadata["generateName"])
+        if not name:
+            raise invalid(kind, "", [Wrong("metadata.name", "Required value: name or generateName is required")])
+        ref = self._ref(kind, namespace, name)
+        if metadata.get("resourceVersion"):
+            raise bad_request("resourceVersion should not be set on objects to be created")
+        self._need_namespace(kind, ref)
+        if self.state.get(ref) is not None:
+            raise already_exists(kind, name)
+        made = self._sent(kind, ref, document)
+        made["metadata"]["name"] = name
+        return self._updated(kind, ref, None, self._read(kind, ref, made), sender)
+
+    def replace(self, kind: Kind, namespace: str, document: Mapping[str, Any], sender: Sender) -> Document:
+        ref = self._ref(kind, namespace, document["metadata"]["name"])
+        live = self.state.get(ref)
+        made = self._sent(kind, ref, document)
+        wanted = made["metadata"].get("resourceVersion")
+        if live is None:
+            if wanted:
+                raise not_found(kind.qualified, ref.name)
+            raise not_found(kind.qualified, ref.name)
+        if wanted and wanted != live["metadata"]["resourceVersion"]:
+            raise modified(kind, ref.name)
+        uid = made["metadata"].get("uid")
+        if uid and uid != live["metadata"]["uid"]:
+            raise changed_identity(kind, ref.name, uid, live["metadata"]["uid"])
+        return self._updated(kind, ref, live, self._read(kind, ref, made), sender)
+
+    def patch(
+        self, kind: Kind, namespace: str, name: str, operations: Sequence[Mapping[str, Any]], sender: Sender
+    ) -> Document:
+        ref = self._ref(kind, namespace, name)
+        live = self.state.get(ref)
+        if live is None:
+            raise not_found(kind.qualified, name)
+        try:
+            made = patched(shown(kind, live), operations)
+        except PatchError as error:
+            told = f"the server rejected our request due to an error in our request: {error}"
+            raise RefusalError(422, "Invalid", told) from error
+        version = made["metadata"].get("resourceVersion")
+        if version and version != live["metadata"]["resourceVersion"]:
+            raise modified(kind, name)
+        return self._updated(kind, ref, live, self._read(kind, ref, made), sender)
+
+    def delete(
+        self, kind: Kind, namespace: str, name: str, propagation: Propagation, *, uid: str = "", dry_run: bool = False
+    ) -> bool:
+        """False where there is none. RefusalError 409 where it is another one."""
+        ref = self._ref(kind, namespace, name)
+        live = self.state.get(ref)
+        if live is None:
+            return False
+        if uid and uid != live["metadata"]["uid"]:
+            raise changed_identity(kind, name, uid, live["metadata"]["uid"])
+        if ref in _PROTECTED:
+            raise forbidden(kind, name, "this namespace may not be deleted")
+        if not dry_run:
+            delete(self, ref, propagation)
+        return True
+
+    def set_status(self, kind: Kind, live: Document, status: Mapping[str, Any], manager: str) -> Document:
+        """What a controller writes of an object's status; nothing where it says so already."""
+        base = self._typed_live(kind, live)
+        made: Document = {**base, "status": copy.deepcopy(dict(status))}
+        if not kind.custom:
+            made = canonical.canonical(kind.schema, made)
+        if same(made.get("status"), live.get("status")):
+            return live
+        write = Write(kind.schema, Holder.updating(manager, kind.api_version, "status"), kind.api_version, self.time)
+        managers = serverside.update(write, base, made, ownership.read(live))
+        made["metadata"] = {**base["metadata"], "managedFields": ownership.written(managers)}
+        return self.state.put(made, self.now)
+
+    # The server's way of a write
+
+    def _sent(self, kind: Kind, ref: Ref, document: Mapping[str, Any]) -> Document:
+        """A copy of what was sent, with the namespace of its address."""
+        made: Document = copy.deepcopy(dict(document))
+        metadata = made.setdefault("metadata", {}) or {}
+        made["metadata"] = metadata
+        given = metadata.get("namespace")
+        if kind.namespaced:
+            if given and given != ref.namespace:
+                raise bad_request(
+                    "the namespace of the provided object does not match the namespace sent on the request"
+                )
+            metadata["namespace"] = ref.namespace
+        made["apiVersion"], made["kind"] = kind.api_version, kind.kind
+        return made
+
+    def _need_namespace(self, kind: Kind, ref: Ref) -> None:
+        if not kind.namespaced:
+            return
+        namespace = self.state.get(Ref("Namespace", "", ref.namespace))
+        if namespace is None:
+            raise not_found("namespaces", ref.namespace)
+        if namespace["metadata"].get("deletionTimestamp"):
+            why = f"unable to create new content in namespace {ref.namespace} because it is being terminated"
+            raise forbidden(
+                kind, ref.name, why, [("metadata.namespace", f"namespace {ref.namespace} is being terminated")]
+            )
+
+    def _typed_live(self, kind: Kind, live: Document | None) -> Document:
+        if live is not None:
+            metadata = {name: value for name, value in live["metadata"].items() if name != "managedFields"}
+            return {**shown(kind, live), "metadata": metadata}
+        if kind.custom:
+            return {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": {}}
+        return {**canonical.canonical(kind.schema, {}), "apiVersion": kind.api_version, "kind": kind.kind}
+
+    def _read(self, kind: Kind, ref: Ref, document: Document) -> Document:
+        """What a plain write says, without fields that the kind does not have. RefusalError where it cannot be read."""
+        try:
+            typed.check(kind.schema, _known(kind, document), duplicates=True)
+        except typed.TypedError as error:
+            if kind.custom:
+                raise invalid(kind, ref.name, list(definitions.wrongs(kind.schema, document))) from error
+            raise bad_request(
+                f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {error.places[0]}'
+            ) from error
+        return document
+
+    def _updated(self, kind: Kind, ref: Ref, live: Document | None, made: Document, sender: Sender) -> Document:
+        managers = ownership.read(live if live is not None else {})
+        given = made["metadata"].pop("managedFields", None)
+        if given is not None and live is not None:
+            managers = ownership.read({"metadata": {"managedFields": given}}) if given != [{}] else {}
+        base = self._typed_live(kind, live)
+        made = self._settled(kind, ref, live, made)
+        write = Write(
+            kind.schema, Holder.updating(sender.manager, kind.api_version, sender.subresource), kind.api_version,
+            self.time, strategy.ignored(kind),
+        )  # fmt: skip
+        managers = serverside.update(write, base, made, managers)
+        return self._stored(kind, ref, live, made, managers, sender)
+
+    def _kept(
+        self, kind: Kind, ref: Ref, live: Document | None, merged: Document, managers: Managers, sender: Sender
+    ) -> Document:
+        return self._stored(kind, ref, live, self._settled(kind, ref, live, merged), managers, sender)
+
+    def _settled(self, kind: Kind, ref: Ref, live: Document | None, made: Document) -> Document:
+        """As the server writes it, with its defaults, and what only it may say."""
+        made = copy.deepcopy(dict(made))
+        made["metadata"]["name"] = ref.name
+        made = _written(kind, made)
+        if live is None:
+            made = strategy.created(kind, made)
+            made["metadata"]["uid"] = self.state.new_uid()
+            made["metadata"]["creationTimestamp"] = self.time
+        else:
+            made = strategy.changed(kind, made, live)
+        return admitted(self.state, kind, made, live)
+
+    def _stored(
+        self, kind: Kind, ref: Ref, live: Document | None, made: Document, managers: Managers, sender: Sender
+    ) -> Document:
+        wrong = problems(kind, made, live)
+        if wrong:
+            raise invalid(kind, ref.name, wrong)
+        entries = ownership.written(managers)
+        if live is not None and _is_same(made, entries, live):
+            return shown(kind, live)
+        if entries:
+            made["metadata"]["managedFields"] = entries
+        if sender.dry_run:
+            if live is not None:
+                made["metadata"]["resourceVersion"] = live["metadata"]["resourceVersion"]
+            return shown(kind, made)
+        if live is not None and made["metadata"].get("deletionTimestamp") and not made["metadata"].get("finalizers"):
+            self.state.put(made, self.now)
+            self.state.remove(ref)
+            return shown(kind, made)
+        return shown(kind, self.state.put(made, self.now))
+
+
+def delete(server: Server, ref: Ref, propagation: Propagation = "Background") -> None:
+    """Take an object away, or mark it as going where something must be done first."""
+    state, now = server.state, server.now
+    live = state.objects[ref]
+    metadata = dict(live["metadata"])
+    finalizers = [name for name in metadata.get("finalizers", ()) if name not in ("foregroundDeletion", "orphan")]
+    if propagation != "Background":
+        finalizers.append("foregroundDeletion" if propagation == "Foreground" else "orphan")
+    grace = _grace(ref, live)
+    going = bool(metadata.get("deletionTimestamp"))
+    if not finalizers and not grace and ref.kind != "Namespace":
+        state.remove(ref)
+        return
+    if going and finalizers == metadata.get("finalizers", []):
+        return
+    if not going:
+        metadata["deletionTimestamp"] = stamp(now + grace)
+        metadata["deletionGracePeriodSeconds"] = grace
+        if metadata.get("generation"):
+            metadata["generation"] += 1
+    if finalizers:
+        metadata["finalizers"] = finalizers
+    made = {**live, "metadata": metadata}
+    if ref.kind == "Namespace":
+        del metadata["deletionGracePeriodSeconds"]
+        made["status"] = {**live.get("status", {}), "phase": "Terminating"}
+    state.put(made, now)
+
+
+def _grace(ref: Ref, live: Document) -> int:
+    """A pod that runs has time to end."""
+    if ref.kind != "Pod" or not live["spec"].get("nodeName"):
+        return 0
+    if live["status"].get("phase") in ("Succeeded", "Failed"):
+        return 0
+    return int(live["spec"].get("terminationGracePeriodSeconds", 30))
+
+
+_BUILT_IN = {(kind.api_version, kind.kind): kind for kind in recorded().kinds}
+_PROTECTED = {Ref("Namespace", "", name) for name in ("default", "kube-system", "kube-public")}
+_CUSTOM: dict[str, tuple[Any, tuple[Kind, ...]]] = {}
+
+
+def custom_kinds(definition: Document) -> tuple[Kind, ...]:
+    """What a CustomResourceDefinition serves, made once for each of its specifications."""
+    uid = definition["metadata"]["uid"]
+    known = _CUSTOM.get(uid)
+    if known is None or known[0] != definition["spec"]:
+        known = _CUSTOM[uid] = (definition["spec"], tuple(definitions.kinds(definition)))
+    return known[1]
+
+
+def shown(kind: Kind, document: Document) -> Document:
+    """A copy in the version that was asked for."""
+    rest = {name: value for name, value in document.items() if name not in ("apiVersion", "kind")}
+    return {"apiVersion": kind.api_version, "kind": kind.kind, **copy.deepcopy(rest)}
+
+
+def _written(kind: Kind, document: Document) -> Document:
+    if kind.custom:
+        made: Document = definitions.pruned(kind.schema, document)
+        made = definitions.without_nulls(kind.schema, made)
+        definitions.fill(kind.schema, made)
+        made["metadata"] = {name: value for name, value in made["metadata"].items() if value not in (None, {}, [], "")}
+        return made
+    try:
+        made = canonical.canonical(kind.schema, document)
+    except canonical.UndecodableError as error:
+        raise bad_request(
+            f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {error}'
+        ) from error
+    if kind.kind == "Secret" and "stringData" in made:
+        texts = made.pop("stringData")
+        encoded = canonical.encoded(texts)
+        made["data"] = {**made.get("data", {}), **encoded}
+    defaults.fill(kind.schema, made)
+    return made
+
+
+def _known(kind: Kind, document: Document) -> Document:
+    made: Document = definitions.pruned(kind.schema, document)
+    return made
+
+
+def _is_same(made: Document, entries: list[dict[str, Any]], live: Document) -> bool:
+    """Whether nothing changes but the time at which managers wrote."""
+
+    def timeless(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        return [{name: value for name, value in entry.items() if name != "time"} for entry in found]
+
+    before = {
+        name: value for name, value in live["metadata"].items() if name not in ("managedFields", "resourceVersion")
+    }
+    return (
+        same({**made, "metadata": {**made["metadata"]}}, {**live, "metadata": before})
+        and timeless(entries) == timeless(live["metadata"].get("managedFields", ()))
+    )  # fmt: skip
+
+
+def stamp(now: float) -> str:
+    return datetime.fromtimestamp(int(now), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

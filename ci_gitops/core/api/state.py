@@ -1,0 +1,111 @@
+"""All that a simulated cluster holds: its objects, and what happened to them last."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Document = dict[str, Any]
+Happened = Literal["ADDED", "MODIFIED", "DELETED"]
+#: How many events are kept for watches that go on from an earlier version.
+KEPT_EVENTS = 500
+_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Ref:
+    """One object: `kind` is its kind and group, `Deployment.apps`."""
+
+    kind: str
+    namespace: str
+    name: str
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Ref:
+        metadata = document["metadata"]
+        group = document["apiVersion"].rpartition("/")[0]
+        return cls(named(group, document["kind"]), metadata.get("namespace") or "", metadata["name"])
+
+
+def named(group: str, kind: str) -> str:
+    return f"{kind}.{group}" if group else kind
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    version: int
+    type: Happened
+    ref: Ref
+    document: Document
+
+
+@dataclass(slots=True)
+class State:
+    """Documents in it are never changed in place: they are replaced."""
+
+    seed: str  # makes the identities of this cluster
+    version: int = 0
+    objects: dict[Ref, Document] = field(default_factory=dict)
+    changes: list[Change] = field(default_factory=list)
+    forgotten: int = 0  # the newest version that watches can no longer go on from
+    times: dict[str, dict[str, float]] = field(default_factory=dict)  # UID -> when what happened, as `made`
+    marks: int = 0  # how many of these times were noted
+    stepped: float = 0.0  # the time up to which the controllers have acted
+    kinds: dict[str, dict[Ref, None]] = field(default_factory=dict)  # the refs of each kind
+
+    def get(self, ref: Ref) -> Document | None:
+        return self.objects.get(ref)
+
+    def of_kind(self, kind: str, namespace: str | None = None) -> Iterator[Document]:
+        """In the order of namespace and name."""
+        refs = self.kinds.get(kind, ())
+        for ref in sorted(ref for ref in refs if namespace is None or ref.namespace == namespace):
+            yield self.objects[ref]
+
+    def put(self, document: Document, now: float) -> Document:
+        """Keep it as the next version. A new one gets its identity."""
+        ref = Ref.of(document)
+        known = ref in self.objects
+        self.version += 1
+        metadata = {**document["metadata"], "resourceVersion": str(self.version)}
+        made = {**document, "metadata": metadata}
+        self.objects[ref] = made
+        if not known:
+            self.kinds.setdefault(ref.kind, {})[ref] = None
+            self.mark(metadata["uid"], "made", now)
+        self._note(Change(self.version, "MODIFIED" if known else "ADDED", ref, made))
+        return made
+
+    def remove(self, ref: Ref) -> None:
+        self.version += 1
+        document = self.objects.pop(ref)
+        del self.kinds[ref.kind][ref]
+        metadata = {**document["metadata"], "resourceVersion": str(self.version)}
+        self.times.pop(metadata["uid"], None)
+        self._note(Change(self.version, "DELETED", ref, {**document, "metadata": metadata}))
+
+    def mark(self, uid: str, what: str, now: float) -> float:
+        """When it first happened to the object, to the fraction of a second: now, where that is not known."""
+        times = self.times.setdefault(uid, {})
+        if what not in times:
+            times[what] = now
+            self.marks += 1
+        return times[what]
+
+    def _note(self, change: Change) -> None:
+        self.changes.append(change)
+        if len(self.changes) > 2 * KEPT_EVENTS:
+            gone = len(self.changes) - KEPT_EVENTS
+            self.forgotten = self.changes[gone - 1].version
+            del self.changes[:gone]
+
+    def new_uid(self) -> str:
+        """Of the object that is kept next."""
+        return str(uuid.uuid5(uuid.UUID(self.seed), str(self.version + 1)))
+
+    def new_suffix(self, salt: str = "") -> str:
+        """Five letters, as generated names end."""
+        number = uuid.uuid5(uuid.UUID(self.seed), f"{salt}{self.version}").int
+        return "".join(_LETTERS[number // len(_LETTERS) ** place % len(_LETTERS)] for place in range(5))

@@ -1,0 +1,43 @@
+"""The controllers in turn, moment by moment, until nothing is left to do by now."""
+
+from __future__ import annotations
+
+from ci_gitops.core.api.server import Server
+from ci_gitops.core.controllers import deployments, garbage, kinds, pods, replicas
+from ci_gitops.core.controllers.hands import Hands
+
+_CONTROLLERS = (garbage.run, kinds.run, deployments.run, replicas.run, pods.run)
+#: Rounds of one moment; a state that moves longer than this goes on when it is looked at next.
+_ROUNDS = 50
+#: Moments that are caught up with one by one after nobody looked for long.
+_MOMENTS = 500
+
+
+def step(server: Server) -> float | None:
+    """Bring the state to what it would be by now. When it changes next by itself, or None."""
+    until, state = server.now, server.state
+    now = min(state.stepped, until)
+    for _ in range(_MOMENTS):
+        server.now = now
+        due = _moment(server)
+        if due is None or due > until:
+            break
+        now = due
+    if now < until:
+        server.now = until
+        due = _moment(server)
+    state.stepped = until
+    return due
+
+
+def _moment(server: Server) -> float | None:
+    due: float | None = None
+    for _ in range(_ROUNDS):
+        before = server.state.version
+        hands = Hands(server)
+        for act in _CONTROLLERS:
+            act(hands)
+        due = hands.due
+        if server.state.version == before:
+            break
+    return due
