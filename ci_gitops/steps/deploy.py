@@ -23,10 +23,11 @@ from ci_gitops.core.layout import CONFIG_FILE
 from ci_gitops.core.manifests import Manifest
 from ci_gitops.core.pruning import Belts
 from ci_gitops.core.records import Origin, Record, stamp
+from ci_gitops.core.rendered_commit import rendered_message
 from ci_gitops.core.sequence import Sequence as Order
 from ci_gitops.core.targets import Target
 from ci_gitops.core.tenancy import Bounds
-from ci_gitops.errors import CiGitopsError
+from ci_gitops.errors import CiGitopsError, TemporaryError
 from ci_gitops.results import Result
 from ci_gitops.run import Run
 from ci_gitops.settings import EnvironmentSettings
@@ -110,8 +111,17 @@ class _Pass:
             }
             done = {each.target.app: each for each in self._failed}
             done |= self._in_order(work, [*done])
+        if not self._call.dry_run:
+            self._publish_notes()
         places = [*(target.app for target in targets), *work]
         return [done[app] for app in dict.fromkeys(places) if app in done]
+
+    def _publish_notes(self) -> None:
+        """That a commit is nothing new for some targets. Another run that was first knows as much."""
+        try:
+            self._destinations.publish(rendered_message(self._environment.name, self._place.revision, ()))
+        except TemporaryError as error:
+            self._run.output.detail(error.message)
 
     def _targets(self) -> tuple[Target, ...]:
         return self._place.settings.targets([self._environment.name], self._call.apps, paths=self._place.tree.files())
@@ -134,11 +144,15 @@ class _Pass:
         for target, manifests in declared.items():
             cluster = self._destinations.of(target)
             shares.setdefault(id(cluster), (cluster, {}))[1][target] = manifests
+        with_gone = not self._call.apps and not self._failed
+        for target in self._destinations.kept(self._deadline) if with_gone else ():
+            cluster = self._destinations.of(target)
+            shares.setdefault(id(cluster), (cluster, {}))
         return [
             Site(
                 cluster, self._destinations.ledger(cluster, self._deadline, self._commit), share,
                 create_namespace=self._environment.create_namespace,
-                with_gone=not self._call.apps and not self._failed and cluster.alive,
+                with_gone=with_gone,
             )
             for cluster, share in shares.values()
         ]  # fmt: skip
@@ -166,9 +180,8 @@ class _Pass:
 
     def _holds(self) -> tuple[Hold, ...]:
         path = holds_path(self._environment.name)
-        if not self._place.tree.holds(path):
-            return ()
-        return parse_holds(self._place.tree.read([path])[path], path)
+        rules = self._place.rules
+        return parse_holds(rules.read([path])[path], path) if rules.holds(path) else ()
 
     def _orders(self) -> Orders:
         call, environment, commit = self._call, self._environment, self._commit

@@ -33,6 +33,7 @@ from ci_gitops.core.records import (
     recovered,
     stamp,
 )
+from ci_gitops.core.rendered_commit import rendered_message
 from ci_gitops.core.stages import removal
 from ci_gitops.core.targets import Target
 from ci_gitops.core.tenancy import Bounds, refuse_violations
@@ -297,8 +298,8 @@ class Deploying:
             return self._broken(away, applying, steps, book, view, judged, inventory)
         hooks.clear()
         self._keep(inventory, view, judged, applying)
-        self.site.cluster.publish(f"Deploy {self.target} at {self.orders.revision[:12]}")
         record = self._close(book, "succeeded" if health else "applied", health=health)
+        self.site.cluster.publish(rendered_message(self.target.environment, self.orders.revision, [self.target]))
         outcome: Outcome = "healed" if judged.cause == "heal" else "succeeded" if health else "applied"
         return self._done(outcome, record=record, health=health)
 

@@ -35,7 +35,7 @@ class Destinations:
     environment: EnvironmentSettings
     _cluster: Cluster | None = None
     _files: Files | None = None
-    _folders: dict[Target, Directory] = field(default_factory=dict)
+    _folders: dict[tuple[str, str], Directory] = field(default_factory=dict)
 
     def __enter__(self) -> Destinations:
         return self
@@ -49,9 +49,10 @@ class Destinations:
         """Where a target lives; UsageError where nothing says it."""
         address = self._address()
         if address and address.startswith(FOLDER):
-            if target not in self._folders:
-                self._folders[target] = Directory(self._opened_files(address), target)
-            return self._folders[target]
+            name = (target.environment, target.app)  # wherever its files have moved to
+            if name not in self._folders:
+                self._folders[name] = Directory(self._opened_files(address), target)
+            return self._folders[name]
         if self._cluster is None:
             self._cluster = self._opened_cluster(address)
         return self._cluster
@@ -104,3 +105,15 @@ class Destinations:
         if self._files is None:
             self._files = open_files(self.run, self.ask.reach, self.place, self.environment.name, address)
         return self._files
+
+    def kept(self, deadline: Deadline) -> tuple[Target, ...]:
+        """The targets that a folder holds; none for a cluster, which is asked as a whole."""
+        if not (self._address() or "").startswith(FOLDER):
+            return ()
+        anything = self.of(Target("any", self.environment.name, "."))
+        return tuple(each.target for each in self.ledger(anything, deadline).inventories() if not each.problem)
+
+    def publish(self, message: str) -> None:
+        """What is left to be pushed of all targets."""
+        if self._files is not None:
+            self._files.publish(message)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from threading import Lock
 
 from ci_gitops.adapters.cluster.base import ApiError, Cluster
+from ci_gitops.adapters.cluster.directory import Directory
 from ci_gitops.adapters.records.base import Ledger
 from ci_gitops.core.autoscaling import autoscaled
 from ci_gitops.core.forthcoming import forthcoming
@@ -58,7 +59,7 @@ class Site:
 
     def _look(self, with_gone: bool) -> None:
         with ThreadPoolExecutor(2, "look") as pool:
-            inventories, records = pool.submit(self.ledger.inventories), pool.submit(self.ledger.records)
+            inventories, records = pool.submit(self._inventories), pool.submit(self._all_records)
             self.inventories = inventories.result()
             self._records = records.result()
         known = {(each.target.app, each.target.environment): each for each in self.inventories}
@@ -76,6 +77,16 @@ class Site:
             target: View(prepared[target], inventory, self._of(target), self.live, target in self.gone)
             for target, inventory in views.items()
         }
+
+    def _inventories(self) -> tuple[Inventory, ...]:
+        """Of everything that lives there; of a folder each target has its own part."""
+        if isinstance(self.cluster, Directory):
+            kept = self.ledger.inventory(self.cluster.target)
+            return (kept,) if kept.resource_version else ()
+        return self.ledger.inventories()
+
+    def _all_records(self) -> tuple[Record, ...]:
+        return self.ledger.records(self.cluster.target if isinstance(self.cluster, Directory) else None)
 
     def _inventory(self, target: Target, kept: Inventory | None) -> Inventory:
         if kept is None or kept.problem:

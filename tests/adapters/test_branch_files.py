@@ -48,13 +48,23 @@ def test_a_missing_branch_is_made_with_nothing_but_manifests(server: BareReposit
         for target in (SHOP, CART):
             Directory(branch, target).apply(config("1"))
         assert "refs/heads/deploy/production" not in server.refs("config")  # nothing is seen before it is published
-        Directory(branch, SHOP).publish(message)
+        branch.publish(message)
         Directory(branch, CART).publish(message)  # there is nothing left to say
     assert files(server) == [f"rendered/production/{app}/v1_configmap_web.yaml" for app in ("cart", "shop")]
     (written,) = server.messages("config", "deploy/production")
     assert written.startswith("render(production): cart, shop at ffffffffffff\n")
     assert "Ci-Gitops-Revision: " + "f" * 40 in written
     assert "Ci-Gitops-Target: production/cart\nCi-Gitops-Target: production/shop" in written
+
+
+def test_a_target_is_pushed_without_what_another_one_has_only_begun(server: BareRepositories) -> None:
+    with opened(server, ".") as branch:
+        for target in (SHOP, CART):
+            Directory(branch, target).apply(config("1"))
+        Directory(branch, SHOP).publish("shop\n")
+        assert files(server) == ["production/shop/v1_configmap_web.yaml"]
+        Directory(branch, CART).publish("cart\n")
+    assert server.messages("config", "deploy/production") == ["cart", "shop"]
 
 
 def test_what_is_the_same_is_not_pushed_and_what_went_is_removed(server: BareRepositories) -> None:

@@ -13,14 +13,13 @@ from contextlib import contextmanager
 from pathlib import PurePosixPath
 from threading import RLock
 
-from ci_gitops.adapters.cluster.files import MAX_BYTES
+from ci_gitops.adapters.cluster.files import MAX_BYTES, OURS
 from ci_gitops.adapters.git import Person, RefUpdate, Repository, SigningKey
 from ci_gitops.core.backoff import race_pause
 from ci_gitops.core.git_refs import branch_ref
 from ci_gitops.errors import ClusterError, TemporaryError, UsageError
 
 _SECONDS = 300.0  # how long races are run
-_OURS = ".ci-gitops/"
 
 
 class BranchFiles:
@@ -92,11 +91,11 @@ class BranchFiles:
         """Nobody is kept waiting: who pushes first wins, and the other one is told by `publish`."""
         yield
 
-    def publish(self, message: str) -> None:
+    def publish(self, message: str, below: tuple[str, ...] = ()) -> None:
         """Push what was written as one commit; nothing where that is what the branch holds."""
         started, losses = time.monotonic(), 0
         with self._lock:
-            while changes := self._significant():
+            while changes := self._significant(below):
                 began = time.monotonic()
                 lost = self._pushed(changes, message)
                 if lost is None:
@@ -121,9 +120,10 @@ class BranchFiles:
         outcome = self._repository.push([RefUpdate(self._ref, commit, head or "")])
         if not outcome.landed:
             return outcome.raced or "another push was first"
-        self._there = {f"{folder}/{name}": content for folder, files in self._now.items()
-                       for name, content in files.items()}  # fmt: skip
-        self._changes, self._head = {}, commit
+        there = {**self._loaded(), **changes}
+        self._there = {path: content for path, content in there.items() if content is not None}
+        self._changes = {path: content for path, content in self._changes.items() if path not in changes}
+        self._head = commit
         return None
 
     def _follow(self, changes: Mapping[str, bytes | None]) -> None:
@@ -137,9 +137,13 @@ class BranchFiles:
                     f"Another run wrote {path} on {self} first.", hint="Run it again: it starts from what is there now."
                 )
 
-    def _significant(self) -> dict[str, bytes | None]:
+    def _significant(self, below: tuple[str, ...]) -> dict[str, bytes | None]:
         there = self._loaded()
-        return {path: content for path, content in self._changes.items() if there.get(path) != content}
+        folders = tuple(f"{folder}/" for folder in below)
+        return {
+            path: content for path, content in self._changes.items()
+            if there.get(path) != content and (not below or path.startswith(folders))
+        }  # fmt: skip
 
     def _loaded(self) -> dict[str, bytes]:
         """What the branch holds below our folder, in one conversation."""
@@ -178,4 +182,4 @@ def _prefix(folder: str) -> str:
 
 def _scope(path: str) -> str:
     """What belongs together: the files of one target; each record and inventory for itself."""
-    return path if path.startswith(_OURS) else "/".join(path.split("/")[:2]) + "/"
+    return path if path.startswith(f"{OURS}/") else "/".join(path.split("/")[:2]) + "/"

@@ -23,7 +23,7 @@ from ci_gitops.adapters.cluster.base import (
     Question,
     Resource,
 )
-from ci_gitops.adapters.cluster.files import Files
+from ci_gitops.adapters.cluster.files import KEPT, OURS, Files
 from ci_gitops.core.fieldsets import same
 from ci_gitops.core.inventory import Key
 from ci_gitops.core.known_kinds import OF_THE_CLUSTER
@@ -51,6 +51,7 @@ class Directory:
 
     def __init__(self, files: Files, target: Target) -> None:
         self.files = files
+        self.target = target
         self._folder = f"{target.environment}/{target.app}"
         self._lock = RLock()
         self._known: dict[Key, _Kept] | None = None
@@ -164,7 +165,8 @@ class Directory:
         return (True,) * len(questions)
 
     def publish(self, message: str) -> None:
-        self.files.publish(message)
+        """The target's manifests, inventory and records; what belongs to others waits for theirs."""
+        self.files.publish(message, (self._folder, *(f"{OURS}/{kept}/{self._folder}" for kept in KEPT)))
 
     def close(self) -> None:
         self.files.close()

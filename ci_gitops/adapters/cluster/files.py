@@ -14,6 +14,9 @@ from typing import Protocol
 from ci_gitops.core.text import plain
 from ci_gitops.errors import ClusterError, TemporaryError
 
+#: Where inventories and records are kept beside the manifests, by environment and app.
+OURS = ".ci-gitops"
+KEPT = INVENTORIES, RECORDS = "inventory", "records"
 #: A manifest that is larger is refused by every API server too.
 MAX_BYTES = 10 * 1024 * 1024
 MAX_FILES = 20_000  # of one target
@@ -46,8 +49,8 @@ class Files(Protocol):
         `said` is who we are, for the message of that one.
         """
 
-    def publish(self, message: str) -> None:
-        """Make what was written visible, where that takes a step of its own."""
+    def publish(self, message: str, below: tuple[str, ...] = ()) -> None:
+        """Make what was written visible, where that takes a step of its own: all of it, or what is in these folders."""
 
     def close(self) -> None: ...
 
@@ -167,7 +170,7 @@ class LocalFiles:
                 ) from error
             os.close(held)
 
-    def publish(self, message: str) -> None:
+    def publish(self, message: str, below: tuple[str, ...] = ()) -> None:
         """Files are visible at once."""
 
     def close(self) -> None:

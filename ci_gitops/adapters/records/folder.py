@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from threading import RLock
 from typing import Any
 
-from ci_gitops.adapters.cluster.files import Files
+from ci_gitops.adapters.cluster.files import INVENTORIES, OURS, RECORDS, Files
 from ci_gitops.adapters.deadline import Deadline
 from ci_gitops.adapters.records.base import Writer
 from ci_gitops.adapters.records.cluster import RECORDS_KEPT
@@ -27,10 +27,9 @@ from ci_gitops.core.targets import Target
 from ci_gitops.core.text import plain
 from ci_gitops.errors import ClusterError, RefusedError, TemporaryError
 
-_HOME = ".ci-gitops"
-_INVENTORIES = f"{_HOME}/inventory"
-_RECORDS = f"{_HOME}/records"
-_LOCKS = f"{_HOME}/locks"
+_INVENTORIES = f"{OURS}/{INVENTORIES}"
+_RECORDS = f"{OURS}/{RECORDS}"
+_LOCKS = f"{OURS}/locks"
 _LOOK_EVERY = 1.0
 
 
