@@ -12,6 +12,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "merge": ("merge", "Merge our merge requests whose gates hold."),
     "render": ("render", "Print what Git declares for an environment, rendered."),
     "deploy": ("deploy", "Bring an environment to what Git declares: one pass."),
+    "delete": ("delete", "Remove what an app holds in an environment."),
     "status": ("status", "Say what runs, and how it does."),
     "history": ("history", "List the deployments of an environment, newest first."),
     "set-image": ("set_image", "Set images in kustomizations, Helm values and manifests."),

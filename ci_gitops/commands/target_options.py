@@ -13,8 +13,11 @@ from ci_gitops.commands.common import ca_file_option, option, token_file_option
 _ENVIRONMENT = option(
     "--environment", metavar="ENV", help="The environment.  [default: the one whose sourceBranches hold the CI branch]"
 )
+_APPS = option(
+    "--app", "apps", multiple=True, help="Only this app; may be repeated.  [default: all of the environment]"
+)
+_APP = option("--app", required=True, help="The app.")
 _WHAT = (
-    option("--app", "apps", multiple=True, help="Only this app; may be repeated.  [default: all of the environment]"),
     option("--repo", metavar="URL|PATH", help="The config repository.  [default: the checkout of the current folder]"),
     option("--branch", help="Its branch.  [default: the checkout's HEAD, else the remote's default]"),
 )
@@ -38,12 +41,17 @@ _Function = Callable[..., Any]
 
 def declared_options(function: _Function) -> _Function:
     """What is declared: environment, apps, repository and revision."""
-    return _added(function, (_ENVIRONMENT, *_WHAT, _REVISION, *_ACCESS))
+    return _added(function, (_ENVIRONMENT, _APPS, *_WHAT, _REVISION, *_ACCESS))
 
 
 def target_options(function: _Function) -> _Function:
     """What is declared, and where it lives."""
-    return _added(function, (_ENVIRONMENT, *_WHAT, _REVISION, *_WHERE, *_ACCESS))
+    return _added(function, (_ENVIRONMENT, _APPS, *_WHAT, _REVISION, *_WHERE, *_ACCESS))
+
+
+def one_target_options(function: _Function) -> _Function:
+    """One app in one environment, and where it lives."""
+    return _added(function, (_ENVIRONMENT, _APP, *_WHAT, _REVISION, *_WHERE, *_ACCESS))
 
 
 def _added(function: _Function, options: tuple[Callable[[_Function], _Function], ...]) -> _Function:

@@ -8,7 +8,7 @@ comes back after another one succeeded is a new attempt.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,7 +16,7 @@ from ci_gitops.core.hooks import Phase
 from ci_gitops.core.inventory import Key
 from ci_gitops.core.prepared import Prepared
 from ci_gitops.core.records import HookOutcome, HookRun, Record
-from ci_gitops.core.stages import order
+from ci_gitops.core.stages import DEPLOY, order
 
 ATTEMPT = "ci-gitops/attempt"
 #: `run` it anew, `skip` what succeeded, `resume` what may still be running, `refuse` what failed.
@@ -85,10 +85,14 @@ class Step:
     hooks: tuple[HookTask, ...]
 
 
-def steps_of(prepared: Prepared, attempt: str, *, installing: bool) -> tuple[Step, ...]:
+def steps_of(
+    prepared: Prepared, attempt: str, *, installing: bool, phases: Collection[Phase] = DEPLOY
+) -> tuple[Step, ...]:
     """The order in which a target is deployed. `installing` is its first deployment, which hooks of Helm ask for."""
     hooks = {id(hook.document): hook for hook in prepared.hooks}
-    stages = order([*prepared.documents, *(hook.document for hook in prepared.hooks)], installing=installing)
+    stages = order(
+        [*prepared.documents, *(hook.document for hook in prepared.hooks)], installing=installing, phases=phases
+    )
     steps = []
     for stage in stages:
         # A hook of two phases was prepared for each of them, and is ordered into both each time.

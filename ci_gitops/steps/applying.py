@@ -19,6 +19,7 @@ from ci_gitops.core.health import Health
 from ci_gitops.core.hook_runs import HookTask, Step
 from ci_gitops.core.inventory import Key
 from ci_gitops.core.records import Failure
+from ci_gitops.core.stages import removal
 from ci_gitops.errors import CiGitopsError, ClusterError
 from ci_gitops.run import Run
 from ci_gitops.steps.going import await_gone
@@ -62,7 +63,7 @@ class Applying:
         pruned = False
         for number, (phase, wave) in enumerate(waves):
             if phase == "PostSync" and not pruned:
-                self._remove()
+                self.remove()
                 pruned = True
             self._wave(wave)
             more = number + 1 < len(waves)
@@ -73,7 +74,7 @@ class Applying:
         if self.awaits and everything:
             health = self.wait(everything)
         if not pruned:
-            self._remove()
+            self.remove()
         return health
 
     def fail(self, steps: Iterable[Step]) -> list[str]:
@@ -139,7 +140,7 @@ class Applying:
     def _adopt(self, work: Work, live: Document) -> None:
         """Give us what older managers hold, so that a field that leaves Git really goes."""
 
-    def _remove(self) -> None:
+    def remove(self) -> None:
         """What left Git, those that need others first; each stage is gone before the next one goes."""
         for stage in self.removals:
             self.writer.check()
@@ -164,6 +165,13 @@ class Applying:
         if found is None:
             raise ClusterError(f"{self.cluster} knows no kind {work.key.kind} in {document.get('apiVersion')}.")
         return found
+
+
+def in_stages(deletes: Sequence[Work]) -> list[list[Work]]:
+    """Those that need others go first."""
+    by_key = {each.key: each for each in deletes}
+    stages = removal([each.live for each in deletes if each.live is not None])
+    return [[by_key[Key.of(document)] for document in stage] for stage in stages]
 
 
 def _broken(failures: Sequence[tuple[Work, CiGitopsError]]) -> BrokenError:

@@ -9,12 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 
 from ci_gitops.adapters.cluster.base import Cluster
 from ci_gitops.adapters.deadline import Deadline
-from ci_gitops.adapters.git import CommitInfo
 from ci_gitops.core.app_checks import Checked
 from ci_gitops.core.holds import Hold, hold_on, holds_path, parse_holds
 from ci_gitops.core.ignoring import Rule
@@ -22,7 +20,7 @@ from ci_gitops.core.inventory import Inventory
 from ci_gitops.core.layout import CONFIG_FILE
 from ci_gitops.core.manifests import Manifest
 from ci_gitops.core.pruning import Belts
-from ci_gitops.core.records import Origin, Record, stamp
+from ci_gitops.core.records import Record
 from ci_gitops.core.rendered_commit import rendered_message
 from ci_gitops.core.sequence import Sequence as Order
 from ci_gitops.core.targets import Target
@@ -31,7 +29,6 @@ from ci_gitops.errors import CiGitopsError, TemporaryError
 from ci_gitops.results import Result
 from ci_gitops.run import Run
 from ci_gitops.settings import EnvironmentSettings
-from ci_gitops.steps import people
 from ci_gitops.steps.ancestry import Ancestry
 from ci_gitops.steps.app_checks import run_checks
 from ci_gitops.steps.declared import Ask, declared_at
@@ -41,6 +38,7 @@ from ci_gitops.steps.destinations import Destinations
 from ci_gitops.steps.planning import Terms
 from ci_gitops.steps.rendered import RenderedSets
 from ci_gitops.steps.site import Site, View
+from ci_gitops.steps.undertaking import origin_of
 from ci_gitops.steps.waiting import Clock
 from ci_gitops.steps.workplace import Workplace, Workplaces
 
@@ -188,7 +186,7 @@ class _Pass:
         destination = environment.destination
         prune = call.prune if call.prune is not None else bool(destination and destination.prune)
         return Orders(
-            revision=self._place.revision, time=commit.time, behind=self._behind, origin=self._origin(commit),
+            revision=self._place.revision, time=commit.time, behind=self._behind, origin=origin_of(self._run, commit),
             sandbox=self._sets.level, drift=destination.drift if destination else "report",
             manual=environment.sync == "manual", named=bool(call.revision), planned=bool(call.plan),
             force=call.force, retry=call.retry, rerun_hooks=call.rerun_hooks, prune=prune,
@@ -210,15 +208,6 @@ class _Pass:
 
     def _behind(self, inventory: Inventory) -> bool | None:
         return self._ancestry.is_behind(self._place.revision, inventory.revision)
-
-    def _origin(self, commit: CommitInfo) -> Origin:
-        run = self._run
-        return Origin(
-            author=f"{commit.author} <{commit.email}>", subject=commit.subject,
-            committed=stamp(datetime.fromtimestamp(commit.time, UTC)),
-            actor=people.actor(run) or people.author(run).name,
-            pipeline=run.ci.pipeline_url, merge_request=run.environ.get("CI_GITOPS_MERGE_REQUEST") or None,
-        )  # fmt: skip
 
     # One after the other where `after` says so, else side by side
 

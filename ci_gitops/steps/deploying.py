@@ -34,13 +34,13 @@ from ci_gitops.core.records import (
     stamp,
 )
 from ci_gitops.core.rendered_commit import rendered_message
-from ci_gitops.core.stages import removal
 from ci_gitops.core.targets import Target
 from ci_gitops.core.tenancy import Bounds, refuse_violations
+from ci_gitops.core.text import counted
 from ci_gitops.core.waiting import Verdict
 from ci_gitops.errors import CiGitopsError, RefusedError, TemporaryError, UnhealthyError
 from ci_gitops.run import Run
-from ci_gitops.steps.applying import Applying
+from ci_gitops.steps.applying import Applying, in_stages
 from ci_gitops.steps.bookkeeping import Book
 from ci_gitops.steps.deploy_report import Done, Outcome
 from ci_gitops.steps.explaining import explain
@@ -142,6 +142,8 @@ class Deploying:
             raise RefusedError(left.refusal.message, hint=left.refusal.hint)
         if planned.troubles:
             return Judged(planned, left, decision, self._stopped(planned.troubles))
+        if view.gone and not self.orders.prune:
+            return Judged(planned, left, decision, self._left_behind(view))
         if decision.action in ("held", "report") and (decision.action == "held" or decision.new or planned.drifted):
             return Judged(planned, left, decision, self._reported(view, decision, planned))
         drifting = decision.action == "report"
@@ -207,6 +209,16 @@ class Deploying:
         drifted = [each.key for each in planned.work if each.drift]
         message = f"{len(drifted)} of its objects drifted; `drift: heal`, or a new revision, brings them back."
         return self._done("drifted", message=message, health=health)
+
+    def _left_behind(self, view: View) -> Done:
+        """A target that left Git, where nothing is pruned."""
+        count = len(view.inventory.members)
+        message = (
+            f"It left Git; its {counted(count, 'object')} stay, since pruning is off. "
+            f"`ci-gitops delete --environment {self.target.environment} --app {self.target.app}` removes them."
+        )
+        self.run.output.warn(f"{self.target}: {message}")
+        return self._done("unchanged", message=message)
 
     def _note_revision(self, inventory: Inventory) -> None:
         """A commit that is nothing new for this target is still one that it has: nothing older comes after it."""
@@ -278,7 +290,7 @@ class Deploying:
         applying = Applying(
             self.run, self.site.cluster, str(self.target),
             {each.key: each for each in judged.work if each.operation != "delete"},
-            _in_stages([each for each in judged.work if each.operation == "delete"]),
+            in_stages([each for each in judged.work if each.operation == "delete"]),
             hooks, writer, lambda documents: self._wait(view, applying, documents), self.pool, self.deadline,
             awaits=self.orders.wait and self.site.cluster.alive,
         )  # fmt: skip
@@ -297,8 +309,10 @@ class Deploying:
             away = BrokenError(Failure("trouble", error.message), error=error)
             return self._broken(away, applying, steps, book, view, judged, inventory)
         hooks.clear()
-        self._keep(inventory, view, judged, applying)
+        kept = self._keep(inventory, view, judged, applying)
         record = self._close(book, "succeeded" if health else "applied", health=health)
+        if view.gone and not kept.members:
+            self.site.ledger.drop(kept)
         self.site.cluster.publish(rendered_message(self.target.environment, self.orders.revision, [self.target]))
         outcome: Outcome = "healed" if judged.cause == "heal" else "succeeded" if health else "applied"
         return self._done(outcome, record=record, health=health)
@@ -386,7 +400,8 @@ class Deploying:
             return view.inventory
         return self.site.ledger.keep(replace(view.inventory, members=wanted))
 
-    def _keep(self, inventory: Inventory, view: View, judged: Judged, applying: Applying) -> None:
+    def _keep(self, inventory: Inventory, view: View, judged: Judged, applying: Applying) -> Inventory:
+        """What the target holds now, written down."""
         members = []
         for document in view.prepared.documents:
             key = Key.of(document)
@@ -395,10 +410,7 @@ class Deploying:
             members.append(Member(key, _version(document), uid))
         kept = remaining(inventory, members, judged.left, applying.removed)
         kept = replace(kept, revision=self.orders.revision, time=self.orders.time)
-        if view.gone and not kept.members:
-            self.site.ledger.drop(inventory)
-        elif kept != inventory:
-            self.site.ledger.keep(kept)
+        return self.site.ledger.keep(kept) if kept != inventory else inventory
 
     def _make_plan_key(self, view: View) -> None:
         if any(document.get("kind") == "Secret" for document in view.prepared.documents):
@@ -431,13 +443,6 @@ class Judged:
     work: tuple[Work, ...] = ()
     cause: Cause = "deploy"
     records: tuple[Record, ...] = ()
-
-
-def _in_stages(deletes: Sequence[Work]) -> list[list[Work]]:
-    """Those that need others go first."""
-    by_key = {each.key: each for each in deletes}
-    stages = removal([each.live for each in deletes if each.live is not None])
-    return [[by_key[Key.of(document)] for document in stage] for stage in stages]
 
 
 def _images(documents: Sequence[Document]) -> tuple[str, ...]:
