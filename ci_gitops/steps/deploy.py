@@ -37,6 +37,7 @@ from ci_gitops.steps.deploying import Deploying, Orders
 from ci_gitops.steps.destinations import Destinations
 from ci_gitops.steps.planning import Terms
 from ci_gitops.steps.rendered import RenderedSets
+from ci_gitops.steps.reverting import revert
 from ci_gitops.steps.site import Site, View
 from ci_gitops.steps.undertaking import origin_of
 from ci_gitops.steps.waiting import Clock
@@ -192,7 +193,11 @@ class _Pass:
             force=call.force, retry=call.retry, rerun_hooks=call.rerun_hooks, prune=prune,
             belts=Belts(kinds=frozenset(call.prune_kinds), limit=call.prune_limit), wait=call.wait,
             dry_run=call.dry_run, health=environment.health, checks=self._checks, bounds=self._bounds(),
+            roll_back=call.rollback_on_failure, rollback_seconds=call.timeout, revert=self._revert,
         )  # fmt: skip
+
+    def _revert(self, good: Record, bad: Record) -> tuple[str, ...]:
+        return revert(self._run, self._call, self._place, good, bad)
 
     def _checks(self, deadline: Deadline) -> Sequence[Checked]:
         return run_checks(

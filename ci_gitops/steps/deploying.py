@@ -79,6 +79,9 @@ class Orders:
     reviewed: Callable[[Planned], None] = lambda planned: None  # RefusedError where the plan is another one
     checks: Callable[[Deadline], Sequence[Checked]] = lambda deadline: ()  # questions to the application
     bounds: Bounds = field(default_factory=Bounds)
+    roll_back: bool = False
+    rollback_seconds: float = 600.0
+    revert: Callable[[Record, Record], tuple[str, ...]] = lambda good, bad: ()  # in Git; what was done, in sentences
 
 
 @dataclass(slots=True)
@@ -95,6 +98,7 @@ class Deploying:
     rules: tuple[Rule, ...] = ()
     holds: Callable[[Target], Hold | None] = lambda target: None
     past: Callable[[Record], Sequence[Manifest]] | None = None
+    seen: tuple[str, int] | None = None  # the revision that the inventory keeps, where it is not the deployed one
     _plan: Planned | None = field(default=None)
 
     def deploy(self) -> Done:
@@ -383,9 +387,51 @@ class Deploying:
         record = self._close(book, "failed", failure=failure, health=broken.health)
         error = broken.error or UnhealthyError(f"{self.target}: {failure.message}", hint=_next_step(failure))
         outcome: Outcome = "unhealthy" if error.exit_code == 4 else "away" if error.exit_code == 75 else "failed"
-        return self._done(
+        done = self._done(
             outcome, record=record, health=broken.health, message=failure.message, details=lines, error=error
         )
+        if self.orders.roll_back and record.marks and judged.cause == "deploy":
+            return self._rolled_back(done, applying.writer, record, judged.records)
+        return done
+
+    def _rolled_back(self, failed: Done, writer: Writer, bad: Record, records: Sequence[Record]) -> Done:
+        """The last good revision again, with as much time as the run had; then Git is told."""
+        good = last_success(records)
+        if good is None or good.rendered == bad.rendered or self.past is None:
+            return replace(failed, details=(*failed.details, "Nothing to go back to: no earlier deployment succeeded."))
+        manifests = self.past(good)
+        if not manifests:
+            words = (
+                f"{good.revision[:12]}, the last good revision, cannot be rendered any more; nothing was rolled back."
+            )
+            return replace(failed, details=(*failed.details, words))
+        self.run.output.warn(f"{self.target}: {bad.revision[:12]} failed; going back to {good.revision[:12]}")
+        orders = replace(self.orders, revision=good.revision, roll_back=False, checks=lambda deadline: ())
+        again = Deploying(
+            self.run, self.site, self.target, orders, self.terms, Deadline.after(self.orders.rollback_seconds),
+            self.pool, self.rules, self.holds, seen=(self.orders.revision, self.orders.time),
+        )  # fmt: skip
+        back = again.back_to(writer, manifests)
+        words = (
+            f"Rolled back to {good.revision[:12]}: {back.outcome}."
+            if back.error is None
+            else f"Going back to {good.revision[:12]} failed as well: {back.message}"
+        )
+        told = self.orders.revert(good, bad) if back.error is None else ()
+        return replace(failed, details=(*failed.details, words, *told), health=back.health or failed.health)
+
+    def back_to(self, writer: Writer, manifests: Sequence[Manifest]) -> Done:
+        """Apply an earlier revision's manifests, under a Lease that is held. No hooks run."""
+        try:
+            view = self.site.look_again(self.target, manifests)
+            left = self._leaving(view)
+            planned = self._planned(view, left)
+            if planned.troubles:
+                return self._stopped(planned.troubles)
+            judged = Judged(planned, left, Decision("apply", False), None, planned.work, "rollback", view.records)
+            return self._undertake(writer, view, judged)
+        except CiGitopsError as error:
+            return self._done("failed", message=error.message, error=error)
 
     # What is kept
 
@@ -409,7 +455,8 @@ class Deploying:
             uid = str(((live or {}).get("metadata") or {}).get("uid") or "")
             members.append(Member(key, _version(document), uid))
         kept = remaining(inventory, members, judged.left, applying.removed)
-        kept = replace(kept, revision=self.orders.revision, time=self.orders.time)
+        revision, time = self.seen or (self.orders.revision, self.orders.time)
+        kept = replace(kept, revision=revision, time=time)
         return self.site.ledger.keep(kept) if kept != inventory else inventory
 
     def _make_plan_key(self, view: View) -> None:
