@@ -81,7 +81,9 @@ def test_every_dependency_is_justified_and_used() -> None:
         assert set(re.findall(r"(?m)^\| ([a-z0-9.-]+) \|", text)) - {"package"} == {
             re.split(r"[><=]", name)[0] for name in wanted
         }
-    modules = {"gitpython": "git", "pygithub": "github", "pyyaml": "yaml", "ruamel.yaml": "ruamel"}
+    modules = {
+        "gitpython": "git", "pygithub": "github", "python-gitlab": "gitlab", "pyyaml": "yaml", "ruamel.yaml": "ruamel",
+    }  # fmt: skip
     sources = "".join(file.read_text() for file in (ROOT / "ci_gitops").rglob("*.py"))
     for name in (re.split(r"[><=]", wanted)[0] for wanted in project["project"]["dependencies"]):
         module = modules.get(name, name)

@@ -38,8 +38,9 @@ def test_a_host_name_says_nothing() -> None:
 
 def test_forges_that_are_not_here_are_named() -> None:
     with Repository.open("/nowhere.git", GitAccess()) as repository:
-        with pytest.raises(UsageError, match="no merge requests on gitlab"):
-            open_forge("gitlab", repository, ME)
+        for kind in ("gitlab", "github"):
+            with pytest.raises(UsageError, match=f"where the API of {kind} is"):
+                open_forge(kind, repository, ME)
         with pytest.raises(UsageError, match="no forge 'gitlap'") as caught:
             open_forge("gitlap", repository, ME)
         assert caught.value.hint == "Did you mean 'gitlab'?"

@@ -124,8 +124,8 @@ def test_over_http_the_forge_must_be_named(config: Config) -> None:
     assert ran.code == 2
     assert "Nothing says which forge" in ran.err
     ran = config.cli("merge", "--repo", config.url, env={**env, "GITLAB_CI": "true"})
-    assert ran.code == 2
-    assert "no merge requests on gitlab" in ran.err
+    assert ran.code == 5
+    assert "GitLab at http://localhost" in ran.err
     ran = config.cli("merge", "--repo", config.url, env={**env, "CI_GITOPS_FORGE": "local"})
     assert ran.code == 0, ran.err
     assert ran.out.startswith("Merged !1 Update shop in staging into main as ")

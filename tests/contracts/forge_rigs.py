@@ -14,7 +14,9 @@ from ci_gitops.adapters.forges import open_forge
 from ci_gitops.adapters.forges.base import Forge, Site
 from ci_gitops.adapters.forges.documents import Documents
 from ci_gitops.adapters.git import GitAccess, Person, RefUpdate, Repository
+from tests.fakes.clock import Clock
 from tests.fakes.github import FakeGitHub
+from tests.fakes.gitlab import FakeGitLab
 from tests.rig.git_server import GitServer, run_git
 
 FILES = {"apps/shop/kustomization.yaml": b"images: []\nreplicas: 1\n", "README.md": b"# Config\n"}
@@ -184,10 +186,59 @@ class GitHubRig(_GitRig):
         self.fake.before_merge = callback
 
 
+class GitLabRig(_GitRig):
+    """A project on the fake of GitLab."""
+
+    def __init__(self, server: GitServer) -> None:
+        super().__init__(server)
+        self.clock = Clock()
+        self.gitlab = FakeGitLab(server, self.clock)
+
+    def __exit__(self, *error: object) -> None:
+        super().__exit__(*error)
+        if error[0] is None:
+            assert not self.gitlab.breaches, "\n".join(self.gitlab.breaches)
+
+    def forge(self, person: str = "robot") -> Forge:
+        user = self.gitlab.state.user(person)
+        access = GitAccess(user=self.server.user, token=self.server.password, source="CI_GITOPS_TOKEN")
+        repository = self._stack.enter_context(Repository.open(self.server.url(self.name), access))
+        return open_forge("gitlab", repository, Person(person, f"{person}@example.com"), self.site(user.token))
+
+    def site(self, token: str, source: str = "CI_GITOPS_TOKEN") -> Site:
+        clock = self.clock
+        return Site(
+            self.server.base, self.gitlab.state.path, token, source, wait=clock.sleep, now=clock.now, clock=clock.now,
+            seconds=0.5,
+        )  # fmt: skip
+
+    def settings(self, **settings: object) -> None:
+        rules = self.gitlab.rules
+        for name, value in settings.items():
+            match name:
+                case "mergeMethod":
+                    rules.merge_method = {"fast-forward": "ff", "merge": "merge", "squash": "merge"}[str(value)]
+                case "squash":
+                    rules.squash_option = "default_on" if value else "default_off"
+                case "removeSourceBranch":
+                    rules.remove_source_branch = bool(value)
+
+    def approve(self, person: str, iid: int, head_sha: str) -> None:
+        self.gitlab.approve(person, iid)
+
+    def busy(self, head_sha: str) -> None:
+        self.gitlab.rules.pipelines_must_succeed = True
+        self.gitlab.pipeline(head_sha, "running")
+
+    def before_merge(self, callback: Callable[[], object]) -> None:
+        self.gitlab.merging.before = callback
+
+
 FORGE_RIGS: dict[str, Callable[[GitServer], ForgeRig]] = {
     "local": LocalRig,
     "local-http": LocalHttpRig,
     "github": GitHubRig,
+    "gitlab": GitLabRig,
 }
 #: Rigs that are another one's forge, reached differently.
 SLOWER_WAYS = ("local-http",)

@@ -18,13 +18,22 @@ class Gap:
     why: str
 
 
+_PROJECT = r"/api/v4/projects/\{id\}"
 _MR = r"/api/v4/projects/[^/]+/merge_requests/[^/]+"
 
 GITLAB: tuple[Gap, ...] = (
     Gap(rf"(GET|POST) {_MR}/notes", "call", (), "notes are described in the newer file only"),
     Gap(rf"(GET|PUT|DELETE) {_MR}/notes/\d+", "call", (), "notes are described in the newer file only"),
-    Gap(r"GET /api/v4/users", "call", (), "the lookup of users is not described"),
+    Gap(r"GET /api/v4/users", "call", (), "the lookup of users by name is not described"),
     Gap(r"(GET|POST) /api/v4/projects/[^/]+/merge_trains.*", "call", (), "trains are described in the newer file only"),
+    Gap(rf"(GET|POST|PUT) {_PROJECT}/merge_requests.*", "answer", ("assignees", "reviewers"), "lists, shown as one"),
+    Gap(rf"GET {_PROJECT}/merge_requests/.*/approvals", "answer", ("approved_by",), "a list, shown as one"),
+    Gap(rf"POST {_PROJECT}/merge_requests", "status", ("403",), "a description with commands that are not allowed"),
+    Gap(rf"PUT {_PROJECT}/merge_requests/.*/merge", "status", ("406",), "what older servers say before they looked"),
+    Gap(rf"POST {_PROJECT}/merge_requests/.*/cancel_.*", "answer", ("status",), "it answers no merge request"),
+    Gap(rf"PUT {_PROJECT}/merge_requests/.*/rebase", "status", ("202",), "it is under way, not done"),
+    Gap(rf"POST {_PROJECT}/statuses/.*", "status", ("201",), "it is created"),
+    Gap(rf"GET {_PROJECT}", "status", ("301",), "where a renamed project is, by its number"),
 )
 
 GITHUB: tuple[Gap, ...] = (

@@ -34,7 +34,17 @@ def _needed(site: Site | None, kind: str) -> Site:
     return site
 
 
-FORGES: dict[str, Callable[[Repository, Person, Site | None], Forge]] = {"local": _local, "github": _github}
+def _gitlab(repository: Repository, person: Person, site: Site | None) -> Forge:
+    from ci_gitops.adapters.forges.gitlab import GitLabForge
+
+    return GitLabForge(repository, person, _needed(site, "gitlab"))
+
+
+FORGES: dict[str, Callable[[Repository, Person, Site | None], Forge]] = {
+    "github": _github,
+    "gitlab": _gitlab,
+    "local": _local,
+}
 
 
 def forge_kind(asked: str | None, repository: GitUrl, ci: CiFacts, environ: Mapping[str, str]) -> str:
@@ -63,9 +73,4 @@ def open_forge(kind: str, repository: Repository, person: Person, site: Site | N
     """
     if kind not in KINDS:
         raise UsageError(f"There is no forge {kind!r}.", hint=did_you_mean(kind, KINDS, "Forges"))
-    if kind not in FORGES:
-        raise UsageError(
-            f"This version of ci-gitops has no merge requests on {kind}.",
-            hint="`--forge local` keeps them as refs of the config repository; `--write push` needs no forge.",
-        )
     return FORGES[kind](repository, person, site)

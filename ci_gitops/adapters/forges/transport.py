@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import requests
 import urllib3
@@ -38,6 +38,7 @@ SECONDS = 20.0  # without a byte
 #: https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api
 _UNSAID = 60.0
 _MOST_BYTES = 64 * 1024 * 1024
+_T = TypeVar("_T")
 _READS = ("GET", "HEAD", "OPTIONS")
 _MOVED = (301, 302, 303, 307, 308)
 
@@ -61,6 +62,25 @@ class Line:
     seconds: float = SECONDS
     tries: int = TRIES
     reads: Callable[[requests.PreparedRequest], bool] | None = None  # others that change nothing, by POST
+
+
+def until_known(
+    do: Callable[[], _T], look: Callable[[], _T | None], *, wait: Callable[[float], None], tries: int = TRIES
+) -> _T:
+    """`do()`; after a lost answer what `look()` finds of it, and only where that is None again."""
+    pause = 1.0
+    for attempt in range(1, tries + 1):
+        try:
+            return do()
+        except LostAnswerError:
+            wait(pause)  # what was taken may take a moment to show
+            pause *= 3
+            found = look()
+            if found is not None:
+                return found
+            if attempt == tries:
+                raise
+    raise AssertionError("tries must be at least 1")
 
 
 def line_to(site: Site, name: str, base: str | None = None) -> Line:
