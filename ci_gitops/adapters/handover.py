@@ -23,6 +23,11 @@ def write_document(path: Path, document: Mapping[str, Any]) -> None:
     _write(path, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a report."""
+    _write(path, text)
+
+
 def must_be_writable(path: Path) -> None:
     """Raise before the work, not after it, where the file could not be written."""
     if path.is_dir() or not path.absolute().parent.is_dir() or not os.access(path.absolute().parent, os.W_OK):

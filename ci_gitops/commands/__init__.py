@@ -11,6 +11,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "update": ("update", "Write images, values or chart versions into the config repository."),
     "merge": ("merge", "Merge our merge requests whose gates hold."),
     "render": ("render", "Print what Git declares for an environment, rendered."),
+    "diff": ("diff", "Show what a deploy would change."),
     "deploy": ("deploy", "Bring an environment to what Git declares: one pass."),
     "delete": ("delete", "Remove what an app holds in an environment."),
     "status": ("status", "Say what runs, and how it does."),

@@ -24,6 +24,7 @@ from ci_gitops.core.secret_values import Placeholders, plain
 from ci_gitops.core.targets import Target
 
 API_VERSION = "ci-gitops/v1"
+LIVE = "live"
 OPERATIONS: tuple[Operation, ...] = ("create", "update", "delete", "unchanged", "skipped", "unknown")
 _EFFECTS: tuple[Operation, ...] = ("create", "update", "delete", "unknown")  # what a reviewer agrees to
 _WHOLE_FLOAT = re.compile(r"[0-9](?:\.0|e\+[0-9]+)(?![0-9.])")  # or text that looks like one, which is no harm
@@ -147,6 +148,7 @@ class PlanList:
     revision: str
     plans: tuple[Plan, ...]
     source: str | None = None  # the config repository, by the name that it goes by in the cluster
+    against: str = LIVE  # or the revision that is compared with, without a cluster
 
     @property
     def hash(self) -> str:
@@ -169,6 +171,7 @@ class PlanList:
             "hash": self.hash,
             "plans": [plan.document for plan in self.plans],
             "source": self.source,
+            "against": self.against,
         }
 
 

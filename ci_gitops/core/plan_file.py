@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from ci_gitops.core.differences import Operation
-from ci_gitops.core.plan import API_VERSION, Plan, list_hash
+from ci_gitops.core.plan import API_VERSION, LIVE, Plan, list_hash
 from ci_gitops.core.shapes import integer, mapping, one_of, optional, read_json, several, text
 
 _ANY: Mapping[str, Any] = {"description": "A value as JSON; null where there is none. Secrets are masked."}
@@ -46,6 +46,7 @@ PLAN_SCHEMA: Mapping[str, Any] = {
             "revision": text("The commit that was rendered."),
             "hash": _HASH,
             "plans": several(_PLAN, "One for each target."),
+            "against": text("What is compared with: live, or a revision."),
         }
     ),
 }
@@ -65,6 +66,8 @@ class Reviewed:
 def read_plan(content: str) -> Reviewed:
     """The plan that a file holds; ValueError says what is wrong with it."""
     document = read_json(content, PLAN_SCHEMA)
+    if document["against"] != LIVE:
+        raise ValueError("it compares two revisions and knows nothing of a cluster")
     effects = [plan for plan in document["plans"] if _does_something(plan)]
     if document["hash"] != list_hash(plan["hash"] for plan in effects):
         raise ValueError("its hash does not fit its plans: the file was changed")

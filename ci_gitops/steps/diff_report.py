@@ -10,6 +10,7 @@ from ci_gitops.core.differences import Compared
 from ci_gitops.core.plan import Change, Plan, PlanList
 from ci_gitops.core.secret_values import Placeholders
 from ci_gitops.core.text import counted
+from ci_gitops.errors import CiGitopsError
 from ci_gitops.output import styled, table
 
 _COLOURS = {"create": "green", "update": "yellow", "delete": "red", "unknown": "red", "skipped": "cyan"}
@@ -24,6 +25,17 @@ class Shown:
 
     plan: Plan
     compared: tuple[Compared, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """All plans of a call, what is behind them, and what stands in their way."""
+
+    plans: PlanList
+    shown: tuple[Shown, ...]
+    hidden: Placeholders
+    troubles: tuple[CiGitopsError, ...] = ()
+    where: str = ""
 
 
 def diff_text(plans: PlanList, found: Sequence[Shown], hidden: Placeholders, *, where: str) -> str:

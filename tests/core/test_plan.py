@@ -172,7 +172,7 @@ def test_the_plans_of_an_environment() -> None:
     assert plans.hash == PlanList("staging", "def", (busy,)).hash
     assert plans.hash != PlanList("staging", "abc", (idle,)).hash
     document = plans.document
-    assert list(document) == ["environment", "revision", "hash", "plans", "source"]
+    assert list(document) == ["environment", "revision", "hash", "plans", "source", "against"]
     assert [each["target"]["app"] for each in document["plans"]] == ["idle", "shop"]
 
 
