@@ -20,7 +20,7 @@ from ci_gitops.settings import EnvironmentSettings
 from ci_gitops.steps.declared import Ask, declared_at
 from ci_gitops.steps.destinations import Destinations
 from ci_gitops.steps.diff_report import Found, Shown, diff_text
-from ci_gitops.steps.looking import Looking, Outlook, bounds_of, prunes, sites_of
+from ci_gitops.steps.looking import Looking, Outlook, bounds_of, own_plan_key, prunes, sites_of
 from ci_gitops.steps.plan_note import NoteAsk, post_note
 from ci_gitops.steps.rendered import RenderedSets
 from ci_gitops.steps.revisions import between_revisions
@@ -57,7 +57,7 @@ def diff(run: Run, call: DiffCall) -> Result:
         if call.against == LIVE:
             found = _against_live(run, call, place, environment)
         else:
-            found = between_revisions(places, place, environment, call.apps, call.against)
+            found = between_revisions(places, place, environment, call, call.against)
         text = diff_text(found.plans, found.shown, found.hidden, where=found.where)
         _hand_over(call, found.plans)
         if call.note:
@@ -105,7 +105,9 @@ def _outlooks(
     found = []
     for site in sites:
         site.placeholders = hidden
-        terms = site.terms(try_new=True, take_over=call.take_over, recreate=call.recreate)
+        terms = site.terms(
+            try_new=True, take_over=call.take_over, recreate=call.recreate, plan_key=own_plan_key(destinations.run)
+        )
         for target in site.targets:
             destinations.run.output.step(f"Comparing {target}")
             view = site.view(target)

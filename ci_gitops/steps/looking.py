@@ -19,6 +19,7 @@ from ci_gitops.core.records import last_success
 from ci_gitops.core.targets import Target
 from ci_gitops.core.tenancy import Bounds, refuse_violations
 from ci_gitops.errors import RefusedError
+from ci_gitops.run import Run
 from ci_gitops.settings import EnvironmentSettings, Settings
 from ci_gitops.steps.destinations import Destinations
 from ci_gitops.steps.observing import scopes
@@ -65,6 +66,12 @@ def bounds_of(place: Workplace, environment: EnvironmentSettings) -> Bounds:
 def prunes(environment: EnvironmentSettings, asked: bool | None = None) -> bool:
     """Whether what left Git is deleted."""
     return bool(environment.destination and environment.destination.prune) if asked is None else asked
+
+
+def own_plan_key(run: Run) -> bytes | None:
+    """The key of secrets' digests that the caller gives, for who may not read the one in the cluster."""
+    given = run.environ.get("CI_GITOPS_PLAN_KEY")
+    return given.encode(errors="surrogateescape") if given else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ci_gitops.adapters.git import commit_of, find_checkout
 from ci_gitops.adapters.tree import laid_out
 from ci_gitops.core.between import between
 from ci_gitops.core.desired import desired
@@ -13,19 +14,21 @@ from ci_gitops.core.manifests import Manifest
 from ci_gitops.core.plan import PlanList, make_plan
 from ci_gitops.core.secret_values import Placeholders
 from ci_gitops.core.targets import Target
-from ci_gitops.errors import UsageError
+from ci_gitops.errors import GitError, UsageError
 from ci_gitops.settings import EnvironmentSettings
+from ci_gitops.steps.declared import Ask
 from ci_gitops.steps.diff_report import Found, Shown
-from ci_gitops.steps.locate import Place
+from ci_gitops.steps.locate import Place, find_place
 from ci_gitops.steps.rendering import render_target, say_level
 from ci_gitops.steps.workplace import Workplace, Workplaces
 
 
 def between_revisions(
-    places: Workplaces, place: Workplace, environment: EnvironmentSettings, apps: tuple[str, ...], against: str
+    places: Workplaces, place: Workplace, environment: EnvironmentSettings, ask: Ask, against: str
 ) -> Found:
     """Both revisions are of the same repository, each rendered as its own files say."""
-    before = places.at(Place(place.url, against, "--against"))
+    apps = ask.apps
+    before = _place_of(places, place, ask, against)
     old = _rendered(places, before, environment.name, apps)
     new = _rendered(places, place, environment.name, apps)
     if not old and not new:
@@ -46,6 +49,21 @@ def between_revisions(
         environment.name, place.revision, tuple(each.plan for each in shown), source, against=before.revision
     )
     return Found(plans, tuple(shown), hidden, where=f"against {before.revision[:12]}, without a cluster")
+
+
+def _place_of(places: Workplaces, place: Workplace, ask: Ask, against: str) -> Workplace:
+    """What `against` means: in a checkout what Git means there, else a branch, tag or commit of the repository."""
+    run = places.run
+    checkout = None if ask.repo or ask.branch else find_checkout(run.cwd, run.environ)
+    if checkout is None:
+        return places.at(Place(place.url, against, "--against"))
+    known = commit_of(checkout, against, run.environ)
+    try:
+        return places.at(Place(str(checkout.root), known or against, "--against"))
+    except (GitError, UsageError):
+        if not checkout.origin:
+            raise
+        return places.at(Place(find_place(run, None, None).url, against, "--against"))
 
 
 def _rendered(

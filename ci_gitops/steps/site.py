@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cached_property
 from threading import Lock
 
-from ci_gitops.adapters.cluster.base import ApiError, Cluster
+from ci_gitops.adapters.cluster.base import ApiError, Cluster, Document
 from ci_gitops.adapters.cluster.directory import Directory
 from ci_gitops.adapters.records.base import Ledger
 from ci_gitops.core.autoscaling import autoscaled
-from ci_gitops.core.forthcoming import forthcoming
+from ci_gitops.core.forthcoming import Forthcoming, forthcoming
 from ci_gitops.core.inventory import Inventory, Key
 from ci_gitops.core.manifests import Manifest
 from ci_gitops.core.ownership import Holders
@@ -119,12 +120,12 @@ class Site:
         live = observe(self.cluster, [prepared], [inventory])
         return View(prepared, inventory, records, live, target in self.gone)
 
-    def terms(self, *, try_new: bool, take_over: bool, recreate: Iterable[str]) -> Callable[[View], Terms]:
-        """Under which terms a target is planned, as it was seen."""
-        documents = [document for view in self._views.values() for document in view.prepared.documents]
-        coming = forthcoming(documents, [self.cluster.namespace] if self._create_namespace else ())
-        holders = Holders(self.inventories)
-        key = self.ledger.plan_key() if any(map(is_secret, documents)) else None
+    def terms(
+        self, *, try_new: bool, take_over: bool, recreate: Iterable[str], plan_key: bytes | None = None
+    ) -> Callable[[View], Terms]:
+        """Under which terms a target is planned, as it was seen. `plan_key` is the caller's own."""
+        coming, holders = self._forthcoming, self._holders
+        key = plan_key or self._plan_key
 
         def for_view(view: View) -> Terms:
             return Terms(
@@ -134,6 +135,24 @@ class Site:
             )  # fmt: skip
 
         return for_view
+
+    # Asked once for all targets
+
+    @cached_property
+    def _documents(self) -> tuple[Document, ...]:
+        return tuple(document for view in self._views.values() for document in view.prepared.documents)
+
+    @cached_property
+    def _forthcoming(self) -> Forthcoming:
+        return forthcoming(self._documents, [self.cluster.namespace] if self._create_namespace else ())
+
+    @cached_property
+    def _holders(self) -> Holders:
+        return Holders(self.inventories)
+
+    @cached_property
+    def _plan_key(self) -> bytes | None:
+        return self.ledger.plan_key() if any(map(is_secret, self._documents)) else None
 
     def ensure_namespace(self, namespaces: Iterable[str]) -> None:
         """Make the namespaces that hold records or objects, where the settings or the rendered set want them made.

@@ -1,6 +1,13 @@
 """Git: a remote repository read and written as objects, without a work tree."""
 
-from ci_gitops.adapters.git.checkout import Checkout, checkout_origin, configured_person, find_checkout, uncommitted
+from ci_gitops.adapters.git.checkout import (
+    Checkout,
+    checkout_origin,
+    commit_of,
+    configured_person,
+    find_checkout,
+    uncommitted,
+)
 from ci_gitops.adapters.git.create import commit_folder, create_bare
 from ci_gitops.adapters.git.records import (
     CommitInfo,
@@ -27,6 +34,7 @@ __all__ = [
     "SigningKey",
     "checkout_origin",
     "commit_folder",
+    "commit_of",
     "configured_person",
     "create_bare",
     "find_checkout",

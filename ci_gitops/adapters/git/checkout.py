@@ -47,6 +47,12 @@ def find_checkout(cwd: Path, environ: Mapping[str, str]) -> Checkout | None:
     return Checkout(Path(root), head, branch, origin, default)
 
 
+def commit_of(checkout: Checkout, revision: str, environ: Mapping[str, str]) -> str | None:
+    """The commit that a checkout knows by `revision`: HEAD~1, origin/main, a tag, an abbreviated hash …"""
+    wanted = f"{revision}^{{commit}}"
+    return _ask(checkout.root, environ, *_ANYBODYS, "rev-parse", "--verify", "--quiet", "--end-of-options", wanted)
+
+
 def _default_branch(cwd: Path, environ: Mapping[str, str]) -> str | None:
     """What a clone noted of origin's HEAD; where it did not, the one branch with a usual name that is known."""
     asked = ("for-each-ref", "--format=%(refname:lstrip=3) %(symref:lstrip=3)", "refs/remotes/origin")
