@@ -17,6 +17,7 @@ import click
 from ci_gitops.cli import cli
 from ci_gitops.commands import COMMANDS
 from ci_gitops.commands.common import EXIT_CODES, GitopsCommand, GitopsOption
+from ci_gitops.core.plan_file import PLAN_SCHEMA
 from ci_gitops.core.records import RECORD_SCHEMA
 
 DOCS = Path(__file__).parent
@@ -24,6 +25,7 @@ README = DOCS.parent / "README.md"
 COMMANDS_PAGE = DOCS / "commands.md"
 EXIT_CODES_PAGE = DOCS / "exit-codes.md"
 RECORD_SCHEMA_FILE = DOCS / "schema" / "record.schema.json"
+PLAN_SCHEMA_FILE = DOCS / "schema" / "plan.schema.json"
 BEGIN, END = "<!-- generated: {} -->", "<!-- end -->"
 _GLOBAL = "global options"
 
@@ -35,6 +37,7 @@ def pages() -> dict[Path, str]:
         COMMANDS_PAGE: _commands_page(COMMANDS_PAGE.read_text()),
         EXIT_CODES_PAGE: _with_block(EXIT_CODES_PAGE.read_text(), "exit codes", _exit_codes()),
         RECORD_SCHEMA_FILE: json.dumps(RECORD_SCHEMA, indent=2, ensure_ascii=False) + "\n",
+        PLAN_SCHEMA_FILE: json.dumps(PLAN_SCHEMA, indent=2, ensure_ascii=False) + "\n",
     }
 
 

@@ -35,7 +35,9 @@ from ci_gitops.steps.declared import Ask, declared_at
 from ci_gitops.steps.deploy_report import Done, decisive, deploy_result
 from ci_gitops.steps.deploying import Deploying, Orders
 from ci_gitops.steps.destinations import Destinations
-from ci_gitops.steps.planning import Terms
+from ci_gitops.steps.looking import own_plan_key
+from ci_gitops.steps.plan_note import NoteAsk, agree, reviewed_plan
+from ci_gitops.steps.planning import Planned, Terms
 from ci_gitops.steps.rendered import RenderedSets
 from ci_gitops.steps.reverting import revert
 from ci_gitops.steps.site import Site, View
@@ -97,6 +99,8 @@ class _Pass:
         self._sets = RenderedSets(run, place, destinations.of)
         self._failed: list[Done] = []
         self._ancestry = Ancestry(places, place)
+        ask = NoteAsk(repo=call.repo, apps=call.apps)
+        self._reviewed = reviewed_plan(places, place, environment.name, call.plan, ask) if call.plan else None
 
     def run_all(self) -> list[Done]:
         """Every target's end, in the order of the configuration."""
@@ -164,7 +168,9 @@ class _Pass:
 
     def _terms(self, site: Site, view: View) -> Terms:
         call = self._call
-        make = site.terms(try_new=call.dry_run, take_over=call.take_over, recreate=call.recreate)
+        make = site.terms(
+            try_new=call.dry_run, take_over=call.take_over, recreate=call.recreate, plan_key=own_plan_key(self._run)
+        )
         return make(view)
 
     def _ignored(self, target: Target) -> tuple[Rule, ...]:
@@ -194,6 +200,7 @@ class _Pass:
             belts=Belts(kinds=frozenset(call.prune_kinds), limit=call.prune_limit), wait=call.wait,
             dry_run=call.dry_run, health=environment.health, checks=self._checks, bounds=self._bounds(),
             roll_back=call.rollback_on_failure, rollback_seconds=call.timeout, revert=self._revert,
+            reviewed=self._agree,
         )  # fmt: skip
 
     def _revert(self, good: Record, bad: Record) -> tuple[str, ...]:
@@ -204,6 +211,11 @@ class _Pass:
             self._run, self._environment.checks, deadline=deadline.end, authority=self._call.ca_file,
             clock=Clock(deadline.now),
         )  # fmt: skip
+
+    def _agree(self, planned: Planned) -> None:
+        """RefusedError where a plan was reviewed and this is another one."""
+        if self._reviewed:
+            agree(self._reviewed, [planned.plan])
 
     def _bounds(self) -> Bounds:
         allow = self._environment.allow
