@@ -9,7 +9,7 @@ from __future__ import annotations
 import statistics
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,10 +43,10 @@ def seconds(action: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def process(*argv: object, cwd: Path | None = None) -> Callable[[], object]:
+def process(*argv: object, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> Callable[[], object]:
     """An action that runs a program, which must succeed."""
     words = [str(word) for word in argv]
-    return lambda: subprocess.run(words, cwd=cwd, check=True, capture_output=True, stdin=subprocess.DEVNULL)
+    return lambda: subprocess.run(words, cwd=cwd, env=env, check=True, capture_output=True, stdin=subprocess.DEVNULL)
 
 
 def in_turns(

@@ -59,7 +59,7 @@ def cluster() -> Iterator[Cluster]:
     elif kit := os.environ.get("CI_GITOPS_TEST_CLUSTER"):
         yield from _from_kit(kit)
     elif assets := os.environ.get("KUBEBUILDER_ASSETS"):
-        yield from _started(Path(assets))
+        yield from api_server(Path(assets))
     else:
         missing("a Kubernetes API", HOW)
 
@@ -96,7 +96,7 @@ def _cluster(exports: str) -> Cluster:
     return Cluster(Path(values["KUBECONFIG"]), Path(values["KUBEBUILDER_ASSETS"]), values.get("CLUSTER_REGISTRY"))
 
 
-def _started(assets: Path) -> Iterator[Cluster]:
+def api_server(assets: Path) -> Iterator[Cluster]:
     """etcd and kube-apiserver from a folder, with one token that may do everything."""
     with tempfile.TemporaryDirectory(prefix="ci-gitops-api-") as folder:
         home = Path(folder)
