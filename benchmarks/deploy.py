@@ -21,7 +21,7 @@ from tests.rig.git_server import run_git
 NAMESPACES = 10
 OF_EACH = 250
 TARGETS, IN_A_TARGET = 100, 10
-ROUNDS = 1
+ROUNDS = 3
 _NAMESPACE = "apiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}}}\n"
 _SETTINGS = "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata: {{mode: calm, colour: blue}}\n"
 _OBJECTS = """\

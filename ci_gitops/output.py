@@ -36,7 +36,7 @@ def _clean_document(value: Any) -> Any:
         return mask(value)
     if isinstance(value, Mapping):
         return {str(key): _clean_document(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
+    if isinstance(value, Sequence):
         return [_clean_document(item) for item in value]
     return value
 

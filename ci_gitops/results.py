@@ -11,7 +11,7 @@ from typing import Any
 class Result:
     """What a command found or did.
 
-    `document` holds plain data (str, int, bool, None, list, dict) and becomes the JSON document;
+    `document` holds plain data (str, int, bool, None, sequences, mappings) and becomes the JSON document;
     `text` is the same for a person, ready to print, without a final newline. It may use the marks of
     `output.styled`. `exit_code` is 0 unless the command was asked to tell differences (3).
     """

@@ -34,12 +34,11 @@ from ci_gitops.steps.app_checks import run_checks
 from ci_gitops.steps.declared import Ask, declared_at
 from ci_gitops.steps.deploy_report import Done, decisive, deploy_result
 from ci_gitops.steps.deploying import Deploying, Orders
-from ci_gitops.steps.destinations import Destinations
+from ci_gitops.steps.destinations import Destinations, preload
 from ci_gitops.steps.looking import own_plan_key
 from ci_gitops.steps.plan_note import NoteAsk, agree, reviewed_plan
 from ci_gitops.steps.planning import Planned, Terms
 from ci_gitops.steps.rendered import RenderedSets
-from ci_gitops.steps.reverting import revert
 from ci_gitops.steps.site import Site, View
 from ci_gitops.steps.undertaking import origin_of
 from ci_gitops.steps.waiting import Clock
@@ -72,6 +71,7 @@ class DeployCall(Ask):
 def deploy(run: Run, call: DeployCall) -> Result:
     """Bring the destination of one environment to what Git declares; the error that decides carries the result."""
     deadline = Deadline.after(call.timeout)
+    preload(call)
     with Workplaces(run, call.reach) as places:
         place, environment = declared_at(places, call)
         with Destinations(run, call, place, environment) as destinations:
@@ -204,6 +204,8 @@ class _Pass:
         )  # fmt: skip
 
     def _revert(self, good: Record, bad: Record) -> tuple[str, ...]:
+        from ci_gitops.steps.reverting import revert  # few runs need it, and it brings the updater along
+
         return revert(self._run, self._call, self._place, good, bad)
 
     def _checks(self, deadline: Deadline) -> Sequence[Checked]:

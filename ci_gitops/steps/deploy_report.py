@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from ci_gitops.core.differences import Operation
 from ci_gitops.core.health import Health
+from ci_gitops.core.lazily import Lazily
 from ci_gitops.core.plan import Change, Plan
 from ci_gitops.core.records import Record
 from ci_gitops.core.targets import Target
@@ -67,7 +68,7 @@ def deploy_result(environment: str, revision: str, targets: Sequence[Done]) -> R
         "environment": environment,
         "revision": revision,
         "outcome": overall,
-        "targets": [_target(done) for done in targets],
+        "targets": Lazily(lambda: [_target(done) for done in targets]),
     }
     lines = [f"{styled('bold', environment)} at {revision[:12]}: {_styled(overall)}"]
     for done in targets:

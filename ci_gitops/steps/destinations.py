@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING
 
 from ci_gitops.adapters.cluster.base import Cluster
-from ci_gitops.adapters.cluster.directory import Directory
-from ci_gitops.adapters.cluster.files import Files
-from ci_gitops.adapters.cluster.kubernetes import Access, Kubernetes
-from ci_gitops.adapters.cluster.simulated import Simulated
 from ci_gitops.adapters.deadline import Deadline
 from ci_gitops.adapters.git import CommitInfo
 from ci_gitops.adapters.records import Ledger, open_ledger, this_run
@@ -22,7 +19,23 @@ from ci_gitops.steps.declared import Ask
 from ci_gitops.steps.rendered_files import FOLDER, open_files
 from ci_gitops.steps.workplace import Workplace
 
+if TYPE_CHECKING:  # each run needs one of them
+    from ci_gitops.adapters.cluster.directory import Directory
+    from ci_gitops.adapters.cluster.files import Files
+
 SIMULATED = "simulated:"
+
+
+def preload(ask: Ask) -> None:
+    """Import what a cluster needs while Git is asked, where it may be one."""
+    if not ask.destination:
+        Thread(target=_preload, daemon=True).start()
+
+
+def _preload() -> None:
+    from ci_gitops.adapters.cluster.kubernetes import preload
+
+    preload()
 
 
 @dataclass(slots=True)
@@ -49,6 +62,8 @@ class Destinations:
         """Where a target lives; UsageError where nothing says it."""
         address = self._address()
         if address and address.startswith(FOLDER):
+            from ci_gitops.adapters.cluster.directory import Directory
+
             name = (target.environment, target.app)  # wherever its files have moved to
             if name not in self._folders:
                 self._folders[name] = Directory(self._opened_files(address), target)
@@ -80,11 +95,11 @@ class Destinations:
     def _opened_cluster(self, address: str | None) -> Cluster:
         declared, ask = self.environment.destination, self.ask
         namespace = declared.namespace if declared else None
+        if address and address.startswith(SIMULATED) and address != SIMULATED:
+            from ci_gitops.adapters.cluster.simulated import Simulated
+
+            return Simulated(self.run.cwd / Path(address.removeprefix(SIMULATED)).expanduser(), namespace)
         if address:
-            openers: dict[str, Callable[[str, str | None], Cluster]] = {SIMULATED: self._simulated}
-            for prefix, opener in openers.items():
-                if address.startswith(prefix) and address != prefix:
-                    return opener(address.removeprefix(prefix), namespace)
             raise UsageError(
                 f"The destination {address!r} is not known.",
                 hint="Write dir:PATH, dir:PATH@BRANCH or simulated:PATH, or use --context.",
@@ -94,12 +109,11 @@ class Destinations:
                 f"The environment {self.environment.name!r} has no destination.",
                 hint="Pass --context NAME or --destination dir:PATH, or set `destination` in .ci-gitops.yaml.",
             )
+        from ci_gitops.adapters.cluster.kubernetes import Access, Kubernetes
+
         context = ask.context or (declared.context if declared and not ask.kubeconfig else None)
         access = Access.from_environ(self.run.environ, context=context, kubeconfig=ask.kubeconfig)
         return Kubernetes(access, namespace)
-
-    def _simulated(self, path: str, namespace: str | None) -> Cluster:
-        return Simulated(self.run.cwd / Path(path).expanduser(), namespace)
 
     def _opened_files(self, address: str) -> Files:
         if self._files is None:
