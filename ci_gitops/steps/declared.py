@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ci_gitops.adapters.git import Checkout, find_checkout, uncommitted
-from ci_gitops.core.tags import newest
 from ci_gitops.core.text import counted
 from ci_gitops.errors import GitError, UsageError
 from ci_gitops.run import Run
 from ci_gitops.settings import EnvironmentSettings
 from ci_gitops.steps.locate import Place, find_place
+from ci_gitops.steps.pinned import pinned_place
 from ci_gitops.steps.ruling import Stand, ruled
 from ci_gitops.steps.workplace import Reach, Workplace, Workplaces
 
@@ -62,7 +62,7 @@ def all_declared(places: Workplaces, ask: Ask) -> tuple[Declared, ...]:
 def _taken(places: Workplaces, ask: Ask) -> tuple[Workplace, Stand]:
     run = places.run
     checkout = None if ask.repo or ask.branch else find_checkout(run.cwd, run.environ)
-    stand = Stand(checkout, wanted_revision(run, ask) is not None)
+    stand = Stand(checkout, wanted_revision(run, ask) is not None, ask.revision is not None)
     return revision_place(places, ask, checkout), stand
 
 
@@ -73,27 +73,7 @@ def _at(places: Workplaces, taken: Workplace, stand: Stand, place: Workplace, na
     elif environment.branch:
         place = ruled(places, taken, stand, environment.branch)
     environment = place.settings.environment(name)
-    return (place if stand.named else _pinned(places, place, environment)), environment
-
-
-def _pinned(places: Workplaces, place: Workplace, environment: EnvironmentSettings) -> Workplace:
-    """The tag or commit that the environment is pinned to, under the rules of its branch."""
-    pinned = environment.repository
-    if pinned is None or not (pinned.tag or pinned.commit):
-        return place
-    revision = pinned.commit
-    if revision is None:
-        prefix = "refs/tags/"
-        found = place.repository.remote_refs(f"{prefix}{pinned.tag}")
-        tag = newest(name.removeprefix(prefix) for name in found if not name.endswith("^{}"))
-        if tag is None:
-            raise GitError(
-                f"{place.url} has no tag that fits {pinned.tag!r}, which {environment.name} deploys.",
-                hint="Push one, or correct `repository.tag` of the environment.",
-            )
-        revision = f"{prefix}{tag}"
-    places.run.output.step(f"{environment.name} is pinned to {revision.removeprefix('refs/tags/')}")
-    return places.ruled_by(places.at(Place(place.url, revision, f"environment {environment.name}")), place)
+    return (place if stand.asked else pinned_place(places, place, environment)), environment
 
 
 def revision_place(places: Workplaces, ask: Ask, checkout: Checkout | None) -> Workplace:

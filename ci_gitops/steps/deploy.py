@@ -196,7 +196,7 @@ class _Pass:
             revision=self._place.revision, time=commit.time, behind=self._behind, origin=origin_of(self._run, commit),
             sandbox=self._sets.level, drift=destination.drift if destination else "report",
             manual=environment.sync == "manual", named=bool(call.revision), planned=bool(call.plan),
-            force=call.force, retry=call.retry, rerun_hooks=call.rerun_hooks, prune=prune,
+            force=call.force or self._is_pinned(), retry=call.retry, rerun_hooks=call.rerun_hooks, prune=prune,
             belts=Belts(kinds=frozenset(call.prune_kinds), limit=call.prune_limit), wait=call.wait,
             dry_run=call.dry_run, health=environment.health, checks=self._checks, bounds=self._bounds(),
             roll_back=call.rollback_on_failure, rollback_seconds=call.timeout, revert=self._revert,
@@ -224,6 +224,11 @@ class _Pass:
         file = self._place.settings.config.file or CONFIG_FILE
         said_by = f"{file}: environments.{self._environment.name}.allow"
         return Bounds(allow.kinds, allow.namespaces, allow.repositories, said_by)
+
+    def _is_pinned(self) -> bool:
+        """Whether the settings name one commit: then they say what order is, and may go back."""
+        repository = self._environment.repository
+        return bool(repository and repository.commit and not self._call.revision)
 
     def _behind(self, inventory: Inventory) -> bool | None:
         return self._ancestry.is_behind(self._place.revision, inventory.revision)

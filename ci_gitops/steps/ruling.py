@@ -27,10 +27,11 @@ _SHOWN = 6
 
 @dataclass(frozen=True, slots=True)
 class Stand:
-    """Where a revision was taken from. `named`: it was asked for, and is not simply the head."""
+    """Where a revision was taken from. `named`: it is not simply the head; `asked`: the call itself names it."""
 
     checkout: Checkout | None
     named: bool
+    asked: bool = False
 
 
 def ruled(places: Workplaces, place: Workplace, stand: Stand, branch: str | None = None) -> Workplace:

@@ -241,3 +241,39 @@ def test_who_waits_in_vain_is_told_for_whom(place: Place) -> None:
     place.kubectl("patch", name, "--type=merge", "-p", json.dumps(held))
     ran = place.deploy("--timeout", "3s", code=75)
     assert "shop in staging: https://ci.example.com/jobs/7 is writing to it now." in ran.err
+
+
+# The revision that the settings name
+
+
+def test_an_environment_at_the_newest_tag_or_at_one_commit(cli: Cli, tmp_path: Path) -> None:
+    folder = tmp_path / "config"
+    folder.mkdir()
+    git(folder, "init", "-q", "-b", "main")
+    wanted = "environments:\n  staging: {repository: {%s}, destination: 'dir:live'}\n"
+
+    def settle(mode: str, pin: str) -> str:
+        return commit(folder, {".ci-gitops.yaml": wanted % pin,
+                               "environments/staging/shop/settings.yaml": config_map("settings", mode)})  # fmt: skip
+
+    first = settle("first", "tag: 'v*'")
+    git(folder, "tag", "v1.9.0")
+    second = settle("second", "tag: 'v*'")
+    git(folder, "tag", "-a", "-m", "ten", "v1.10.0")
+    settle("third", "tag: 'v*'")
+    git(folder, "tag", "v2.0.0-rc.1")
+    job = tmp_path / "job"
+    git(tmp_path, "clone", "-q", "--depth=1", "--no-tags", f"file://{folder}", str(job))
+    for where in (folder, job):
+        ran = cli("-o", "json", "deploy", "--environment", "staging", cwd=where)
+        assert (ran.code, ran.json["revision"]) == (0, second), ran.err
+    assert "second" in (folder / "live/staging/shop/v1_configmap_settings.yaml").read_text()
+    settle("fourth", f"commit: {first}")
+    back = cli("-o", "json", "deploy", "--environment", "staging", cwd=folder)
+    assert (back.code, back.json["revision"]) == (0, first), back.err
+    assert "first" in (folder / "live/staging/shop/v1_configmap_settings.yaml").read_text()
+    asked = cli("-o", "json", "deploy", "--environment", "staging", "--revision", "HEAD", "--dry-run", cwd=folder)
+    assert asked.json["revision"] == git(folder, "rev-parse", "HEAD")
+    settle("fifth", "tag: 'w*'")
+    none = cli("deploy", "--environment", "staging", cwd=folder)
+    assert (none.code, "has no tag that fits 'w*'" in none.err) == (1, True)

@@ -65,6 +65,8 @@ class Transfer:
             if trouble(done.errors) == "ref-missing":
                 return None
             raise self._failures.error(done)
+        if source.startswith("refs/tags/"):  # perhaps an object of its own, which names the commit
+            return self._runner.local("rev-parse", "--verify", "--end-of-options", f"{where}^{{commit}}").text.strip()
         # Read from the file: `git rev-parse` would be a process more.
         return (self._folder.repository / where).read_text().strip()
 
