@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ci_gitops.adapters.git import Checkout, find_checkout, uncommitted
+from ci_gitops.adapters.git import Checkout, commit_of, find_checkout, uncommitted
+from ci_gitops.core.git_refs import is_object_id
 from ci_gitops.core.text import counted
 from ci_gitops.errors import GitError, UsageError
 from ci_gitops.run import Run
@@ -85,17 +86,26 @@ def revision_place(places: Workplaces, ask: Ask, checkout: Checkout | None) -> W
     run = places.run
     revision = wanted_revision(run, ask)
     if checkout is None:
-        place = find_place(run, ask.repo, ask.branch)
-        return places.at(Place(place.url, revision or place.branch, place.said_by))
+        return _on_server(places, find_place(run, ask.repo, ask.branch), revision)
     if left_out := uncommitted(checkout, run.environ):
         run.output.note(f"{counted(len(left_out), 'uncommitted change')} of {checkout.root} are left out.")
+    here = commit_of(checkout, revision, run.environ) if revision else _HEAD
+    if here is None:
+        return _on_server(places, find_place(run, None, None), revision)
+    return places.at(Place(str(checkout.root), here, "the checkout"))
+
+
+def _on_server(places: Workplaces, place: Place, revision: str | None) -> Workplace:
+    """A revision by its branch, tag or full commit id; the place's branch where none is named."""
     try:
-        return places.at(Place(str(checkout.root), revision or _HEAD, "the checkout"))
-    except GitError:
-        if revision is None:
+        return places.at(replace(place, branch=revision or place.branch))
+    except GitError as error:
+        if revision is None or is_object_id(revision):
             raise
-        place = find_place(run, None, None)
-        return places.at(Place(place.url, revision, place.said_by))
+        try:
+            return places.at(replace(place, branch=f"refs/tags/{revision}"))
+        except GitError:
+            raise error from None
 
 
 def wanted_revision(run: Run, ask: Ask) -> str | None:

@@ -86,6 +86,19 @@ def test_an_older_revision_by_its_commit(cli: Cli, checkout: Path, tmp_path: Pat
     assert "calm" in (tmp_path / "live/staging/shop/v1_configmap_settings.yaml").read_text()
 
 
+def test_a_revision_by_its_tag_branch_or_short_id(cli: Cli, checkout: Path, tmp_path: Path) -> None:
+    old = git(checkout, "rev-parse", "HEAD")
+    git(checkout, "tag", "-a", "-m", "one", "v1")
+    git(checkout, "branch", "kept")
+    new = commit(checkout, {"environments/staging/shop/settings.yaml": CONFIG.replace("calm", "wild")})
+    words = ("-o", "json", "deploy", "--environment", "staging", "--destination", "dir:live", "--dry-run", "--revision")
+    found = {name: cli(*words, name, cwd=checkout).json["revision"] for name in ("v1", "kept", old[:9], "HEAD")}
+    assert found == {"v1": old, "kept": old, old[:9]: old, "HEAD": new}
+    assert cli(*words, "v1", "--repo", checkout, cwd=tmp_path).json["revision"] == old
+    wrong = cli(*words, "v2", "--repo", checkout, cwd=tmp_path)
+    assert (wrong.code, "has no branch 'v2'" in wrong.json["error"]["message"]) == (1, True)
+
+
 def test_an_environment_on_a_branch_of_its_own(cli: Cli, checkout: Path, tmp_path: Path) -> None:
     commit(checkout, {".ci-gitops.yaml": "environments:\n  staging: {repository: {branch: staging}}\n"})
     git(checkout, "switch", "-q", "-c", "staging")
