@@ -16,6 +16,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "delete": ("delete", "Remove what an app holds in an environment."),
     "status": ("status", "Say what runs, and how it does."),
     "history": ("history", "List the deployments of an environment, newest first."),
+    "rbac": ("rbac", "Print the smallest roles that can deploy an environment."),
     "set-image": ("set_image", "Set images in kustomizations, Helm values and manifests."),
     "set": ("set", "Set values and chart versions in YAML files."),
     "init": ("init", "Write a first .ci-gitops.yaml for this repository."),

@@ -29,6 +29,7 @@ from ci_gitops.adapters.records.objects import (
     target_labels,
 )
 from ci_gitops.core.inventory import APP, ENVIRONMENT, OUTCOME, SOURCE, Inventory, source_label
+from ci_gitops.core.permissions import PLAN_KEY
 from ci_gitops.core.records import Record, newest_first, overdue
 from ci_gitops.core.targets import Target
 from ci_gitops.core.text import plain
@@ -36,7 +37,7 @@ from ci_gitops.errors import ClusterError, RefusedError, TemporaryError
 from ci_gitops.masking import register
 
 RECORDS_KEPT = 20
-PLAN_KEY = "ci-gitops-plan-key"
+
 _SECRETS = Resource("", "v1", "Secret", "secrets", namespaced=True)
 _KEY_BYTES = 32
 

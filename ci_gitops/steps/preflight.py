@@ -1,0 +1,64 @@
+"""What our account may not do, told before the first write (SelfSubjectAccessReview)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from threading import Lock
+
+from ci_gitops.adapters.cluster.base import ApiError, Cluster, Question
+from ci_gitops.core.permissions import Extent, Right, rights, written
+from ci_gitops.core.targets import Target
+from ci_gitops.errors import ClusterError
+from ci_gitops.steps.planning import Work
+
+_SHOWN = 6
+_VERBS = {"create": ("create", "patch"), "update": ("patch",), "delete": ("delete",)}
+
+
+class Preflight:
+    """Questions to one cluster, each asked once in a run. Safe to use from several threads."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._answers: dict[Question, bool] = {}
+        self._lock = Lock()
+
+    def check(self, target: Target, work: Iterable[Work], records: str) -> None:
+        """ClusterError names each right that is missing for this work."""
+        if not self._cluster.alive:
+            return
+        missing = self.missing(self._needed(work, records))
+        if not missing:
+            return
+        more = f"; and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
+        said = "; ".join(f"{right} ({right.why})" for right in missing[:_SHOWN])
+        raise ClusterError(
+            f"{target}: the account may not {said}{more} of {self._cluster}. Nothing was written.",
+            hint=f"`ci-gitops rbac --environment {target.environment}` prints the roles that a deploy takes.",
+        )
+
+    def _needed(self, work: Iterable[Work], records: str) -> list[Right]:
+        """Only what is about to be done: a right that is not used now is not asked for."""
+        needed = list(rights((), (), self._cluster.resource, Extent(records)))
+        for each in work:
+            document = each.document or each.live or {}
+            served = self._cluster.resource(str(document.get("apiVersion")), each.key.kind)
+            verbs = ("create", "delete", "patch") if each.recreate else _VERBS.get(each.operation, ())
+            if served is not None:
+                needed += written(each.key, served, verbs)
+        return needed
+
+    def missing(self, needed: Iterable[Right]) -> list[Right]:
+        """Those that the account does not have; none where the server does not answer such questions."""
+        asked = {question(right): right for right in reversed(list(needed))}
+        with self._lock:
+            new = [each for each in asked if each not in self._answers]
+            try:
+                self._answers.update(zip(new, self._cluster.may(new), strict=True))
+            except ApiError:
+                self._answers.update(dict.fromkeys(new, True))
+            return sorted(right for each, right in asked.items() if not self._answers[each])
+
+
+def question(right: Right) -> Question:
+    return Question(right.verb, right.group, right.resource, right.namespace, right.name, right.subresource)
