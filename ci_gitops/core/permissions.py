@@ -61,10 +61,14 @@ class Right:
     def full_resource(self) -> str:
         return f"{self.resource}/{self.subresource}" if self.subresource else self.resource
 
-    def __str__(self) -> str:
+    @property
+    def object(self) -> str:
         qualified = f"{self.full_resource}.{self.group}" if self.group else self.full_resource
         named = f" {self.name}" if self.name else ""
-        return f"{self.verb} {qualified}{named}" + (f" in {self.namespace}" if self.namespace else " in the cluster")
+        return f"{qualified}{named}" + (f" in {self.namespace}" if self.namespace else " in the cluster")
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.object}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +185,14 @@ class Subject:
         if self.kind == "ServiceAccount":
             return {"kind": self.kind, "name": self.name, "namespace": self.namespace}
         return {"apiGroup": _RBAC, "kind": self.kind, "name": self.name}
+
+
+def in_words(needed: Iterable[Right]) -> str:
+    """`create, patch deployments.apps in shop; get pods/log in shop`."""
+    verbs: dict[str, list[str]] = {}
+    for right in needed:
+        verbs.setdefault(right.object, []).append(right.verb)
+    return "; ".join(f"{', '.join(dict.fromkeys(each))} {what}" for what, each in verbs.items())
 
 
 def roles(needed: Iterable[Right], name: str, subject: Subject) -> tuple[dict[str, Any], ...]:

@@ -119,6 +119,7 @@ class Deploying:
             return self._close_what_recovered(view, judged) or judged.done
         if self.orders.dry_run:
             return self._done("planned", health=self._health(view))
+        self.site.preflight.check(self.target, judged.work, judged.planned.hooks, view.inventory.namespace)
         self.site.ensure_namespace([view.inventory.namespace, self.site.cluster.namespace])
         with self.site.ledger.writing(self.target) as writer:
             if self.site.ledger.inventory(self.target).resource_version != view.inventory.resource_version:

@@ -6,12 +6,15 @@ from collections.abc import Iterable
 from threading import Lock
 
 from ci_gitops.adapters.cluster.base import ApiError, Cluster, Question
+from ci_gitops.core.inventory import Key
 from ci_gitops.core.permissions import Extent, Right, rights, written
+from ci_gitops.core.prepared import PreparedHook
 from ci_gitops.core.targets import Target
 from ci_gitops.errors import ClusterError
 from ci_gitops.steps.planning import Work
 
 _SHOWN = 6
+_ANEW = ("create", "delete", "patch")
 _VERBS = {"create": ("create", "patch"), "update": ("patch",), "delete": ("delete",)}
 
 
@@ -23,11 +26,11 @@ class Preflight:
         self._answers: dict[Question, bool] = {}
         self._lock = Lock()
 
-    def check(self, target: Target, work: Iterable[Work], records: str) -> None:
+    def check(self, target: Target, work: Iterable[Work], hooks: Iterable[PreparedHook], records: str) -> None:
         """ClusterError names each right that is missing for this work."""
         if not self._cluster.alive:
             return
-        missing = self.missing(self._needed(work, records))
+        missing = self.missing(self._needed(work, hooks, records))
         if not missing:
             return
         more = f"; and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
@@ -37,15 +40,17 @@ class Preflight:
             hint=f"`ci-gitops rbac --environment {target.environment}` prints the roles that a deploy takes.",
         )
 
-    def _needed(self, work: Iterable[Work], records: str) -> list[Right]:
+    def _needed(self, work: Iterable[Work], hooks: Iterable[PreparedHook], records: str) -> list[Right]:
         """Only what is about to be done: a right that is not used now is not asked for."""
         needed = list(rights((), (), self._cluster.resource, Extent(records)))
-        for each in work:
-            document = each.document or each.live or {}
-            served = self._cluster.resource(str(document.get("apiVersion")), each.key.kind)
-            verbs = ("create", "delete", "patch") if each.recreate else _VERBS.get(each.operation, ())
-            if served is not None:
-                needed += written(each.key, served, verbs)
+        done = [
+            (each.document or each.live or {}, _ANEW if each.recreate else _VERBS.get(each.operation, ()))
+            for each in work
+        ]
+        for document, verbs in (*done, *((hook.document, _ANEW) for hook in hooks)):
+            key = Key.of(document)
+            if served := self._cluster.resource(str(document.get("apiVersion")), key.kind):
+                needed += written(key, served, verbs)
         return needed
 
     def missing(self, needed: Iterable[Right]) -> list[Right]:

@@ -27,6 +27,7 @@ from ci_gitops.core.targets import Target
 from ci_gitops.errors import ClusterError
 from ci_gitops.steps.observing import Live, observe, scopes
 from ci_gitops.steps.planning import Terms
+from ci_gitops.steps.preflight import Preflight
 
 _NAMESPACES = ("v1", "Namespace")
 
@@ -56,6 +57,7 @@ class Site:
         self._lock = Lock()
         self._namespace_is_there = False
         self.placeholders = Placeholders()
+        self.preflight = Preflight(cluster)
         self._look(with_gone)
 
     def _look(self, with_gone: bool) -> None:

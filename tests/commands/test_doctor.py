@@ -316,8 +316,8 @@ def test_the_cluster(ask: Ask, kubeconfigs: tuple[Path, Path], namespace: str, t
     assert f"namespace {namespace}" in right[0][2]
     (wrong,) = ask("cluster", KUBECONFIG=str(restricted))
     assert wrong[1] == "fail"
-    assert "may not get deployments, create deployments" in wrong[2]
-    assert "RoleBinding" in str(wrong[3])
+    assert f"create, get, list, patch, watch deployments.apps in {namespace}; " in wrong[2]
+    assert "ci-gitops rbac --environment staging" in wrong[3]
 
 
 def test_a_cluster_that_is_not_there(ask: Ask, tmp_path: Path) -> None:

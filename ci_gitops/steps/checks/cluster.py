@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 
-from ci_gitops.adapters.cluster.base import Question
 from ci_gitops.adapters.cluster.kubernetes import Access, Kubernetes
+from ci_gitops.core.permissions import Extent, Right, in_words, rights
 from ci_gitops.errors import CiGitopsError
 from ci_gitops.settings import EnvironmentSettings
 from ci_gitops.settings.environments import Destination
 from ci_gitops.steps.checks.base import Finding, Scene, failed
+from ci_gitops.steps.preflight import Preflight
 
-#: What deploying an ordinary application takes: its objects, and the records in ConfigMaps.
-_NEEDED = (("apps", "deployments"), ("", "services"), ("", "configmaps"))
-_VERBS = ("get", "create", "patch")
+#: An ordinary application; what is rendered may take more: that is asked before each deploy.
+_ORDINARY: tuple[tuple[str, str], ...] = (("apps/v1", "Deployment"), ("v1", "Service"), ("v1", "ConfigMap"))
 
 
 def check(scene: Scene) -> Iterator[Finding]:
@@ -31,16 +31,20 @@ def _look(scene: Scene, environment: EnvironmentSettings, destination: Destinati
         access = Access.from_environ(scene.run.environ, context=destination.context)
         with closing(Kubernetes(access, destination.namespace)) as cluster:
             about = f"{where}: Kubernetes {cluster.version}, namespace {cluster.namespace}"
-            wanted = [Question(verb, *kind, namespace=cluster.namespace) for kind in _NEEDED for verb in _VERBS]
-            answers = zip(wanted, cluster.may(wanted), strict=True)
-            denied = [f"{each.verb} {each.resource}" for each, allowed in answers if not allowed]
+            denied = Preflight(cluster).missing(_needed(cluster, destination))
     except CiGitopsError as error:
         yield failed("cluster", error, setting)
         return
     if denied:
         yield Finding(
-            "cluster", "fail", f"{about}: the account may not {', '.join(denied)}.",
-            f"a RoleBinding in {cluster.namespace} for the account of {setting}",
+            "cluster", "fail", f"{about}: the account may not {in_words(denied)}.",
+            f"the roles that `ci-gitops rbac --environment {environment.name}` prints, for the account of {setting}",
         )  # fmt: skip
     else:
         yield Finding("cluster", "ok", f"{about}: the account may write there.")
+
+
+def _needed(cluster: Kubernetes, destination: Destination) -> tuple[Right, ...]:
+    metadata = {"name": "any", "namespace": cluster.namespace}
+    documents = [{"apiVersion": version, "kind": kind, "metadata": metadata} for version, kind in _ORDINARY]
+    return rights(documents, (), cluster.resource, Extent(cluster.namespace, prune=destination.prune))
