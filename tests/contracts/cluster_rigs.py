@@ -16,6 +16,7 @@ import pytest
 
 from ci_gitops.adapters.cluster.base import Cluster, Document, Resource
 from ci_gitops.adapters.cluster.kubernetes import Access, Kubernetes
+from ci_gitops.adapters.cluster.simulated import Simulated
 from ci_gitops.errors import CiGitopsError
 
 _MARK = "contract.example.com/run"
@@ -47,7 +48,28 @@ def _kubernetes(request: pytest.FixtureRequest) -> ClusterRig:
     return KubernetesRig(request.getfixturevalue("cluster").kubeconfig)
 
 
-CLUSTER_RIGS: dict[str, Callable[[pytest.FixtureRequest], ClusterRig]] = {"kubernetes": _kubernetes}
+class SimulatedRig:
+    """A cluster in a file, which each run opens anew."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def cluster(self, namespace: str) -> Cluster:
+        return Simulated(self._path, namespace)
+
+    def close(self) -> None:
+        pass
+
+
+def _simulated(request: pytest.FixtureRequest) -> ClusterRig:
+    folder: Path = request.getfixturevalue("tmp_path_factory").mktemp("simulated")
+    return SimulatedRig(folder / "cluster.json")
+
+
+CLUSTER_RIGS: dict[str, Callable[[pytest.FixtureRequest], ClusterRig]] = {
+    "kubernetes": _kubernetes,
+    "simulated": _simulated,
+}
 
 
 class Place:

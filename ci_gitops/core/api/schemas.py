@@ -31,6 +31,7 @@ class Schema:
     format: str = ""
     custom: bool = False  # of a custom resource: kept as it is written, not as Go's types
     name: str = ""  # of a recorded type, as `apps.v1.DeploymentSpec`
+    _found: dict[str, Schema | None] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def is_set(self) -> bool:
@@ -68,6 +69,11 @@ class Schema:
         """The type of a field; None where it is not declared."""
         if self.shape == "map":
             return self.item
+        if name not in self._found:
+            self._found[name] = self._looked_up(name)
+        return self._found[name]
+
+    def _looked_up(self, name: str) -> Schema | None:
         found = self.fields.get(name)
         if found is not None:
             return _schema(found, self.types, self.custom)

@@ -6,7 +6,6 @@ with the record of who owns what.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,7 +28,7 @@ from ci_gitops.core.api.refusals import (
 )
 from ci_gitops.core.api.schemas import Kind, recorded
 from ci_gitops.core.api.serverside import ConflictError, Write
-from ci_gitops.core.api.state import Document, Ref, State, named
+from ci_gitops.core.api.state import Document, Ref, State, copied, named
 from ci_gitops.core.api.validation import problems
 from ci_gitops.core.fieldsets import same
 
@@ -181,12 +180,12 @@ class Server:
 
     def set_status(self, kind: Kind, live: Document, status: Mapping[str, Any], manager: str) -> Document:
         """What a controller writes of an object's status; nothing where it says so already."""
-        base = self._typed_live(kind, live)
-        made: Document = {**base, "status": copy.deepcopy(dict(status))}
-        if not kind.custom:
-            made = canonical.canonical(kind.schema, made)
-        if same(made.get("status"), live.get("status")):
+        schema = kind.schema.below("status")
+        status = canonical.canonical(schema, status) if schema is not None and not kind.custom else status
+        if status == live.get("status"):
             return live
+        base = self._typed_live(kind, live)
+        made: Document = {**base, "status": copied(status)}
         write = Write(kind.schema, Holder.updating(manager, kind.api_version, "status"), kind.api_version, self.time)
         managers = serverside.update(write, base, made, ownership.read(live))
         made["metadata"] = {**base["metadata"], "managedFields": ownership.written(managers)}
@@ -196,7 +195,7 @@ class Server:
 
     def _sent(self, kind: Kind, ref: Ref, document: Mapping[str, Any]) -> Document:
         """A copy of what was sent, with the namespace of its address."""
-        made: Document = copy.deepcopy(dict(document))
+        made: Document = copied(dict(document))
         metadata = made.setdefault("metadata", {}) or {}
         made["metadata"] = metadata
         given = metadata.get("namespace")
@@ -224,7 +223,7 @@ class Server:
     def _typed_live(self, kind: Kind, live: Document | None) -> Document:
         if live is not None:
             metadata = {name: value for name, value in live["metadata"].items() if name != "managedFields"}
-            return {**shown(kind, live), "metadata": metadata}
+            return {**live, "apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata}
         if kind.custom:
             return {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": {}}
         return {**canonical.canonical(kind.schema, {}), "apiVersion": kind.api_version, "kind": kind.kind}
@@ -262,7 +261,7 @@ class Server:
 
     def _settled(self, kind: Kind, ref: Ref, live: Document | None, made: Document) -> Document:
         """As the server writes it, with its defaults, and what only it may say."""
-        made = copy.deepcopy(dict(made))
+        made = copied(dict(made))
         made["metadata"]["name"] = ref.name
         made = _written(kind, made)
         if live is None:
@@ -350,7 +349,7 @@ def custom_kinds(definition: Document) -> tuple[Kind, ...]:
 def shown(kind: Kind, document: Document) -> Document:
     """A copy in the version that was asked for."""
     rest = {name: value for name, value in document.items() if name not in ("apiVersion", "kind")}
-    return {"apiVersion": kind.api_version, "kind": kind.kind, **copy.deepcopy(rest)}
+    return {"apiVersion": kind.api_version, "kind": kind.kind, **copied(rest)}
 
 
 def _written(kind: Kind, document: Document) -> Document:

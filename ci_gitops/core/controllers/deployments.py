@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from ci_gitops.core.api.state import Document, Ref
@@ -20,7 +21,8 @@ _REVISION = "deployment.kubernetes.io/revision"
 
 def run(hands: Hands) -> None:
     for deployment in hands.all("Deployment.apps"):
-        _roll(hands, deployment)
+        sets = hands.owned(deployment, "ReplicaSet.apps")
+        hands.look("deployment", deployment, sets, partial(_roll, hands, deployment))
 
 
 def _roll(hands: Hands, deployment: Document) -> None:
@@ -115,6 +117,7 @@ def _recreate(hands: Hands, deployment: Document, new: Document, old: list[Docum
             hands.scale(each, 0)
             return
     if any(hands.owned(each, "Pod") for each in old):
+        hands.sure = False  # the pods' own end counts
         return
     if new["spec"]["replicas"] != deployment["spec"]["replicas"]:
         _told(hands, deployment, "up", new, new["spec"]["replicas"], deployment["spec"]["replicas"])

@@ -2,46 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from ci_gitops.core.api.server import custom_kinds
 from ci_gitops.core.api.state import Document, Ref, named
 from ci_gitops.core.controllers.hands import Hands, is_going
 
+_DEFINITION = "CustomResourceDefinition.apiextensions.k8s.io"
 _CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
 
 
 def run(hands: Hands) -> None:
-    _collect(hands)
-    for namespace in list(hands.state.of_kind("Namespace")):
-        if is_going(namespace):
-            _empty(hands, namespace)
-    for definition in list(hands.state.of_kind("CustomResourceDefinition.apiextensions.k8s.io")):
-        if is_going(definition):
-            _remove_kind(hands, definition)
-    _release(hands)
-
-
-def _collect(hands: Hands) -> None:
-    dependents: dict[str, list[Document]] = {}
-    for document in list(hands.state.objects.values()):
-        for owner in document["metadata"].get("ownerReferences") or ():
-            dependents.setdefault(owner["uid"], []).append(document)
-    by_uid = {document["metadata"]["uid"]: document for document in hands.state.objects.values()}
-    for owner in list(by_uid.values()):
-        _finish(hands, owner, dependents.get(owner["metadata"]["uid"], []))
-    for uid, documents in dependents.items():
-        if uid not in by_uid:
-            for document in documents:
-                _orphaned(hands, document, by_uid)
+    state = hands.state
+    for uid in list(state.dependents):
+        if uid not in state.uids:
+            for dependent in state.owned_by(uid):
+                _orphaned(hands, dependent)
+    for ref in list(state.going):
+        document = state.get(ref)
+        if document is None:
+            continue
+        _finish(hands, document, state.owned_by(document["metadata"]["uid"]))
+        if ref.kind == "Namespace":
+            _empty(hands, document)
+        elif ref.kind == _DEFINITION:
+            _remove_kind(hands, document)
+        elif ref.kind in ("PersistentVolumeClaim", "PersistentVolume"):
+            _release(hands, document)
 
 
 def _finish(hands: Hands, owner: Document, dependents: list[Document]) -> None:
     """An owner that goes with its dependents, or without them."""
     finalizers = owner["metadata"].get("finalizers") or ()
-    if not is_going(owner):
-        return
     uid = owner["metadata"]["uid"]
     if "foregroundDeletion" in finalizers:
         left = [each for each in dependents if Ref.of(each) in hands.state.objects]
@@ -62,13 +54,13 @@ def _blocks(dependent: Document, uid: str) -> bool:
     return any(ref["uid"] == uid and ref.get("blockOwnerDeletion") for ref in dependent["metadata"]["ownerReferences"])
 
 
-def _orphaned(hands: Hands, document: Document, by_uid: Mapping[str, Document]) -> None:
+def _orphaned(hands: Hands, document: Document) -> None:
     """Nobody is left who owns it."""
     live = hands.state.get(Ref.of(document))
     if live is None or is_going(live):
         return
     owners = live["metadata"].get("ownerReferences") or ()
-    if owners and not any(owner["uid"] in by_uid for owner in owners):
+    if owners and not any(owner["uid"] in hands.state.uids for owner in owners):
         hands.delete(live)
 
 
@@ -93,12 +85,11 @@ def _put(hands: Hands, document: Document, **fields: Any) -> Document:
 
 def _empty(hands: Hands, namespace: Document) -> None:
     name = namespace["metadata"]["name"]
-    inside = [ref for ref in hands.state.objects if ref.namespace == name]
-    for ref in inside:
+    for ref in list(hands.state.spaces.get(name, ())):
         document = hands.state.get(ref)
         if document is not None and not is_going(document):
             hands.delete(document)
-    if any(ref.namespace == name for ref in hands.state.objects):
+    if hands.state.spaces.get(name):
         return
     if namespace["spec"].get("finalizers"):
         namespace = hands.state.put({**namespace, "spec": {}}, hands.now)
@@ -116,16 +107,18 @@ def _remove_kind(hands: Hands, definition: Document) -> None:
         without_finalizer(hands, definition, _CLEANUP)
 
 
-def _release(hands: Hands) -> None:
+def _release(hands: Hands, document: Document) -> None:
     """Claims and volumes are held as long as they are used."""
-    used = {
-        (pod["metadata"]["namespace"], volume["persistentVolumeClaim"]["claimName"])
-        for pod in hands.state.of_kind("Pod") if pod["status"].get("phase") not in ("Succeeded", "Failed")
-        for volume in pod["spec"].get("volumes", ()) if "persistentVolumeClaim" in volume
-    }  # fmt: skip
-    for claim in list(hands.state.of_kind("PersistentVolumeClaim")):
-        if is_going(claim) and (claim["metadata"]["namespace"], claim["metadata"]["name"]) not in used:
-            without_finalizer(hands, claim, "kubernetes.io/pvc-protection")
-    for volume in list(hands.state.of_kind("PersistentVolume")):
-        if is_going(volume) and volume["status"].get("phase") != "Bound":
-            without_finalizer(hands, volume, "kubernetes.io/pv-protection")
+    if document["kind"] == "PersistentVolume":
+        if document["status"].get("phase") != "Bound":
+            without_finalizer(hands, document, "kubernetes.io/pv-protection")
+        return
+    metadata = document["metadata"]
+    used = any(
+        (volume.get("persistentVolumeClaim") or {}).get("claimName") == metadata["name"]
+        for pod in hands.state.of_kind("Pod", metadata["namespace"])
+        if pod["status"].get("phase") not in ("Succeeded", "Failed")
+        for volume in pod["spec"].get("volumes", ())
+    )
+    if not used:
+        without_finalizer(hands, document, "kubernetes.io/pvc-protection")

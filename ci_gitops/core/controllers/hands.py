@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from ci_gitops.core.api.schemas import Kind
 from ci_gitops.core.api.server import Sender, Server, delete
-from ci_gitops.core.api.state import Document, Ref, State
+from ci_gitops.core.api.state import Document, Ref, State, named
 
 CONTROLLERS = "kube-controller-manager"
 KUBELET = "kubelet"
@@ -25,6 +25,7 @@ class Hands:
         self.state: State = server.state
         self.now = server.now
         self.due: float | None = None
+        self.sure = True  # whether what was decided last depends on nothing but the objects that were named
 
     @property
     def time(self) -> str:
@@ -57,12 +58,29 @@ class Hands:
 
     def owned(self, owner: Mapping[str, Any], kind: str) -> list[Document]:
         """What an object controls, the oldest first."""
-        metadata = owner["metadata"]
-        found = [
-            each for each in self.state.of_kind(kind, metadata.get("namespace", ""))
-            if controller_of(each) == metadata["uid"]
-        ]  # fmt: skip
-        return sorted(found, key=lambda each: (self.made(each), int(each["metadata"]["resourceVersion"])))
+        uid = owner["metadata"]["uid"]
+        found = [each for each in self.state.owned_by(uid)
+                 if named_kind(each) == kind and controller_of(each) == uid]  # fmt: skip
+        return sorted(found, key=self.made)
+
+    def look(self, what: str, document: Document, others: Iterable[Document], act: Callable[[], None]) -> None:
+        """Act on an object, unless neither it nor the others changed since that last changed nothing."""
+        key = what, document["metadata"]["uid"]
+        seen = tuple(each["metadata"]["resourceVersion"] for each in (document, *others))
+        known = self.state.quiet.get(key)
+        if known is not None and known[0] == seen and (known[1] is None or known[1] > self.now):
+            if known[1] is not None:
+                self.wake(known[1])
+            return
+        due, self.due, self.sure = self.due, None, True
+        before = self.state.version
+        act()
+        if self.sure and self.state.version == before:
+            self.state.quiet[key] = seen, self.due
+        else:
+            self.state.quiet.pop(key, None)
+        if due is not None:
+            self.wake(due)
 
     def kind(self, document: Mapping[str, Any]) -> Kind:
         kind = self.server.kind(document["apiVersion"], document["kind"])
@@ -119,6 +137,10 @@ class Hands:
 
 def _digest(seed: str) -> str:
     return hashlib.sha256(seed.encode()).hexdigest()[:16]
+
+
+def named_kind(document: Mapping[str, Any]) -> str:
+    return named(document["apiVersion"].rpartition("/")[0], document["kind"])
 
 
 def is_going(document: Mapping[str, Any]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ci_gitops.core.api.server import stamp
@@ -32,16 +33,21 @@ class _Life:
 
 def run(hands: Hands) -> None:
     for pod in list(hands.state.of_kind("Pod")):
-        if is_going(pod):
-            _end(hands, pod)
-            continue
-        if not pod["spec"].get("nodeName"):
-            placed = _schedule(hands, pod)
-            if placed is None:
-                continue
-            pod = placed
-        if pod["status"].get("phase") not in ("Succeeded", "Failed"):
-            _live(hands, pod)
+        hands.look("pod", pod, (), partial(_look, hands, pod))
+
+
+def _look(hands: Hands, pod: Document) -> None:
+    if is_going(pod):
+        _end(hands, pod)
+        return
+    if not pod["spec"].get("nodeName"):
+        placed = _schedule(hands, pod)
+        if placed is None:
+            hands.sure = False
+            return
+        pod = placed
+    if pod["status"].get("phase") not in ("Succeeded", "Failed"):
+        _live(hands, pod)
 
 
 def _end(hands: Hands, pod: Document) -> None:
@@ -167,6 +173,7 @@ def _container(
         return _waiting(container, "ContainerCreating")
     missing = _missing(hands.state, pod, container)
     if missing:
+        hands.sure = False  # it may be made
         if missing[0] == "FailedMount":
             return _Life(_waiting(container, "ContainerCreating").status, trouble=missing)
         return _Life(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from ci_gitops.core.api.state import Document
@@ -18,9 +19,9 @@ _DAEMON_HASH = "controller-revision-hash"
 def run(hands: Hands) -> None:
     for kind in ("ReplicaSet.apps", "ReplicationController"):
         for found in hands.all(kind):
-            _replicas(hands, found)
+            hands.look("replicas", found, hands.owned(found, "Pod"), partial(_replicas, hands, found))
     for found in hands.all("DaemonSet.apps"):
-        _daemons(hands, found)
+        hands.look("daemons", found, hands.owned(found, "Pod"), partial(_daemons, hands, found))
 
 
 def new_pod(

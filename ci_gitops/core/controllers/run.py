@@ -9,6 +9,7 @@ from ci_gitops.core.controllers.hands import Hands
 _CONTROLLERS = (garbage.run, kinds.run, deployments.run, replicas.run, pods.run)
 #: Rounds of one moment; a state that moves longer than this goes on when it is looked at next.
 _ROUNDS = 50
+_ALL = ("all", "")
 #: Moments that are caught up with one by one after nobody looked for long.
 _MOMENTS = 500
 
@@ -16,6 +17,10 @@ _MOMENTS = 500
 def step(server: Server) -> float | None:
     """Bring the state to what it would be by now. When it changes next by itself, or None."""
     until, state = server.now, server.state
+    known = state.quiet.get(_ALL)
+    if known is not None and known[0] == state.version and (known[1] is None or known[1] > until):
+        state.stepped = until
+        return known[1]
     now = min(state.stepped, until)
     for _ in range(_MOMENTS):
         server.now = now
@@ -27,6 +32,7 @@ def step(server: Server) -> float | None:
         server.now = until
         due = _moment(server)
     state.stepped = until
+    state.quiet[_ALL] = state.version, due
     return due
 
 

@@ -99,11 +99,9 @@ class Simulated:
         with self._server() as server:
             kind = self._served(server, resource)
             inside = namespace if kind.namespaced and namespace else None
-            found = tuple(
-                shown(kind, document)
-                for document in server.state.of_kind(named(kind.group, kind.kind), inside) if fits(document)
-            )  # fmt: skip
-            return Listed(found, str(server.state.version))
+            found = [each for each in server.state.of_kind(named(kind.group, kind.kind), inside) if fits(each)]
+            found.sort(key=Ref.of)
+            return Listed(tuple(shown(kind, document) for document in found), str(server.state.version))
 
     def watch(
         self, resource: Resource, namespace: str | None = None, *, since: str = "", name: str = "",

@@ -145,10 +145,7 @@ def _state(document: dict[str, Any]) -> State:
     state.times = {
         str(uid): {str(what): float(time) for what, time in times.items()} for uid, times in document["times"].items()
     }
-    for found in document["objects"]:
-        ref = Ref.of(found)
-        state.objects[ref] = found
-        state.kinds.setdefault(ref.kind, {})[ref] = None
+    state.load(document["objects"])
     for change in document["changes"]:
         found = change["document"]
         state.changes.append(Change(int(change["version"]), change["type"], Ref.of(found), found))
