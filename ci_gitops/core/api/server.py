@@ -73,6 +73,14 @@ class Server:
                 return next((kind for kind in custom_kinds(definition) if kind.api_version == api_version), None)
         return None
 
+    def since(self, kind: Kind) -> int:
+        """The version from which watches of a kind can go on. The history of a kind begins with it."""
+        if kind.custom:
+            definition = self.state.get(Ref(_DEFINITION, "", kind.qualified))
+            uid = definition["metadata"]["uid"] if definition is not None else ""
+            return max(self.state.forgotten, int(self.state.times.get(uid, {}).get("version", 0)))
+        return self.state.forgotten
+
     # Reading
 
     def get(self, kind: Kind, namespace: str, name: str) -> Document | None:
@@ -102,6 +110,7 @@ class Server:
         live = self.state.get(ref)
         if live is None:
             self._need_namespace(kind, ref)
+        self._heed(kind, ref, config, live)
         base = self._typed_live(kind, live)
         managers = ownership.read(live) if live is not None else {}
         write = Write(kind.schema, Holder.applying(sender.manager), kind.api_version, self.time, strategy.ignored(kind))
@@ -111,6 +120,19 @@ class Server:
             causes = [(each.field, f"conflict with {each.holder}") for each in error.conflicts]
             raise RefusalError(409, "Conflict", str(error), causes) from error
         return self._kept(kind, ref, live, merged, managers, sender)
+
+    def _heed(self, kind: Kind, ref: Ref, config: Document, live: Document | None) -> None:
+        """What an apply says of the object that it means."""
+        metadata = config["metadata"]
+        version, uid = metadata.get("resourceVersion"), metadata.get("uid")
+        if live is None:
+            if uid:
+                raise changed_identity(kind, ref.name, uid, "")
+            return
+        if version and version != live["metadata"]["resourceVersion"]:
+            raise modified(kind, ref.name)
+        if uid and uid != live["metadata"]["uid"]:
+            raise invalid(kind, ref.name, [Wrong("metadata.uid", f'Invalid value: "{uid}": field is immutable')])
 
     def create(self, kind: Kind, namespace: str, document: Mapping[str, Any], sender: Sender) -> Document:
         metadata = document.get("metadata") or {}
@@ -384,13 +406,12 @@ def _is_same(made: Document, entries: list[dict[str, Any]], live: Document) -> b
     def timeless(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         return [{name: value for name, value in entry.items() if name != "time"} for entry in found]
 
-    before = {
-        name: value for name, value in live["metadata"].items() if name not in ("managedFields", "resourceVersion")
-    }
-    return (
-        same({**made, "metadata": {**made["metadata"]}}, {**live, "metadata": before})
-        and timeless(entries) == timeless(live["metadata"].get("managedFields", ()))
-    )  # fmt: skip
+    def plain(metadata: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in metadata.items() if name not in ("managedFields", "resourceVersion")}
+
+    return same({**made, "metadata": plain(made["metadata"])}, {**live, "metadata": plain(live["metadata"])}) and (
+        timeless(entries) == timeless(live["metadata"].get("managedFields", ()))
+    )
 
 
 def stamp(now: float) -> str:

@@ -64,10 +64,12 @@ def apply(
     schema = write.schema
     merged = typed.merge(schema, live, config)
     last = managers.get(write.holder)
-    given = owned(typed.paths(schema, config), write.ignored)
-    changed = {**managers, write.holder: Holding(write.version, given, last.time if last else write.time)}
+    everything = typed.paths(schema, config)
+    given = owned(everything, write.ignored)
     if last is not None and last.paths:
-        merged = _pruned(schema, merged, changed, last.paths)
+        held = everything.union(*(holding.paths for holder, holding in managers.items() if holder != write.holder))
+        merged = _pruned(schema, merged, held, last.paths)
+    changed = {**managers, write.holder: Holding(write.version, given, last.time if last else write.time)}
     compared = typed.compare(schema, live, merged)
     changed = _moved(write, compared, changed, force=force)
     if write.holder in changed and not (compared.is_same and last is not None and last.paths == given):
@@ -108,15 +110,14 @@ def _moved(write: Write, compared: Comparison, managers: Managers, *, force: boo
     return {holder: holding for holder, holding in left.items() if holding.paths}
 
 
-def _pruned(schema: Schema, merged: Any, managers: Managers, last: Paths) -> Any:
-    """Without what the manager gave last time and nobody gives now."""
+def _pruned(schema: Schema, merged: Any, held: Paths, last: Paths) -> Any:
+    """Without what the manager gave last time and nobody holds now."""
 
     def named(paths: Paths) -> Paths:
         return typed.with_named(schema, paths)
 
     before = named(typed.paths(schema, merged))
     pruned = typed.without(schema, merged, named(last))
-    held: Paths = frozenset().union(*(holding.paths for holding in managers.values()))
     # What somebody holds comes back, and with it what stands above.
     pruned = typed.without(schema, merged, before - (named(typed.paths(schema, pruned)) | named(held)))
     # What went although the manager never gave it comes back, too.

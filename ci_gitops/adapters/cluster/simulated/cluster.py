@@ -133,8 +133,9 @@ class Simulated:
         if at is None:
             there = [shown(kind, document) for document in state.of_kind(wanted) if fits(Ref.of(document))]
             return [Event("ADDED", document) for document in there], state.version
-        if at < state.forgotten:
-            old = RefusalError(410, "Expired", f"too old resource version: {at} ({state.forgotten})")
+        first = server.since(kind)
+        if at < first:
+            old = RefusalError(410, "Expired", f"too old resource version: {at} ({first})")
             raise self._error(old, f"watching {kind.kind} objects")
         events = [Event(change.type, shown(kind, change.document)) for change in state.changes
                   if change.version > at and fits(change.ref)]  # fmt: skip
