@@ -27,7 +27,7 @@ from ci_gitops.core.family import Node
 from ci_gitops.core.health import HealthRule
 from ci_gitops.core.inventory import Key
 from ci_gitops.errors import ClusterError, TemporaryError
-from ci_gitops.steps.families import Families, Place, child_kinds
+from ci_gitops.steps.families import Families, Place, child_kinds, typed
 
 _MOST_LOGS = 6
 _EVENT = ("v1", "Event")
@@ -43,8 +43,8 @@ def explain(
     cluster: Cluster, documents: Iterable[Document], *, rules: Sequence[HealthRule] = (),
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> tuple[Trouble, ...]:  # fmt: skip
-    """What is known about objects that are not well."""
-    roots = tree(cluster, documents, rules=rules, now=now)
+    """What is known about objects that are not well, as they are now."""
+    roots = tree(cluster, _fresh(cluster, documents), rules=rules, now=now)
     if not roots:
         return ()
     events = _events(cluster, roots)
@@ -61,6 +61,17 @@ def tree(
     families = Families(cluster, rules=rules, now=now, kinds=_Kinds(cluster).of)
     wanted = tuple(documents)
     return _asked(lambda: families.of(wanted)) or ()
+
+
+def _fresh(cluster: Cluster, documents: Iterable[Document]) -> list[Document]:
+    """The objects read again: what a write answered knows nothing of what came of it."""
+    found = []
+    for document in documents:
+        key = Key.of(document)
+        resource = _asked(partial(cluster.resource, str(document.get("apiVersion")), key.kind))
+        read = _asked(partial(cluster.get, resource, key.namespace, key.name)) if resource else None
+        found.append(typed(read, resource) if read and resource else document)
+    return found
 
 
 class _Kinds:

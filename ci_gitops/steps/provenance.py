@@ -1,0 +1,178 @@
+"""Asking Git, the forge and the registry where images came from. Who does not answer in time is left out, and told."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ci_gitops.adapters.certificates import ca_file
+from ci_gitops.adapters.forges.base import Forge
+from ci_gitops.adapters.git import Repository
+from ci_gitops.adapters.registry import Registry
+from ci_gitops.adapters.registry_http import RegistryHttp
+from ci_gitops.adapters.registry_login import login_for
+from ci_gitops.core.family import Node
+from ci_gitops.core.images import ImageRef
+from ci_gitops.core.mergerequests import MergeRequest
+from ci_gitops.core.object_images import named_images
+from ci_gitops.core.provenance import (
+    Commit,
+    Consent,
+    Provenance,
+    Written,
+    digests_of,
+    request_of,
+    shown_labels,
+    written_by,
+)  # fmt: skip
+from ci_gitops.core.targets import Target
+from ci_gitops.core.trailers import split_trailers
+from ci_gitops.errors import CiGitopsError
+from ci_gitops.run import Run
+from ci_gitops.steps.declared import Ask
+from ci_gitops.steps.forge import forge_for
+from ci_gitops.steps.locate import identity
+from ci_gitops.steps.workplace import Workplace, Workplaces
+
+_HISTORY_STEPS = (0, 50, 250, 700)  # commits; 1,000 in all
+_MOST_COMMITS = 1_000
+_SECONDS = 10.0  # for all registries together
+_HEAD = "HEAD"
+
+
+@dataclass(slots=True)
+class Origins:
+    """Of one target at one revision. `forge` and `forge_url` are as the command line names them."""
+
+    run: Run
+    places: Workplaces
+    place: Workplace
+    target: Target
+    revision: str
+    ask: Ask
+    forge: str | None = None
+    forge_url: str | None = None
+    _requests: tuple[MergeRequest, ...] | None = None
+    _forge: Forge | None = field(default=None)
+
+    def of(self, roots: Sequence[Node]) -> tuple[Provenance, ...]:
+        """Where each image of these objects came from, in their order."""
+        users: dict[str, list[Node]] = {}
+        for root in roots:
+            for image in named_images(root.document):
+                users.setdefault(image, []).append(root)
+        labels = self._labels(users)
+        written = self._written(users)
+        return tuple(
+            self._one(image, nodes, written.get(image), labels.get(image, {})) for image, nodes in users.items()
+        )
+
+    def _one(self, image: str, nodes: Sequence[Node], written: Written | None, labels: Mapping[str, str]) -> Provenance:
+        return Provenance(
+            image=image,
+            objects=tuple(node.key for node in nodes),
+            digests=digests_of(nodes, image),
+            commit=written.commit if written else None,
+            exact=written.exact if written else False,
+            source=written.source if written and written.exact else None,
+            consent=self._consent(written.commit) if written else None,
+            labels=shown_labels(labels),
+        )
+
+    # Git
+
+    def _written(self, images: Iterable[str]) -> dict[str, Written]:
+        """The commits that wrote them; history is fetched until each is found, in bounded steps."""
+        wanted = list(images)
+        name = f"{self.target.environment}/{self.target.app}"
+        found: dict[str, Written] = {}
+        repository = self._origin()
+        try:
+            repository.fetch(self.revision)
+            for count in _HISTORY_STEPS if wanted else ():
+                if count and not repository.deepen(self.revision, count):
+                    break
+                history = self._history(repository)
+                found = {image: each for image in wanted if (each := written_by(history, name, image))}
+                if all(image in found and found[image].exact for image in wanted):
+                    break
+        except CiGitopsError as error:
+            self.run.output.detail(f"The history of {self.revision[:12]} is not to be had: {error.message}")
+        return found
+
+    def _history(self, repository: Repository) -> list[Commit]:
+        log = repository.log(self.revision, _MOST_COMMITS)
+        moved = {each.sha: split_trailers(each.message) for each in log}
+        if not any(moved.values()) and log:
+            moved |= {each.merge_sha: each.block.commits for each in self._merged() if each.merge_sha and each.block}
+        return [Commit(each.sha, each.author, each.email, each.time, each.subject, moved[each.sha]) for each in log]
+
+    def _origin(self) -> Repository:
+        """Where the checkout came from: that has the whole history, and the merge requests."""
+        url = identity(self.run, self.place.url)
+        return self.place.repository if url == self.place.url else self.places.repository(url)
+
+    # The forge
+
+    def _consent(self, commit: Commit) -> Consent | None:
+        request = request_of(self._merged(), commit, f"{self.target.environment}/{self.target.app}")
+        if request is None or self._forge is None:
+            return None
+        try:
+            approvals = self._forge.approvals(request.iid)
+        except CiGitopsError as error:
+            self.run.output.detail(f"Who approved !{request.iid} is not to be had: {error.message}")
+            approvals = ()
+        return Consent(request, tuple(dict.fromkeys(each.user for each in approvals)))
+
+    def _merged(self) -> tuple[MergeRequest, ...]:
+        if self._requests is None:
+            branch = None if self.place.branch in (_HEAD, self.revision) else self.place.branch
+            try:
+                config = self.place.settings.config
+                self._forge = forge_for(self.run, self._origin(), self.forge, url=self.forge_url, config=config)
+                self._requests = self._forge.find(target=branch, state="merged")
+            except CiGitopsError as error:
+                self.run.output.detail(f"Merge requests are not to be had: {error.message}")
+                self._requests = ()
+        return self._requests
+
+    # Registries
+
+    def _labels(self, images: Iterable[str]) -> dict[str, Mapping[str, str]]:
+        """The labels of images whose registry answers in time, all asked side by side."""
+        told: queue.SimpleQueue[tuple[str, Mapping[str, str]]] = queue.SimpleQueue()
+        asked = list(images)
+        for image in asked:
+            threading.Thread(target=_told, args=(told, image, self._asked), daemon=True, name="labels").start()
+        deadline, found = time.monotonic() + _SECONDS, dict[str, Mapping[str, str]]()
+        while len(found) < len(asked):
+            try:
+                image, labels = told.get(timeout=max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
+                break
+            found[image] = labels
+        return found
+
+    def _asked(self, image: str) -> Mapping[str, str]:
+        reference = ImageRef.parse(image)
+        host, run = reference.registry, self.run
+        server = run.environ.get("CI_SERVER_HOST")
+        http = RegistryHttp(
+            host, login_for(host, run.environ), ca_file(run.environ, self.ask.ca_file), environ=run.environ,
+            trusted_hosts=(server,) if server else (), tries=1, tell=run.output.detail,
+        )  # fmt: skip
+        config = Registry(http).config(reference)
+        return config.labels if config else {}
+
+
+def _told(
+    told: queue.SimpleQueue[tuple[str, Mapping[str, str]]], image: str, ask: Callable[[str], Mapping[str, str]]
+) -> None:
+    try:
+        told.put((image, ask(image)))
+    except CiGitopsError:  # the registry is away, or lets us not look: the image says nothing
+        told.put((image, {}))
