@@ -20,7 +20,7 @@ _SHORT = {
 
 def named(written: str, keys: Iterable[Key]) -> Key:
     """The one object that is meant; UsageError with near matches, or with all that could be meant."""
-    known = list(dict.fromkeys(keys))
+    known = sorted(set(keys), key=lambda key: (key.kind, key.namespace, key.name))
     parts = written.strip().split("/")
     found = [key for key in known if _fits(parts, key)]
     if len(found) == 1:

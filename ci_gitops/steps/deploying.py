@@ -378,7 +378,7 @@ class Deploying:
         inventory: Inventory,
     ) -> Done:  # fmt: skip
         failure = broken.failure
-        lines = broken.details + self._explained(broken)
+        lines = self._explained(broken) or broken.details
         is_away = isinstance(broken.error, TemporaryError)
         troubles = [] if is_away or broken.late else applying.fail(steps)
         if troubles:

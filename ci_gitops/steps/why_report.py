@@ -82,7 +82,7 @@ def _deployed(found: Explanation) -> Iterator[str]:
     origin = record.origin
     subject = f' "{origin.subject}"' if origin.subject else ""
     author = f" of {origin.author}" if origin.author else ""
-    yield f"  Deployed: {record.revision[:_SHORT]}{subject}{author}"
+    yield f"  Revision: {record.revision[:_SHORT]}{subject}{author}"
     by = f" by {origin.actor}" if origin.actor else ""
     when = record.finished or record.started
     yield f"  {record.cause.capitalize()} {record.outcome} at {when[:19]}Z{by}, to {found.destination}"
