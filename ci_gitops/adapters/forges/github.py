@@ -134,13 +134,19 @@ class GitHubForge:
         return self._with_successor(request) if request.state == "closed" else request
 
     def _read(self, iid: int) -> Pull:
+        pull = self._pull(self._described(iid))
+        if pull.request.state == "open" and not pull.request.head_sha:
+            # Between the two questions it was merged or its branch deleted; GitHub closes it then.
+            pull = self._pull(self._described(iid))
+        return pull
+
+    def _described(self, iid: int) -> Mapping[str, Any]:
         try:
-            data = self._api.get(f"{self._path}/pulls/{iid}")
+            return self._api.get(f"{self._path}/pulls/{iid}")
         except AnswerError as error:
             if error.status != 404:
                 raise
             raise ForgeError(f"There is no merge request !{iid} in {self._path.removeprefix('/repos/')}.") from error
-        return self._pull(data)
 
     def _pull(self, data: Mapping[str, Any]) -> Pull:
         return records.to_pull(data, self._repository.remote_refs(f"{_HEADS}*"))
