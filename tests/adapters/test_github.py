@@ -10,6 +10,7 @@ from ci_gitops.adapters.forges.base import CommitStatus, Forge, MergeCall
 from ci_gitops.adapters.forges.github_api import api_address
 from ci_gitops.adapters.forges.github_merge import meaning
 from ci_gitops.adapters.patience import AwayError
+from ci_gitops.core.comment_keys import marked
 from ci_gitops.errors import CiGitopsError, ForgeError, RefusedError, UsageError
 from tests.contracts.forge_rigs import GitHubRig
 from tests.contracts.test_forges import SOURCE, new, pushed
@@ -176,6 +177,15 @@ def test_a_second_comment_of_a_race_is_taken_away(rig: GitHubRig, forge: Forge) 
     forge._api.pages = meanwhile  # type: ignore[attr-defined]
     forge.comment(iid, "gates", "ours")
     assert [(one.author, one.text) for one in forge.comments(iid)] == [("other", "ours")]
+
+
+def test_a_stranger_s_comment_is_not_taken_for_ours(rig: GitHubRig, forge: Forge) -> None:
+    iid, _ = opened(rig, forge)
+    rig.fake.token("mallory", "read")
+    forged = {"body": marked("plan", "sha256:forged"), "user": rig.fake.people["mallory"].json}
+    rig.fake.pull(iid).comments.append({**forged, "id": 99, "author_association": "CONTRIBUTOR"})
+    forge.comment(iid, "plan", "sha256:real")
+    assert [(one.key, one.author) for one in forge.comments(iid)] == [("", "mallory"), ("plan", "robot")]
 
 
 def test_a_long_comment_is_cut(rig: GitHubRig, forge: Forge) -> None:

@@ -235,9 +235,9 @@ def test_trouble_is_told_with_the_next_step_and_the_next_run_completes_it(
 
 
 def test_an_answer_that_is_lost_opens_no_second_one(github: GitHub) -> None:
-    github.configure("merge: manual")
+    github.configure("merge: manual, labels: [promotion]")
     github.fake.faults.add(FAULTS["connection lost after"], "POST", "/pulls$")
     ran = github.update("1.2")
     assert (ran.code, ran.json["outcome"]) == (0, "opened"), ran.err
     assert len(github.fake.pulls) == 1
-    assert github.fake.pull(1).labels == []
+    assert github.fake.pull(1).labels == ["promotion"]

@@ -432,6 +432,7 @@ class FakeGitHub(FakeApi):
         comment = {
             "id": self.number(), "node_id": "C", "body": call.body["body"], "user": person.json,
             "created_at": self.now(), "html_url": f"{self.git.base}/{self.name}/pull/{number}#c",
+            "author_association": "COLLABORATOR",
         }  # fmt: skip
         self.pull(number).comments.append(comment)
         return Answer(201, comment)

@@ -36,14 +36,12 @@ from ci_gitops.adapters.forges.github_deployments import GitHubDeployments
 from ci_gitops.adapters.forges.github_merge import GitHubMerge
 from ci_gitops.adapters.forges.github_people import GitHubPeople, missing
 from ci_gitops.adapters.forges.github_records import TEXT_LIMIT, Pull, Wishes
-from ci_gitops.adapters.forges.transport import LostAnswerError
 from ci_gitops.adapters.git import Repository
 from ci_gitops.core.mergerequests import MergeRequest, State
 from ci_gitops.errors import ForgeError, RefusedError, UsageError
 
 _HEADS = "refs/heads/"
 _MOST_ENDED = 1000  # merged or closed ones that are looked through, the newest first
-_TRIES = 3
 _SUPERSEDED = "superseded"
 
 
@@ -152,24 +150,25 @@ class GitHubForge:
         return records.to_pull(data, self._repository.remote_refs(f"{_HEADS}*"))
 
     def open(self, new: NewMergeRequest) -> MergeRequest:
-        for attempt in range(1, _TRIES + 1):
-            there = self.find(source=new.source, target=new.target)
-            if there:
-                return there[0]
-            self._must_be_there(new)
-            try:
-                made = self._pull(self._api.sent("POST", f"{self._path}/pulls", self._opening(new))).request
-            except LostAnswerError:
-                if attempt == _TRIES:
-                    raise
-                continue
-            except AnswerError as error:
-                if error.status != 422 or "already exists" not in error.words.lower():
-                    raise self._not_opened(error, new) from error
-                continue
-            self._told_of_workflows(made)
-            return self.update(made.iid, add_labels=new.labels, reviewers=new.reviewers, assignees=new.assignees)
-        raise ForgeError(f"GitHub says that {new.source} has a pull request onto {new.target}, and shows none.")
+        if there := self._open_one(new):
+            return there
+        self._must_be_there(new)
+        made = self._api.until_known(lambda: self._made(new), lambda: self._open_one(new))
+        return self.update(made.iid, add_labels=new.labels, reviewers=new.reviewers, assignees=new.assignees)
+
+    def _open_one(self, new: NewMergeRequest) -> MergeRequest | None:
+        return next(iter(self.find(source=new.source, target=new.target)), None)
+
+    def _made(self, new: NewMergeRequest) -> MergeRequest:
+        try:
+            made = self._pull(self._api.sent("POST", f"{self._path}/pulls", self._opening(new))).request
+        except AnswerError as error:
+            there = self._open_one(new) if "already exists" in error.words.lower() else None
+            if there is None:
+                raise self._not_opened(error, new) from error
+            return there
+        self._told_of_workflows(made)
+        return made
 
     def _told_of_workflows(self, made: MergeRequest) -> None:
         """https://docs.github.com/en/actions/concepts/security/github_token"""
@@ -198,6 +197,9 @@ class GitHubForge:
     def _not_opened(self, error: AnswerError, new: NewMergeRequest) -> ForgeError:
         if "no commits between" in error.words.lower():
             return ForgeError(f"{new.source} holds nothing that {new.target} does not hold: there is nothing to merge.")
+        if "draft pull requests are not supported" in error.words.lower():
+            hint = "Leave out `draft`; GitHub has drafts in public repositories and in paid plans."
+            return ForgeError(f"{error.message}", hint=hint)
         return error
 
     def update(
@@ -216,14 +218,14 @@ class GitHubForge:
         request = pull.request
         self._edit(pull, title, description)
         if labels := missing(add_labels, request.labels):
-            self._again("POST", f"{self._path}/issues/{iid}/labels", {"labels": labels})
+            self._api.again("POST", f"{self._path}/issues/{iid}/labels", {"labels": labels})
         for label in remove_labels:
             if not missing([label], request.labels):
                 self._without(iid, label)
         self._people.ask_for_review(iid, missing(reviewers, (*request.reviewers, request.author)))
         self._people.assign(iid, missing(assignees, request.assignees))
         if draft is not None and draft != request.draft:
-            self._set_draft(pull, draft)
+            self._change("convertPullRequestToDraft" if draft else "markPullRequestReadyForReview", pull)
         return self._read(iid).request
 
     def _edit(self, pull: Pull, title: str | None, description: str | None) -> None:
@@ -234,47 +236,27 @@ class GitHubForge:
         if description is not None and outgoing(description) != request.description:
             body["body"] = pull.wishes.put(outgoing(description))
         if body:
-            self._again("PATCH", f"{self._path}/pulls/{request.iid}", body)
+            self._api.again("PATCH", f"{self._path}/pulls/{request.iid}", body)
 
     def _without(self, iid: int, label: str) -> None:
         try:
-            self._again("DELETE", f"{self._path}/issues/{iid}/labels/{quote(label, safe='')}", None)
+            self._api.again("DELETE", f"{self._path}/issues/{iid}/labels/{quote(label, safe='')}", None)
         except AnswerError as error:
             if error.status != 404:  # somebody else has taken it off
                 raise
 
-    def _again(self, method: str, path: str, body: Mapping[str, object] | None) -> None:
-        """A change that does no harm when it is made twice."""
-        for attempt in range(1, _TRIES + 1):
-            try:
-                self._api.send(method, path, body)
-                return
-            except LostAnswerError:
-                if attempt == _TRIES:
-                    raise
-
-    def _set_draft(self, pull: Pull, draft: bool) -> None:
-        change = "convertPullRequestToDraft" if draft else "markPullRequestReadyForReview"
-        self._change(change, pull)
-
     def _change(self, change: str, pull: Pull) -> None:
-        """A change that only GraphQL has, of one pull request; what is so already is no error."""
+        """A change that only GraphQL has, of one pull request; making it twice does no harm."""
         kind = f"{change[:1].upper()}{change[1:]}Input"
         query = f"mutation Change($input: {kind}!) {{ {change}(input: $input) {{ clientMutationId }} }}"
-        for attempt in range(1, _TRIES + 1):
-            try:
-                self._api.graphql(query, input={"pullRequestId": pull.node})
-                return
-            except LostAnswerError:
-                if attempt == _TRIES:
-                    raise
+        self._api.until_known(lambda: self._api.graphql(query, input={"pullRequestId": pull.node}))
 
     def close(self, iid: int, *, superseded_by: int | None = None) -> MergeRequest:
         request = self._read(iid).request
         if request.state == "open":
             if superseded_by is not None:
                 self.comment(iid, _SUPERSEDED, f"Superseded by #{superseded_by}.")
-            self._again("PATCH", f"{self._path}/pulls/{iid}", {"state": "closed"})
+            self._api.again("PATCH", f"{self._path}/pulls/{iid}", {"state": "closed"})
         return self.get(iid)
 
     def _with_successor(self, request: MergeRequest) -> MergeRequest:

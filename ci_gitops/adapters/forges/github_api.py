@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ci_gitops.adapters.forges.base import Site
-from ci_gitops.adapters.forges.transport import Line, line_to, session
+from ci_gitops.adapters.forges.transport import Line, line_to, session, until_known
 from ci_gitops.errors import ForgeError, RefusedError, TemporaryError
 from ci_gitops.output import clean
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 API_VERSION = "2022-11-28"  # https://docs.github.com/en/rest/about-the-rest-api/api-versions
 PAGE = 100
+T = TypeVar("T")
 _MOST_PAGES = 100
 _NEXT = re.compile(r'rel="?next"?')
 
@@ -117,6 +118,14 @@ class GitHubApi:
     def sent(self, method: str, path: str, body: Mapping[str, object] | None = None) -> dict[str, Any]:
         """A change that is answered by an object."""
         return self._object(self.send(method, path, body), path)
+
+    def again(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:
+        """A change that does no harm when it is made twice; its answer."""
+        return self.until_known(lambda: self.send(method, path, body))
+
+    def until_known(self, do: Callable[[], T], look: Callable[[], T | None] = lambda: None) -> T:
+        """`do()`; where its answer was lost, what `look()` finds of it, else `do()` again."""
+        return until_known(do, look, wait=self.line.wait, tries=self.line.tries)
 
     def graphql(self, query: str, **variables: object) -> dict[str, Any]:
         """The `data` of an answer without errors."""

@@ -10,7 +10,6 @@ from typing import Any
 from ci_gitops.adapters.forges.base import Checks, CommitStatus
 from ci_gitops.adapters.forges.github_api import GitHubApi
 from ci_gitops.adapters.forges.github_records import from_check_run, from_status, seconds, to_status
-from ci_gitops.adapters.forges.transport import LostAnswerError
 
 _LAST = 10  # commits that are looked at for signs of CI
 _SIGNS = """query Signs($owner: String!, $name: String!, $sha: String!, $workflows: String!, $last: Int!) {
@@ -41,15 +40,11 @@ class GitHubChecks:
     def set(self, sha: str, status: CommitStatus) -> None:
         """GitHub takes a thousand of each name for a commit: what it has already is not posted again."""
         body = to_status(status)
-        for last in (False, True):
-            if self._has(sha, body):
-                return
-            try:
-                self.api.send("POST", f"{self.path}/statuses/{sha}", body)
-                return
-            except LostAnswerError:
-                if last:
-                    raise
+        if not self._has(sha, body):
+            self.api.until_known(
+                lambda: bool(self.api.sent("POST", f"{self.path}/statuses/{sha}", body)),
+                lambda: self._has(sha, body) or None,
+            )
 
     def _has(self, sha: str, body: Mapping[str, object]) -> bool:
         there = next((one for one in self._statuses(sha) if one["context"] == body["context"]), None)

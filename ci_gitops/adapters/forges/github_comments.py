@@ -13,9 +13,9 @@ from typing import Any
 from ci_gitops.adapters.forges.base import Comment, outgoing
 from ci_gitops.adapters.forges.github_api import AnswerError, GitHubApi
 from ci_gitops.adapters.forges.github_records import TEXT_LIMIT, seconds
-from ci_gitops.adapters.forges.transport import LostAnswerError
 from ci_gitops.core.comment_keys import marked, unmarked
 
+_INSIDERS = ("OWNER", "MEMBER", "COLLABORATOR")
 _CUT = "\n\n_The rest is left out: GitHub takes no longer comment._"
 
 
@@ -25,11 +25,7 @@ class GitHubComments:
     path: str  # /repos/octo/config
 
     def all(self, iid: int) -> tuple[Comment, ...]:
-        return tuple(
-            Comment(*_key_first((one.get("user") or {}).get("login") or "", one.get("body") or ""),
-                    seconds(one.get("created_at")))
-            for one in self._list(iid)
-        )  # fmt: skip
+        return tuple(map(_to_comment, self._list(iid)))
 
     def keep(self, iid: int, key: str, text: str) -> None:
         """The one comment of `key` says `text`; where it does already, nothing is written."""
@@ -38,50 +34,39 @@ class GitHubComments:
         if there:
             self._bring(there[0], body)
             return
-        made: Mapping[str, Any]
-        try:
-            made = self.api.sent("POST", f"{self.path}/issues/{iid}/comments", {"body": body})
-        except LostAnswerError:
-            there = self._of(iid, key)
-            if not there:
-                raise
-            made = there[-1]
+        made = self.api.until_known(lambda: self._written(iid, body), lambda: next(iter(self._of(iid, key)), None))
         first = min(self._of(iid, key), key=lambda one: int(one["id"]), default=made)
         if first["id"] != made["id"]:
             self._bring(first, body)
             self._remove(made)
 
+    def _written(self, iid: int, body: str) -> Mapping[str, Any]:
+        return self.api.sent("POST", f"{self.path}/issues/{iid}/comments", {"body": body})
+
     def _bring(self, comment: Mapping[str, Any], body: str) -> None:
         if (comment.get("body") or "").replace("\r\n", "\n") != body:
-            self._changed("PATCH", comment, {"body": body})
+            self.api.again("PATCH", f"{self.path}/issues/comments/{comment['id']}", {"body": body})
 
     def _remove(self, comment: Mapping[str, Any]) -> None:
         try:
-            self._changed("DELETE", comment, None)
+            self.api.again("DELETE", f"{self.path}/issues/comments/{comment['id']}")
         except AnswerError as error:
             if error.status != 404:
                 raise
 
-    def _changed(self, method: str, comment: Mapping[str, Any], body: Mapping[str, object] | None) -> None:
-        """Doing it twice does no harm, so it is done again where its answer was lost."""
-        for last in (False, True):
-            try:
-                self.api.send(method, f"{self.path}/issues/comments/{comment['id']}", body)
-                return
-            except LostAnswerError:
-                if last:
-                    raise
-
     def _of(self, iid: int, key: str) -> list[Mapping[str, Any]]:
-        return [one for one in self._list(iid) if unmarked(one.get("body") or "")[0] == key]
+        return [one for one in self._list(iid) if _to_comment(one).key == key]
 
     def _list(self, iid: int) -> list[Mapping[str, Any]]:
         return self.api.pages(f"{self.path}/issues/{iid}/comments")
 
 
-def _key_first(author: str, body: str) -> tuple[str, str, str]:
-    key, text = unmarked(body)
-    return key, author, text
+def _to_comment(data: Mapping[str, Any]) -> Comment:
+    """Anybody may write our mark on a public repository: from a stranger it is a comment like any other."""
+    user, body = data.get("user") or {}, data.get("body") or ""
+    trusted = data.get("author_association") in _INSIDERS or user.get("type") == "Bot"
+    key, text = unmarked(body) if trusted else ("", body)
+    return Comment(key, user.get("login") or "", text, seconds(data.get("created_at")))
 
 
 def _fitting(body: str) -> str:

@@ -15,7 +15,6 @@ from typing import Any
 from ci_gitops.adapters.forges.base import Deployment, DeploymentState
 from ci_gitops.adapters.forges.github_api import GitHubApi
 from ci_gitops.adapters.forges.github_records import TO_DEPLOYMENT, payload_of, to_deployment
-from ci_gitops.adapters.forges.transport import LostAnswerError
 from ci_gitops.errors import ForgeError
 
 _KEPT = 20  # so many are read: each takes a request for its states
@@ -51,17 +50,17 @@ class GitHubDeployments:
             "ref": sha, "environment": environment, "task": _TASK, "payload": {"ref": ref, "attempt": attempt},
             "auto_merge": False, "required_contexts": [],
         }  # fmt: skip
-        made: Mapping[str, Any] | None
-        try:
-            made = self.api.sent("POST", f"{self.path}/deployments", body)
-        except LostAnswerError:
-            there = self.api.pages(f"{self.path}/deployments", environment=environment, sha=sha, task=_TASK, most=_KEPT)
-            made = next((one for one in there if payload_of(one).get("attempt") == attempt), None)
-            if made is None:
-                raise
+        made = self.api.until_known(
+            lambda: self.api.sent("POST", f"{self.path}/deployments", body),
+            lambda: self._attempted(environment, sha, attempt),
+        )
         if "id" not in made:  # 202: it has merged something instead
             raise ForgeError(f"GitHub made no deployment of {sha[:12]} to {environment}: {made.get('message')}.")
         return made
+
+    def _attempted(self, environment: str, sha: str, attempt: str) -> dict[str, Any] | None:
+        there = self.api.pages(f"{self.path}/deployments", environment=environment, sha=sha, task=_TASK, most=_KEPT)
+        return next((one for one in there if payload_of(one).get("attempt") == attempt), None)
 
     def _states(self, deployment: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         """Newest first."""
@@ -69,14 +68,12 @@ class GitHubDeployments:
         return sorted(found, key=lambda one: int(one["id"]), reverse=True)
 
     def _tell(self, deployment: Mapping[str, Any], state: DeploymentState, url: str) -> Mapping[str, Any]:
-        body: dict[str, object] = {"state": TO_DEPLOYMENT[state]}
-        try:
-            return self.api.sent(
-                "POST", f"{self.path}/deployments/{deployment['id']}/statuses",
-                {**body, "environment_url": url} if url else body,
-            )  # fmt: skip
-        except LostAnswerError:
-            told = self._states(deployment)
-            if not told or told[0]["state"] != TO_DEPLOYMENT[state]:
-                raise
-            return told[0]
+        body: dict[str, object] = {"state": TO_DEPLOYMENT[state], **({"environment_url": url} if url else {})}
+        return self.api.until_known(
+            lambda: self.api.sent("POST", f"{self.path}/deployments/{deployment['id']}/statuses", body),
+            lambda: self._told(deployment, TO_DEPLOYMENT[state]),
+        )
+
+    def _told(self, deployment: Mapping[str, Any], state: str) -> dict[str, Any] | None:
+        states = self._states(deployment)
+        return dict(states[0]) if states and states[0]["state"] == state else None

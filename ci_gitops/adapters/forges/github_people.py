@@ -70,7 +70,7 @@ class GitHubPeople:
         teams = [name.rpartition("/")[2] for name in names if "/" in name]
         users = [name for name in names if "/" not in name]
         body = {"reviewers": users} if users else {}
-        self.api.send(
+        self.api.again(
             "POST", f"{self.path}/pulls/{iid}/requested_reviewers",
             {**body, "team_reviewers": teams} if teams else body,
         )  # fmt: skip
@@ -81,7 +81,7 @@ class GitHubPeople:
         if not people:
             return
         wanted = list(dict.fromkeys(people))
-        answer = self.api.sent("POST", f"{self.path}/issues/{iid}/assignees", {"assignees": wanted[:_MOST_ASSIGNEES]})
+        answer = self.api.again("POST", f"{self.path}/issues/{iid}/assignees", {"assignees": wanted[:_MOST_ASSIGNEES]})
         taken = {str(one["login"]).lower() for one in answer.get("assignees") or ()}
         for name in wanted:
             if name.lower() not in taken:

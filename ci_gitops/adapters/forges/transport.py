@@ -170,7 +170,7 @@ class PatientAdapter(HTTPAdapter):
             asked = _UNSAID
         if status == 429 or (status == 403 and asked is not None):
             limit = f"{said}: too many requests{f'; it asks to wait {asked:.0f} s' if asked else ''}."
-            raise AwayError(limit, retry_after=asked)
+            raise AwayError(limit, hint="Run it again later.", retry_after=asked)
         if status >= 500 or status == 408:
             raise self._unsure(request, f"{said} ({response.reason}).", asked)
         if status in _MOVED and request.method not in _READS:
