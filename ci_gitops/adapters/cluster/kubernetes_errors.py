@@ -15,7 +15,10 @@ from ci_gitops.errors import ClusterError
 _LONGEST = 2000  # characters of a page that is no Status
 _AWAY = {408, 429, 500, 502, 503, 504}
 #: An object that does not fit its schema is answered with 500 too.
-_FINAL = re.compile(r"failed to create (?:manager for existing fields|typed patch object)|field not declared in schema")
+_FINAL = re.compile(
+    r"failed to create (?:manager for existing fields|typed patch object)|failed to (?:prune fields|convert)"
+    r"|field not declared in schema|to convert CR (?:to|from) an invalid"
+)
 #: 409 and 403 that are nobody's decision: the next try finds it settled.
 _PASSING = re.compile(
     r"Operation cannot be fulfilled on resourcequotas?"
