@@ -14,8 +14,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ci_gitops.core import fieldsets
 from ci_gitops.core.conflicts import is_kubectl
-from ci_gitops.core.fieldsets import Path, ends, read
+from ci_gitops.core.fieldsets import Path, read
 from ci_gitops.core.secret_values import LAST_APPLIED
 
 _OUTDATED = re.compile(
@@ -32,7 +33,7 @@ class Migration:
 
     operations: tuple[Mapping[str, Any], ...]
     managers: tuple[str, ...]  # those that give up their fields
-    taken: tuple[Path, ...]  # fields that become ours: what we do not declare of them goes with our next apply
+    owned: frozenset[Path]  # what becomes ours: what we do not declare of it goes with our next apply
     versions: tuple[str, ...]  # of the API, which no entry names any more
 
 
@@ -62,9 +63,26 @@ def migration(live: Mapping[str, Any], manager: str, *, served: Collection[str] 
     return Migration(
         operations=_operations(live, written, drop=bool(older)),
         managers=tuple(dict.fromkeys(str(entry["manager"]) for entry in merged if entry not in applied)),
-        taken=tuple(ends(path for entry in merged if entry not in applied for path in read(entry["fieldsV1"]))),
+        owned=frozenset(path for entry in merged if entry not in applied for path in read(entry.get("fieldsV1") or {})),
         versions=tuple(sorted(_versions(entries) - _versions(written))),
     )
+
+
+def leaving(live: Mapping[str, Any], answer: Mapping[str, Any], manager: str) -> tuple[Path, ...]:
+    """The fields that go with the first apply after the migration, which `answer` to a dry run before it still has."""
+    found = migration(live, manager)
+    if found is None:
+        return ()
+    kept = [
+        entry
+        for entry in fieldsets.entries(answer)
+        if entry.manager not in found.managers
+        or entry.subresource
+        or (entry.manager, entry.operation) == (manager, "Apply")
+    ]
+    staying = {path[:length] for entry in kept for path in entry.paths for length in range(len(path) + 1)}
+    going = found.owned - staying - {("metadata", "annotations", LAST_APPLIED)}
+    return tuple(sorted((path for path in going if path[:-1] not in going), key=fieldsets.text))
 
 
 def _writes(entry: Entry) -> bool:

@@ -25,6 +25,7 @@ from ci_gitops.run import Run
 from ci_gitops.steps.going import await_gone
 from ci_gitops.steps.hooking import Hooks
 from ci_gitops.steps.planning import Work
+from ci_gitops.steps.taking import apply_over
 from ci_gitops.steps.undertaking import BrokenError
 
 #: Waits until these objects are healthy, all of the target at the end; BrokenError where they never are.
@@ -133,12 +134,10 @@ class Applying:
         if work.recreate and work.live is not None:
             self._delete(work, work.live)
             await_gone(self.cluster, self._resource(work, work.live), work.live, self.deadline)
-        elif work.adopted and work.live is not None:
-            self._adopt(work, work.live)
+        elif work.live is not None:
+            resource = self._resource(work, work.document)
+            return apply_over(self.cluster, resource, work.live, work.document, force=work.force, adopted=work.adopted)
         return self.cluster.apply(work.document, force=work.force)
-
-    def _adopt(self, work: Work, live: Document) -> None:
-        """Give us what older managers hold, so that a field that leaves Git really goes."""
 
     def remove(self) -> None:
         """What left Git, those that need others first; each stage is gone before the next one goes."""

@@ -16,13 +16,24 @@ from functools import cached_property
 from ci_gitops.adapters.cluster.base import FIELD_MANAGER, ApiError, Cluster, Document
 from ci_gitops.core.autoscaling import REPLICAS, Workload, is_autoscaled, leave_replicas
 from ci_gitops.core.conflicts import claim
-from ci_gitops.core.differences import Compared, Operation, created, recreated, skipped, unchanged, unknown, updated
+from ci_gitops.core.differences import (
+    Compared,
+    Difference,
+    Operation,
+    created,
+    recreated,
+    skipped,
+    unchanged,
+    unknown,
+    updated,
+)
 from ci_gitops.core.equivalence import is_no_change
 from ci_gitops.core.fieldsets import MISSING, text, value_at
 from ci_gitops.core.forthcoming import Forthcoming
 from ci_gitops.core.ignoring import Rule, leave, without
 from ci_gitops.core.immutable import is_immutable, may_recreate
 from ci_gitops.core.inventory import Inventory, Key
+from ci_gitops.core.migration import leaving, outdated
 from ci_gitops.core.ownership import Holders, holding
 from ci_gitops.core.plan import Plan, make_plan
 from ci_gitops.core.prepared import Prepared, PreparedHook
@@ -277,10 +288,25 @@ class _Comparing:
         try:
             answer = self.cluster.apply(case.sent, dry_run=True, force=True)
         except ApiError as error:
+            if outdated(error.message):
+                return self._outdated(case, live)
             if not is_immutable(error.status, error.message):
                 raise
             return self._immutable(case, error)
-        return self._compared(case, updated(live, answer, FIELD_MANAGER))
+        compared = updated(live, answer, FIELD_MANAGER)
+        if case.adopted:
+            gone = leaving(live, answer, FIELD_MANAGER)
+            going = tuple(Difference(path, value_at(live, path), MISSING) for path in gone)
+            operation: Operation = "update" if gone else compared.operation
+            compared = replace(compared, operation=operation, differences=(*compared.differences, *going))
+        return self._compared(case, compared)
+
+    def _outdated(self, case: _Case, live: Document) -> _Found:
+        """What was recorded in another version of the API keeps the server from answering until it is written anew."""
+        version = case.sent["apiVersion"]
+        reason = f"its fields were applied in another version than {version} and are moved first"
+        compared = replace(recreated(live, case.sent, reason), live=None, drift=not self.new)
+        return _Found(compared, self._work(case, compared))
 
     def _tried(self, case: _Case) -> _Found:
         """An object that is not there yet: the server judges it, under another name where its namespace is planned."""

@@ -20,7 +20,7 @@ from tests.rig.cluster import Cluster
 
 @pytest.fixture
 def target(cluster: Cluster, namespace: str) -> Iterator[Kubernetes]:
-    made = Kubernetes(Access(None, str(cluster.kubeconfig)), namespace)
+    made = Kubernetes(Access(None, str(cluster.kubeconfig)), namespace, tell=print)
     yield made
     made.close()
 

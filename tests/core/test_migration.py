@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ci_gitops.core.fieldsets import read, text
-from ci_gitops.core.migration import _union, migration, outdated
+from ci_gitops.core.migration import _union, leaving, migration, outdated
 
 US = "ci-gitops"
 LAST = "kubectl.kubernetes.io/last-applied-configuration"
@@ -66,7 +66,7 @@ def test_on_first_contact_older_fields_become_ours(manager: str, operation: str)
         {"op": "replace", "path": "/metadata/managedFields", "value": [entry(US, data("a", "b"), "Apply"), helm]},
         {"op": "replace", "path": "/metadata/resourceVersion", "value": "7"},
     )
-    assert (found.managers, [text(path) for path in found.taken]) == ((manager,), ["data.a", "data.b"])
+    assert (found.managers, sorted(map(text, found.owned))) == ((manager,), ["data.a", "data.b"])
 
 
 def test_later_a_change_by_hand_stays_a_change_by_hand() -> None:
@@ -103,12 +103,25 @@ def test_entries_of_other_versions() -> None:
     found = migration(live(old, *others), US, served=("v1", "v1beta1"))
     assert found is not None
     assert [each["apiVersion"] for each in found.operations[0]["value"]] == ["v1", "v1", "v1beta1"]
-    assert (found.versions, found.managers, found.taken) == (("v1alpha1",), (), ())
+    assert (found.versions, found.managers, found.owned) == (("v1alpha1",), (), frozenset())
     assert migration(live(entry(US, data("a"), "Apply"), others[1]), US, served=("v1", "v1beta1")) is None
     assert written(live(entry(US, data("a"), "Apply"), others[1])) == [
         entry(US, data("a"), "Apply"),
         entry("other", data("c")),
     ]
+
+
+def test_what_leaves_with_the_first_apply() -> None:
+    items = {'k:{"name":"a"}': {".": {}, "f:name": {}}, 'k:{"name":"b"}': {".": {}, "f:name": {}}}
+    theirs = entry("kubectl", {**data("kept", "shared", "gone"), "f:list": items})
+    helm = entry("helm", {**data("shared"), "f:list": {'k:{"name":"b"}': {"f:value": {}}}})
+    answer = live(theirs, helm, entry(US, data("kept"), "Apply"))
+    assert list(map(text, leaving(live(theirs, helm), answer, US))) == [
+        "data.gone",
+        'list[name="a"]',
+        'list[name="b"].name',
+    ]
+    assert leaving(live(helm), answer, US) == ()
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from ci_gitops.core.records import Record
 from ci_gitops.core.targets import Target
 from ci_gitops.steps.observing import observe, scopes
 from ci_gitops.steps.planning import Past, Planned, Terms, plan_target
+from ci_gitops.steps.taking import apply_over
 
 
 @dataclass
@@ -62,13 +63,15 @@ class Planner:
         planned = self.plan(text, **terms)
         assert not planned.troubles, planned.troubles
         for work in planned.work:
-            if work.recreate:
-                assert work.live is not None
-                resource = self.cluster.resource(work.live["apiVersion"], work.key.kind)
-                assert resource
-                self.cluster.delete(resource, work.key.namespace, work.key.name)
             assert work.document is not None
-            self.cluster.apply(work.document, force=work.force)
+            resource = self.cluster.resource(work.document["apiVersion"], work.key.kind)
+            if work.live is None or resource is None:
+                self.cluster.apply(work.document, force=work.force)
+            elif work.recreate:
+                self.cluster.delete(resource, work.key.namespace, work.key.name)
+                self.cluster.apply(work.document, force=work.force)
+            else:
+                apply_over(self.cluster, resource, work.live, work.document, force=work.force, adopted=work.adopted)
         documents = planned.prepared.documents
         self.applied = lambda: documents
         self.succeeded = Record(
