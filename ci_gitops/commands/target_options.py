@@ -25,7 +25,10 @@ _REVISION = option(
     "--revision", metavar="COMMIT",
     help="Commit, branch or tag.  [default: what `update` left in CI_GITOPS_COMMIT, else the branch's head]",
 )  # fmt: skip
-_ACCESS = (token_file_option, ca_file_option)
+_ACCESS = (
+    token_file_option, ca_file_option,
+    option("--no-cache", is_flag=True, help="Render everything anew.  [default: what was rendered before is taken]"),
+)  # fmt: skip
 _WHERE = (
     option("--context", metavar="NAME", help="Context of the kubeconfig.  [default: the environment's destination]"),
     option("--kubeconfig", type=click.Path(path_type=Path), metavar="FILE",

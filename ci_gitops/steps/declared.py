@@ -34,6 +34,7 @@ class Ask:
     record_namespace: str | None = None
     token_file: Path | None = None
     ca_file: Path | None = None
+    no_cache: bool = False
 
     @property
     def reach(self) -> Reach:

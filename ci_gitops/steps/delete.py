@@ -98,7 +98,8 @@ class _Deleting:
         if app is None:
             return Target(self._call.app, name, ""), ()
         (target,) = settings.targets([name], [self._call.app])
-        found = RenderedSets(self._run, self._place, self._destinations.of).of([target])[target]
+        sets = RenderedSets(self._run, self._place, self._destinations.of, fresh=self._call.no_cache)
+        found = sets.of([target])[target]
         if isinstance(found, CiGitopsError):
             self._run.output.warn(f"{found.message} Its hooks are not run.")
             return target, ()

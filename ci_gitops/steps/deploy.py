@@ -96,7 +96,7 @@ class _Pass:
         self._run, self._call, self._place = run, call, place
         self._environment, self._destinations, self._deadline = environment, destinations, deadline
         self._commit = place.repository.log(place.revision, 1)[0]
-        self._sets = RenderedSets(run, place, destinations.of)
+        self._sets = RenderedSets(run, place, destinations.of, fresh=call.no_cache)
         self._failed: list[Done] = []
         self._ancestry = Ancestry(places, place)
         ask = NoteAsk(repo=call.repo, apps=call.apps)

@@ -71,7 +71,7 @@ def diff(run: Run, call: DiffCall) -> Result:
 def _against_live(run: Run, call: DiffCall, place: Workplace, environment: EnvironmentSettings) -> Found:
     with Destinations(run, call, place, environment) as destinations:
         targets = place.settings.targets([environment.name], call.apps, paths=place.tree.files())
-        sets = RenderedSets(run, place, destinations.of)
+        sets = RenderedSets(run, place, destinations.of, fresh=call.no_cache)
         rendered = sets.of(targets)
         troubles: list[CiGitopsError] = [each for each in rendered.values() if isinstance(each, CiGitopsError)]
         declared = {target: each for target, each in rendered.items() if not isinstance(each, CiGitopsError)}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ci_gitops.core.tags import newest_tag
 from ci_gitops.core.text import did_you_mean
 from ci_gitops.errors import GitError
@@ -27,7 +25,7 @@ def pinned_place(places: Workplaces, place: Workplace, environment: EnvironmentS
     pinned = places.at(Place(url, revision, f"environments.{environment.name}.repository"), environment.name)
     if places.run.config is not None:
         return pinned  # the person who calls names the rules
-    return places.ruled_by(pinned, replace(place, tree=place.rules))
+    return places.ruled_by(pinned, place.settings.config, place.rules)
 
 
 def _tag(places: Workplaces, url: str, environment: EnvironmentSettings, pattern: str) -> str:

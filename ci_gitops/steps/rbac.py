@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from ci_gitops.adapters.cluster.base import Cluster
-from ci_gitops.adapters.tree import laid_out
 from ci_gitops.core import manifests
 from ci_gitops.core.api.definitions import kinds
 from ci_gitops.core.api.schemas import recorded
@@ -22,8 +21,8 @@ from ci_gitops.run import Run
 from ci_gitops.settings import EnvironmentSettings
 from ci_gitops.steps.declared import Ask, declared_at
 from ci_gitops.steps.destinations import Destinations
-from ci_gitops.steps.rendering import render_target, say_level
-from ci_gitops.steps.workplace import Workplace, Workplaces
+from ci_gitops.steps.rendered import RenderedSets
+from ci_gitops.steps.workplace import Workplaces
 
 _ACCOUNT = "ci-gitops"
 _ANYWHERE = "default"
@@ -42,8 +41,8 @@ def rbac(run: Run, call: RbacCall) -> Result:
     """Roles and bindings for all targets of the environment, or those of the call."""
     with Workplaces(run, call.reach) as places:
         place, environment = declared_at(places, call)
-        rendered = _rendered(run, place, place.settings.targets([environment.name], call.apps,
-                                                                paths=place.tree.files()))  # fmt: skip
+        targets = place.settings.targets([environment.name], call.apps, paths=place.tree.files())
+        rendered = RenderedSets(run, place, fresh=call.no_cache).all(targets)
         with Destinations(run, call, place, environment) as destinations:
             made, subject = _roles(run, call, environment, rendered, _cluster(destinations, rendered))
     named = f"{subject.namespace}/{subject.name}" if subject.namespace else subject.name
@@ -53,12 +52,6 @@ def rbac(run: Run, call: RbacCall) -> Result:
     }  # fmt: skip
     stream = manifests.text(Manifest(each["apiVersion"], each["kind"], None, "", each) for each in made)
     return Result("RbacResult", document, stream.rstrip("\n"))
-
-
-def _rendered(run: Run, place: Workplace, targets: Sequence[Target]) -> dict[Target, tuple[Manifest, ...]]:
-    say_level(run, place.settings)
-    with laid_out(place.repository, place.revision) as tree:
-        return {target: render_target(run, place.settings, tree, target) for target in targets}
 
 
 def _cluster(destinations: Destinations, rendered: Mapping[Target, object]) -> Cluster | None:

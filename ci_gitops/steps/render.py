@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ci_gitops.adapters.tree import laid_out
 from ci_gitops.core import manifests
 from ci_gitops.core.manifests import Manifest
 from ci_gitops.core.targets import Target
 from ci_gitops.results import Result
 from ci_gitops.run import Run
 from ci_gitops.steps.declared import Ask, declared_at
-from ci_gitops.steps.rendering import render_target, say_level
+from ci_gitops.steps.rendered import RenderedSets
 from ci_gitops.steps.workplace import Workplaces
 
 
@@ -21,13 +20,12 @@ def render(run: Run, ask: Ask) -> Result:
     with Workplaces(run, ask.reach) as places:
         place, environment = declared_at(places, ask)
         targets = place.settings.targets([environment.name], ask.apps, paths=place.tree.files())
-        level = say_level(run, place.settings)
-        with laid_out(place.repository, place.revision) as tree:
-            rendered = [(target, render_target(run, place.settings, tree, target)) for target in targets]
+        sets = RenderedSets(run, place, fresh=ask.no_cache)
+        rendered = [*sets.all(targets).items()]
     document: dict[str, Any] = {
         "environment": environment.name,
         "revision": place.revision,
-        "sandbox": {"level": level.name, "missing": list(level.missing)},
+        "sandbox": {"level": sets.level, "missing": list(sets.box.missing)},
         "targets": [_target(target, found) for target, found in rendered],
         "manifests": [manifest.document for _, found in rendered for manifest in found],
     }

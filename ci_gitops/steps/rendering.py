@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ci_gitops.adapters import box
 from ci_gitops.adapters.cluster.base import Cluster
-from ci_gitops.adapters.renderers import rendering, tool_of
+from ci_gitops.adapters.renderers import Rendering, rendering, tool_of
 from ci_gitops.core.manifests import Manifest
 from ci_gitops.core.recipes import Chart, Recipe, Sandbox
 from ci_gitops.core.targets import Target, fill
@@ -18,27 +18,45 @@ from ci_gitops.run import Run
 from ci_gitops.settings import Settings
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A rendering, the recipe that it was made by, and whether it is a chart, which is told about its cluster."""
+
+    rendering: Rendering
+    recipe: Recipe
+    chart: bool
+
+
 def render_target(
     run: Run, settings: Settings, tree: Path, target: Target, destination: Callable[[], Cluster] | None = None
 ) -> tuple[Manifest, ...]:
-    """The target's objects, in the order of its tool; RenderError names the target.
+    """The target's objects, in the order of its tool; RenderError names the target."""
+    return make(run, settings, tree, target, destination).rendering.manifests
+
+
+def make(
+    run: Run, settings: Settings, tree: Path, target: Target, destination: Callable[[], Cluster] | None = None
+) -> Made:
+    """Render a target of a tree that is laid out; RenderError names the target.
 
     A chart is told what its `destination` can do, where that is a cluster.
     """
     run.output.step(f"Rendering {target}")
     try:
         recipe = recipe_of(run, settings, target)
-        if destination and (tree / target.path).exists() and tool_of(tree, target.path, recipe) == "helm":
-            recipe = _for_cluster(recipe, destination())
+        chart = (tree / target.path).exists() and tool_of(tree, target.path, recipe) == "helm"
+        if chart and destination:
+            recipe = for_cluster(recipe, destination())
         found = rendering(tree, target.path, run.environ, recipe)
     except RenderError as error:
         raise RenderError(f"{target}: {error.message}", hint=error.hint) from error
     for each in found.unstable:
         run.output.warn(f"{target}: {each} comes out differently each time, and would be applied at every pass.")
-    return found.manifests
+    return Made(found, recipe, chart)
 
 
-def _for_cluster(recipe: Recipe, destination: Cluster) -> Recipe:
+def for_cluster(recipe: Recipe, destination: Cluster) -> Recipe:
+    """The recipe of a chart that is rendered for this cluster."""
     if not destination.alive:
         return recipe
     return replace(

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from ci_gitops.adapters.git import commit_of, find_checkout
-from ci_gitops.adapters.tree import laid_out
 from ci_gitops.core.between import between
 from ci_gitops.core.desired import desired
 from ci_gitops.core.layout import CONFIG_FILE
@@ -19,18 +18,19 @@ from ci_gitops.settings import EnvironmentSettings
 from ci_gitops.steps.declared import Ask
 from ci_gitops.steps.diff_report import Found, Shown
 from ci_gitops.steps.locate import Place, find_place
-from ci_gitops.steps.rendering import render_target, say_level
+from ci_gitops.steps.rendered import RenderedSets
 from ci_gitops.steps.workplace import Workplace, Workplaces
 
 
 def between_revisions(
     places: Workplaces, place: Workplace, environment: EnvironmentSettings, ask: Ask, against: str
 ) -> Found:
-    """Both revisions are of the same repository, each rendered as its own files say."""
+    """Both revisions are of the same repository, each rendered as its own files say, under the same rules."""
     apps = ask.apps
     before = _place_of(places, place, ask, against)
-    old = _rendered(places, before, environment.name, apps)
-    new = _rendered(places, place, environment.name, apps)
+    before = places.ruled_by(before, place.settings.config, place.rules)
+    old = _rendered(places, before, environment.name, ask)
+    new = _rendered(places, place, environment.name, ask)
     if not old and not new:
         place.settings.targets([environment.name], apps, paths=place.tree.files())  # says what is wrong
     namespace = environment.destination.namespace if environment.destination else None
@@ -67,19 +67,18 @@ def _place_of(places: Workplaces, place: Workplace, ask: Ask, against: str) -> W
 
 
 def _rendered(
-    places: Workplaces, place: Workplace, environment: str, apps: tuple[str, ...]
+    places: Workplaces, place: Workplace, environment: str, ask: Ask
 ) -> Mapping[str, tuple[Target, tuple[Manifest, ...]]]:
     """By app; nothing where the environment, or the app, is not there yet or no more."""
-    settings, run = place.settings, places.run
+    settings, run, apps = place.settings, places.run, ask.apps
     if environment not in settings.environments or any(app not in settings.apps for app in apps):
         return {}
     try:
         targets = settings.targets([environment], apps, paths=place.tree.files())
     except UsageError:
         return {}
-    say_level(run, settings)
-    with laid_out(place.repository, place.revision) as tree:
-        return {target.app: (target, render_target(run, settings, tree, target)) for target in targets}
+    rendered = RenderedSets(run, place, fresh=ask.no_cache).all(targets)
+    return {target.app: (target, found) for target, found in rendered.items()}
 
 
 def _placed(manifest: Manifest, namespace: str | None) -> dict[str, Any]:

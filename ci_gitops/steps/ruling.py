@@ -52,7 +52,7 @@ def ruled(places: Workplaces, place: Workplace, stand: Stand, branch: str | None
         places.run.output.warn(
             f"{CONFIG_FILE} at {place.revision[:12]} is not the one of {where}, whose rules count here: {shown}."
         )
-    return places.ruled_by(place, policy)
+    return places.ruled_by(place, policy.settings.config, policy.tree)
 
 
 def _same_file(place: Workplace, policy: Workplace) -> bool:

@@ -66,7 +66,7 @@ class Sight:
     ) -> None:  # fmt: skip
         self._run, self._place, self._environment = run, place, environment
         targets = place.settings.targets([environment.name], ask.apps, paths=place.tree.files())
-        self._rendered = RenderedSets(run, place, destinations.of).of(targets)
+        self._rendered = RenderedSets(run, place, destinations.of, fresh=ask.no_cache).of(targets)
         self.sites = self._sites(destinations, deadline, with_gone=not ask.apps)
 
     def _sites(self, destinations: Destinations, deadline: Deadline, *, with_gone: bool) -> list[Site]:

@@ -141,16 +141,11 @@ class Workplaces:
         settings = self._resolved(chosen_config(self.run) or config_at(tree), tree, url)
         return Workplace(repository, url, branch, tree.revision, settings, tree)
 
-    def ruled_by(self, place: Workplace, policy: Workplace) -> Workplace:
+    def ruled_by(self, place: Workplace, rules: Config, policy: RepositoryTree) -> Workplace:
         """`place` under the rules of `policy`; what its own configuration says of apps is its declaration."""
-        from ci_gitops.steps.configuration import config_at
-
-        own, rules = place.settings.config, config_at(policy.tree)
-        if rules is None:
-            rules = type(own).model_construct(apps=own.apps)
-        elif place.tree.holds(CONFIG_FILE):
-            rules = rules.model_copy(update={"apps": own.apps})
-        return replace(place, settings=self._resolved(rules, place.tree, place.url), policy=policy.tree)
+        if place.tree.holds(CONFIG_FILE):
+            rules = rules.model_copy(update={"apps": place.settings.config.apps})
+        return replace(place, settings=self._resolved(rules, place.tree, place.url), policy=policy)
 
     def refreshed(self, place: Workplace) -> Workplace:
         """The same place at what is the branch's head now; the rules are read again where their file changed."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ci_gitops.adapters.renderers import render
+from ci_gitops.adapters.renderers import render, rendering
 from ci_gitops.core.recipes import Recipe
 from ci_gitops.errors import RenderError
 from ci_gitops.masking import mask
@@ -55,6 +55,7 @@ def test_with_the_key_it_is_decrypted_in_a_copy_and_masked(tree: Path, key: Path
     assert "sops" not in manifest.document
     assert "tr0ub4dor" not in mask(str(manifest.document))
     assert (tree / target / "login.yaml").read_bytes() == before
+    assert not rendering(tree, target, {"PATH": path, "SOPS_AGE_KEY_FILE": str(key)}).reusable  # never in a cache
 
 
 @pytest.mark.parametrize("target", ["a", "plain"])

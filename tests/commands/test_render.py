@@ -83,3 +83,21 @@ def test_a_fork_cannot_open_the_box(cli: Cli, checkout: Path) -> None:
     ran = cli("render", "--environment", "staging", "--app", "blog", cwd=checkout, **fork)
     assert ran.code == 0, ran.err
     assert "Box around renderers: full" in ran.err
+
+
+def test_what_was_rendered_before_is_taken_until_something_changes(cli: Cli, checkout: Path) -> None:
+    words = ("render", "--environment", "staging")
+    path = renderer_path("helm", "git")
+    first = cli(*words, cwd=checkout, PATH=path)
+    assert "Rendering shop in staging" in first.err
+    again = cli(*words, cwd=checkout, PATH=path)
+    assert again.out == first.out
+    assert "Rendering" not in again.err
+    assert "shop in staging: rendered before" in again.err
+    git(checkout, "commit", "-q", "--allow-empty", "-m", "Nothing")
+    assert "Rendering" not in cli(*words, cwd=checkout, PATH=path).err  # the same tree
+    assert "Rendering shop" in cli(*words, "--no-cache", cwd=checkout, PATH=path).err
+    commit(checkout, {"blog/staging/settings.yaml": CONFIG.replace("calm", "new")})
+    changed = cli(*words, cwd=checkout, PATH=path)
+    assert "Rendering blog in staging" in changed.err
+    assert "mode: new" in changed.out

@@ -160,6 +160,10 @@ class Repository:
 
     # Reading
 
+    def tree_id(self, revision: str) -> str:
+        """The name of all that the revision holds: another commit with the same files has the same."""
+        return objects.tree_id(self._runner, self._checked(revision))
+
     def paths(self, revision: str) -> tuple[str, ...]:
         """Each path of the revision's tree, sorted as Git sorts."""
         return tuple(self._tree(revision))

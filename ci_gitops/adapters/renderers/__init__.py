@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ci_gitops.adapters.renderers import sealed
 from ci_gitops.adapters.renderers.base import Job, Renderer
-from ci_gitops.adapters.renderers.helm import Helm
+from ci_gitops.adapters.renderers.helm import Helm, is_fetched
 from ci_gitops.adapters.renderers.helmfile import Helmfile
 from ci_gitops.adapters.renderers.jsonnet import Jsonnet
 from ci_gitops.adapters.renderers.kustomize import Kustomize
@@ -27,10 +27,14 @@ _DEFAULT = Recipe()
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
-    """What a target declares, and the fields of it that come out differently each time."""
+    """What a target declares, and the fields of it that come out differently each time.
+
+    `reusable`: the same tree and settings give the same, and nothing of it was encrypted in the tree.
+    """
 
     manifests: tuple[Manifest, ...] = field(repr=False)
     unstable: tuple[Unstable, ...] = ()
+    reusable: bool = False
 
 
 def render(tree: Path, path: str, environ: Mapping[str, str], recipe: Recipe = _DEFAULT) -> tuple[Manifest, ...]:
@@ -48,6 +52,7 @@ def rendering(tree: Path, path: str, environ: Mapping[str, str], recipe: Recipe 
     with tempfile.TemporaryDirectory(prefix="ci-gitops-render-") as name:
         job = Job(tree, path, recipe, environ, Path(name).resolve())
         renderer = renderer_for(job)
+        away = renderer.name == "helm" and is_fetched(job)
         inputs = renderer.inputs(job)
         if closed := sealed.encrypted(inputs):
             job = _opened(job, closed)
@@ -55,7 +60,7 @@ def rendering(tree: Path, path: str, environ: Mapping[str, str], recipe: Recipe 
         twice = renderer.name == "helm" and any(map(_may_change, inputs))
         unstable = unstable_fields(manifests, renderer.render(job)) if twice else ()
     sealed.refuse_encrypted(manifests)
-    return Rendering(manifests, unstable)
+    return Rendering(manifests, unstable, reusable=not (closed or unstable or away))
 
 
 def _may_change(file: Path) -> bool:

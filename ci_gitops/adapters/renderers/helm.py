@@ -32,13 +32,13 @@ class Helm:
         return job.recipe.chart is not None or (job.folder / _FILE).is_file()
 
     def inputs(self, job: Job) -> tuple[Path, ...]:
-        if _is_away(job):
+        if is_fetched(job):
             return values_files(job)
         chart = chart_folder(job)
         return tuple(dict.fromkeys((*files_of(job.tree, chart), *values_files(job))))
 
     def render(self, job: Job) -> tuple[Manifest, ...]:
-        if _is_away(job):
+        if is_fetched(job):
             job = job.writable()
             _fetch(job)
         if _missing(chart_folder(job)):
@@ -80,7 +80,7 @@ def chart_folder(job: Job) -> Path:
     return inside(job.tree, place, f"The app {job.recipe.app}")
 
 
-def _is_away(job: Job) -> bool:
+def is_fetched(job: Job) -> bool:
     """Whether the chart is still to be fetched: what lies in the repository is taken from there."""
     settings = job.recipe.chart or Chart()
     if not settings.chart or not (settings.repository or settings.chart.startswith(_OCI)):
