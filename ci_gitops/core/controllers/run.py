@@ -3,10 +3,25 @@
 from __future__ import annotations
 
 from ci_gitops.core.api.server import Server
-from ci_gitops.core.controllers import deployments, garbage, kinds, pods, replicas
+from ci_gitops.core.controllers import (
+    budgets,
+    deployments,
+    garbage,
+    jobs,
+    kinds,
+    network,
+    pods,
+    replicas,
+    schedules,
+    stateful_sets,
+    storage,
+)
 from ci_gitops.core.controllers.hands import Hands
 
-_CONTROLLERS = (garbage.run, kinds.run, deployments.run, replicas.run, pods.run)
+_CONTROLLERS = (
+    garbage.run, kinds.run, schedules.run, jobs.run, deployments.run, stateful_sets.run, replicas.run, storage.run,
+    pods.run, network.run, budgets.run,
+)  # fmt: skip
 #: Rounds of one moment; a state that moves longer than this goes on when it is looked at next.
 _ROUNDS = 50
 _ALL = ("all", "")
