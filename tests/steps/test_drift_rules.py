@@ -17,6 +17,7 @@ from ci_gitops.core.differences import updated
 from ci_gitops.core.ignoring import Rule
 from ci_gitops.core.settled import is_settled
 from tests.rig.cluster import Cluster
+from tests.rig.webhook import mutating_webhook
 from tests.steps.planner import Planner, changes, fields, operations
 
 pytestmark = pytest.mark.xdist_group("drift rules")
@@ -425,6 +426,55 @@ def test_d11_namespaces_keep_what_the_cluster_gives_them(planner: Planner, clust
             assert is_quiet(planner, text)
     finally:
         cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+# D13
+
+
+def patched(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """As a mesh injects a container once, and a policy takes images from a mirror."""
+    containers = document["spec"]["template"]["spec"]["containers"]
+    pod = "/spec/template"
+    patch = [{"op": "replace", "path": f"{pod}/spec/containers/0/image", "value": "mirror.example.com/nginx:1"}]
+    if "proxy" not in {container["name"] for container in containers}:
+        proxy = {"name": "proxy", "image": "mesh:1"}
+        patch.append({"op": "add", "path": f"{pod}/spec/containers/-", "value": proxy})
+        patch.append({"op": "add", "path": f"{pod}/metadata/annotations", "value": {"mesh.example.com/status": "1"}})
+    return patch
+
+
+def test_d13_what_a_webhook_injects_and_rewrites_is_no_drift(
+    planner: Planner, cluster: Cluster, tmp_path: Path
+) -> None:
+    if "https://127.0.0.1:" not in cluster.kubeconfig.read_text():
+        pytest.skip("the API server is on another machine, where it cannot reach a webhook on this one")
+    name = f"{planner.namespace}.example.com"
+    with mutating_webhook(tmp_path, patched) as client:
+        file = tmp_path / "webhook.json"
+        rule = {"apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"],
+                "resources": ["deployments"]}  # fmt: skip
+        hook = {
+            "name": name, "admissionReviewVersions": ["v1"], "sideEffects": "None", "clientConfig": client,
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": planner.namespace}},
+            "rules": [rule],
+        }  # fmt: skip
+        kind = {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration"}
+        file.write_text(json.dumps({**kind, "metadata": {"name": name}, "webhooks": [hook]}))
+        cluster.kubectl("apply", "-f", str(file))
+        try:
+            assert any("proxy" in json.dumps(injected(planner, DEPLOYMENT)) for _ in range(500))  # it is seen soon
+            planner.deploy(DEPLOYMENT)
+            live = cluster.get("deployment", "web", planner.namespace)
+            assert [each["name"] for each in live["spec"]["template"]["spec"]["containers"]] == ["web", "proxy"]
+            for _ in range(2):
+                assert is_quiet(planner, DEPLOYMENT), changes(planner.plan(DEPLOYMENT))
+        finally:
+            cluster.kubectl("delete", "mutatingwebhookconfiguration", name)
+
+
+def injected(planner: Planner, text: str) -> Any:
+    """What would become of a new object."""
+    return planner.cluster.apply(planner.prepared(text).documents[0], dry_run=True)
 
 
 # D14, D15
