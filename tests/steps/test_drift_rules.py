@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from ci_gitops.adapters.cluster.base import FIELD_MANAGER
-from ci_gitops.adapters.cluster.kubernetes import Access, Kubernetes
 from ci_gitops.core.differences import updated
 from ci_gitops.core.ignoring import Rule
 from ci_gitops.core.settled import is_settled
@@ -175,18 +174,6 @@ spec:
       nodeSelector: {{nobody: has-this}}
 """,
 }
-
-
-@pytest.fixture(scope="module")
-def kubernetes(cluster: Cluster) -> Iterator[Kubernetes]:
-    opened = Kubernetes(Access(None, str(cluster.kubeconfig)), None)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def planner(kubernetes: Kubernetes, namespace: str) -> Planner:
-    return Planner(kubernetes, namespace)
 
 
 def is_quiet(planner: Planner, text: str) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,12 +11,11 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 from ci_gitops.adapters.cluster.base import FIELD_MANAGER, ApiError
-from ci_gitops.adapters.cluster.kubernetes import Access, Kubernetes
+from ci_gitops.adapters.cluster.kubernetes import Kubernetes
 from ci_gitops.core.desired import desired
 from ci_gitops.core.differences import updated
 from ci_gitops.core.settled import is_settled
 from tests.conftest import SEED
-from tests.rig.cluster import Cluster
 
 pytestmark = pytest.mark.xdist_group("drift rules")
 
@@ -79,13 +77,6 @@ SERVICES = st.builds(
 )  # fmt: skip
 KINDS = {"ConfigMap": CONFIGS, "Service": SERVICES, "Deployment": DEPLOYMENTS}
 WRITERS = st.sampled_from([FIELD_MANAGER, "somebody", "patch"])
-
-
-@pytest.fixture(scope="module")
-def kubernetes(cluster: Cluster) -> Iterator[Kubernetes]:
-    opened = Kubernetes(Access(None, str(cluster.kubeconfig)), None)
-    yield opened
-    opened.close()
 
 
 def written(kubernetes: Kubernetes, document: dict[str, Any], writer: str) -> None:
