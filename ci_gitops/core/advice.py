@@ -162,7 +162,8 @@ def _on_container(pod: Document, status: Document, said: Sequence[str]) -> Itera
     elif ended is not None and number(ended, "exitCode"):
         started = list(_looked_up(_START, messages[:2], values))
         exits = _EXITS.get(
-            number(ended, "exitCode"), "Container {container} ends by itself: its last log lines say why."
+            number(ended, "exitCode"),
+            "Container {container} ends by itself: its last log lines say why, or its command.",
         )
         yield from started or [exits.format(**values)]
     elif at(status, "state", "running") is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ LOG_LINES = 20
 _CULPRITS = 3
 _EVENTS = 5
 _LONGEST_LINE = 400
+_SHORTEST_SECRET = 6
+MASK = "[masked]"
 # What they say of a claim is told as if it were usual.
 _EMPTY = re.compile(r"Error: \w+")  # `Error: ErrImagePull`, after the event that says why
 _NORMAL = frozenset({"FailedBinding", "ExternalProvisioning", "WaitForFirstConsumer", "WaitForPodScheduled"})
@@ -189,10 +192,50 @@ def line(written: str) -> str:
     return flat if len(flat) <= _LONGEST_LINE else f"{flat[: _LONGEST_LINE - 2]} …"
 
 
-def log_lines(lines: Iterable[str]) -> tuple[str, ...]:
-    """The lines of a log, each cut at a length that a job's log can bear."""
-    kept = [plain(each).replace("\n", " ").rstrip() for each in lines]
+def log_lines(lines: Iterable[str], secrets: Iterable[str] = ()) -> tuple[str, ...]:
+    """The lines of a log, without these secrets, each cut at a length that a job's log can bear."""
+    hidden = [form for value in secrets for form in _forms(value)]
+    kept = [_without(plain(each).replace("\n", " ").rstrip(), hidden) for each in lines]
     return tuple(each if len(each) <= _LONGEST_LINE else f"{each[: _LONGEST_LINE - 2]} …" for each in kept)
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """How a process may print what it was given; what is shorter would hide ordinary words."""
+    for part in (secret, *secret.splitlines()):
+        if len(part.strip()) >= _SHORTEST_SECRET:
+            yield part.strip()
+            yield base64.b64encode(part.strip().encode()).decode()
+
+
+def _without(line: str, hidden: Iterable[str]) -> str:
+    for each in sorted(hidden, key=len, reverse=True):
+        line = line.replace(each, MASK)
+    return line
+
+
+def secret_names(pod: Document) -> tuple[str, ...]:
+    """The Secrets whose values a pod's containers are given."""
+    found: dict[str, None] = {}
+    containers = (*mappings(pod, "spec", "initContainers"), *mappings(pod, "spec", "containers"))
+    for each in containers:
+        found.update(dict.fromkeys(text(env, "valueFrom", "secretKeyRef", "name") for env in mappings(each, "env")))
+        found.update(dict.fromkeys(text(env, "secretRef", "name") for env in mappings(each, "envFrom")))
+    for volume in mappings(pod, "spec", "volumes"):
+        found[text(volume, "secret", "secretName")] = None
+        found.update(dict.fromkeys(text(part, "secret", "name") for part in mappings(volume, "projected", "sources")))
+    return tuple(name for name in found if name)
+
+
+def secret_values(secret: Document) -> tuple[str, ...]:
+    """What a Secret holds, as far as it is text."""
+    data = at(secret, "data")
+    found = []
+    for value in data.values() if isinstance(data, Mapping) else ():
+        try:
+            found.append(base64.b64decode(str(value), validate=True).decode())
+        except ValueError:
+            continue
+    return tuple(found)
 
 
 def trouble_lines(found: Trouble) -> list[str]:

@@ -21,8 +21,10 @@ from ci_gitops.core.explaining import (
     culprits,
     log_lines,
     sayings,
+    secret_names,
+    secret_values,
     trouble,
-)  # fmt: skip
+)
 from ci_gitops.core.family import Node
 from ci_gitops.core.health import HealthRule
 from ci_gitops.core.inventory import Key
@@ -30,7 +32,8 @@ from ci_gitops.errors import ClusterError, TemporaryError
 from ci_gitops.steps.families import Families, Place, child_kinds, typed
 
 _MOST_LOGS = 6
-_EVENT = ("v1", "Event")
+_MOST_SECRETS = 20
+_EVENT, _SECRET = ("v1", "Event"), ("v1", "Secret")
 _WORKLOADS: tuple[Place, ...] = (
     ("apps/v1", "Deployment"), ("apps/v1", "StatefulSet"), ("apps/v1", "DaemonSet"), ("apps/v1", "ReplicaSet"),
     ("batch/v1", "Job"), ("v1", "Pod"), ("v1", "PersistentVolumeClaim"),
@@ -112,11 +115,12 @@ def _logs(cluster: Cluster, roots: Sequence[Node]) -> tuple[Log, ...]:
     wanted: dict[Container, None] = {}
     for root in roots:
         wanted.update(dict.fromkeys(containers([*culprits(root), (root,)])))
-    found = [_log(cluster, each) for each in list(wanted)[:_MOST_LOGS]]
+    pods = {node.key: node.document for root in roots for node in root.every() if node.key.kind == "Pod"}
+    found = [_log(cluster, each, pods[each.pod]) for each in list(wanted)[:_MOST_LOGS]]
     return tuple(each for each in found if each is not None)
 
 
-def _log(cluster: Cluster, container: Container) -> Log | None:
+def _log(cluster: Cluster, container: Container, document: Document) -> Log | None:
     """The log of the run that ended, where the container is between two; else of the one that runs."""
     pod, name = container.pod, container.name
     for previous in dict.fromkeys((container.previous, False)):
@@ -124,8 +128,19 @@ def _log(cluster: Cluster, container: Container) -> Log | None:
             lines = cluster.log(pod.namespace, pod.name, name, lines=LOG_LINES, previous=previous)
         except (ClusterError, TemporaryError):
             continue
-        return Log(pod, name, log_lines(lines), previous)
+        secrets = _secrets(cluster, document) if lines else ()
+        return Log(pod, name, log_lines(lines, secrets), previous)
     return None
+
+
+def _secrets(cluster: Cluster, pod: Document) -> tuple[str, ...]:
+    """The secrets that the pod was given, so that none of them is shown with its log."""
+    resource = _asked(partial(cluster.resource, *_SECRET))
+    namespace = str((pod.get("metadata") or {}).get("namespace") or "")
+    if resource is None:
+        return ()
+    found = (_asked(partial(cluster.get, resource, namespace, name)) for name in secret_names(pod)[:_MOST_SECRETS])
+    return tuple(value for secret in found if secret for value in secret_values(secret))
 
 
 def _asked(ask: Callable[[], Answer]) -> Answer | None:

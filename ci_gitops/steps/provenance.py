@@ -27,7 +27,7 @@ from ci_gitops.core.provenance import (
     request_of,
     shown_labels,
     written_by,
-)  # fmt: skip
+)
 from ci_gitops.core.targets import Target
 from ci_gitops.core.trailers import split_trailers
 from ci_gitops.errors import CiGitopsError

@@ -34,7 +34,7 @@ from ci_gitops.core.waiting import (
     is_shaky,
     is_unheard,
     stuck_below,
-)  # fmt: skip
+)
 from ci_gitops.errors import TemporaryError
 from ci_gitops.run import Run
 from ci_gitops.steps.families import Families

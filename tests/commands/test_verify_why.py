@@ -223,3 +223,22 @@ def test_a_folder_has_no_health_and_is_verified_by_what_was_written(
     assert found.json["health"] is None
     assert found.json["images"][0]["image"] == "registry.example.com/web:1.0"
     assert found.json["images"][0]["commit"] is None
+
+
+def test_a_simulated_cluster_is_explained_alike(cli: Cli, git_server: GitServer, tmp_path: Path) -> None:
+    """Whoever has no cluster sees what a rollout that never gets ready looks like."""
+    text = DEPLOYMENT.format(image="localhost:1/web").replace("web:1.0", "web:stall")
+    git_server.create("shop", {"environments/production/shop/app.yaml": text.encode()})
+    words = ("--environment", "production", "--repo", git_server.bare("shop"), "--branch", "main",
+             "--destination", f"simulated:{tmp_path}/cluster.json")  # fmt: skip
+    deployed = cli("deploy", *words, "--timeout", "6s")
+    assert deployed.code == 4, deployed.err
+    assert "It runs and is not ready" in deployed.out
+    verified = cli("-o", "json", "verify", *words, "--timeout", "1s")
+    assert verified.code == 4, verified.err
+    assert verified.json["items"][0]["health"]["status"] == "progressing"
+    found = cli("-o", "json", "why", *words, "web")
+    assert found.code == 2, found.err
+    found = cli("-o", "json", "why", *words, "deploy/web")
+    [trouble] = found.json["troubles"]
+    assert trouble["causes"][0][-1]["object"]["kind"] == "Pod"

@@ -7,7 +7,18 @@ from typing import Any
 import pytest
 
 from ci_gitops.core.advice import advice_on
-from ci_gitops.core.explaining import Log, containers, culprits, log_lines, sayings, tree_lines, trouble, trouble_lines
+from ci_gitops.core.explaining import (
+    Log,
+    containers,
+    culprits,
+    log_lines,
+    sayings,
+    secret_names,
+    secret_values,
+    tree_lines,
+    trouble,
+    trouble_lines,
+)  # fmt: skip
 from ci_gitops.core.family import Node, grow
 from ci_gitops.core.health import assess_health
 from ci_gitops.core.inventory import Key
@@ -225,7 +236,7 @@ def test_all_of_it_as_a_person_reads_it() -> None:
         "    | starting",
         "    | cannot open /data/db",
         f"    | {'x' * 398} …",
-        "  What to do: Container main ends by itself: its last log lines say why.",
+        "  What to do: Container main ends by itself: its last log lines say why, or its command.",
     ]
     document = found.document
     assert document["object"] == {"group": "apps", "kind": "Deployment", "namespace": "shop", "name": "web"}
@@ -240,3 +251,21 @@ def test_the_tree_has_all_of_it() -> None:
         "  ReplicaSet shop/web-1: progressing: 0 of 2 replicas are available.",
         "    Pod shop/web-1-a: progressing: Container main waits: ContainerCreating.",
     ]
+
+
+def test_secrets_of_the_pod_are_hidden_in_its_log() -> None:
+    given = [{"name": "P", "valueFrom": {"secretKeyRef": {"name": "door"}}}, {"name": "X"}]
+    found = pod(container(), spec={
+        "containers": [{"name": "main", "env": given,
+                        "envFrom": [{"secretRef": {"name": "all"}}, {"configMapRef": {"name": "plain"}}]}],
+        "initContainers": [{"name": "first", "envFrom": [{"secretRef": {"name": "first"}}]}],
+        "volumes": [{"name": "a", "secret": {"secretName": "keys"}}, {"name": "b", "emptyDir": {}},
+                    {"name": "c", "projected": {"sources": [{"secret": {"name": "part"}}]}}],
+    })  # fmt: skip
+    assert secret_names(found) == ("first", "door", "all", "keys", "part")
+    values = secret_values({"data": {"password": "cmFiYml0LWhvbGU=", "bad": "!", "binary": "/w==", "short": "b24="}})
+    assert values == ("rabbit-hole", "on")
+    told = log_lines(["login rabbit-hole on", "again cmFiYml0LWhvbGU="], [*values, "first line\nsecond-line"])
+    assert told == ("login [masked] on", "again [masked]")
+    assert log_lines(["it is second-line"], ["first line\nsecond-line"]) == ("it is [masked]",)
+    assert secret_values({}) == ()

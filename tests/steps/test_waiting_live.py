@@ -120,8 +120,11 @@ def played(scene: Scene) -> Mapping[str, Callable[[], Outcome]]:
     }  # fmt: skip
     balancer = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "outside", "namespace": scene.namespace},
                 "spec": {"type": "LoadBalancer", "ports": [{"port": 80}]}}  # fmt: skip
+    given = {"env": [{"name": "PASSWORD", "valueFrom": {"secretKeyRef": {"name": "known", "key": "password"}}}]}
+    scene.kubernetes.apply({"apiVersion": "v1", "kind": "Secret", "stringData": {"password": "rabbit-hole-4"},
+                            "metadata": {"name": "known", "namespace": scene.namespace}})  # fmt: skip
     secret = {"env": [{"name": "PASSWORD", "valueFrom": {"secretKeyRef": {"name": "door", "key": "password"}}}]}
-    fails = "echo starting; echo cannot open /data/db >&2; exit 3"
+    fails = "echo starting; echo cannot open /data/db; exit 3"
     stuck = scene.workload("leaving", "sleep 100", pod={"schedulingGates": [{"name": "example.com/never"}]})
     stuck["metadata"]["finalizers"] = ["example.com/cleaner"]
     return {
@@ -140,7 +143,8 @@ def played(scene: Scene) -> Mapping[str, Callable[[], Outcome]]:
         "job": lambda: scene.waited([scene.workload("job", fails, kind="Job", backoffLimit=0)]),
         "deleted": lambda: _deleted(scene, stuck),
         "hook": lambda: scene.hooked(scene.workload("hook", "echo done", kind="Job")),
-        "hook that fails": lambda: scene.hooked(scene.workload("failing", fails, kind="Job", backoffLimit=0)),
+        "hook that fails": lambda: scene.hooked(scene.workload(
+            "failing", "echo opening with $PASSWORD; " + fails, kind="Job", backoffLimit=0, container=given)),
         "hook with a time to live": lambda: scene.hooked(
             scene.workload("brief", "echo done", kind="Job", ttlSecondsAfterFinished=0)),
         "hook that is deleted": lambda: scene.hooked(
@@ -241,6 +245,10 @@ def test_a_job_that_fails_shows_its_log(outcomes: Mapping[str, Outcome], name: s
     assert failed.verdict.end == "failed"
     assert "The job failed: BackoffLimitExceeded" in failed.text
     assert "    | cannot open /data/db\n" in failed.text
+
+
+def test_a_log_shows_no_secret_that_the_pod_was_given(outcomes: Mapping[str, Outcome]) -> None:
+    assert "    | opening with [masked]\n" in outcomes["hook that fails"].text
 
 
 @pytest.mark.parametrize("name", ["hook", "hook with a time to live"])
