@@ -99,7 +99,11 @@ class RenderCache:
 
     def _tidy(self) -> None:
         """Let the oldest go, where there is too much."""
-        found = [(entry.stat(follow_symlinks=False), entry.path) for entry in os.scandir(self._folder)]
+        found = []
+        with os.scandir(self._folder) as entries:
+            for entry in entries:
+                with contextlib.suppress(FileNotFoundError):  # another run tidies too
+                    found.append((entry.stat(follow_symlinks=False), entry.path))
         size = sum(each.st_size for each, _ in found)
         if size <= self._limit:
             return
