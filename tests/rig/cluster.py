@@ -18,7 +18,7 @@ import tempfile
 import time
 import urllib.request
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,33 +96,83 @@ def _cluster(exports: str) -> Cluster:
     return Cluster(Path(values["KUBECONFIG"]), Path(values["KUBEBUILDER_ASSETS"]), values.get("CLUSTER_REGISTRY"))
 
 
+@dataclass
+class ApiServer:
+    """etcd and kube-apiserver of one test, with one token that may do everything."""
+
+    cluster: Cluster
+    _etcd: subprocess.Popen[bytes]
+    _api: subprocess.Popen[bytes]
+    _again: Callable[[], subprocess.Popen[bytes]]
+
+    def kill(self) -> None:
+        self._api.kill()
+        self._api.wait(10)
+
+    def revive(self) -> None:
+        self._api = self._again()
+
+    def close(self) -> None:
+        for process in (self._api, self._etcd):
+            process.terminate()
+            process.wait(10)
+
+
+@contextlib.contextmanager
+def own_api_server() -> Iterator[ApiServer]:
+    """For what nobody else should meet; no controllers run."""
+    if assets := os.environ.get("KUBEBUILDER_ASSETS"):
+        folder = Path(assets)
+    elif kit := os.environ.get("CI_GITOPS_TEST_CLUSTER"):
+        folder = Path(subprocess.run([kit, "programs"], capture_output=True, text=True, check=True).stdout.strip())
+    else:
+        missing("an API server of the test's own", HOW)
+    with _api_server(folder) as made:
+        yield made
+
+
 def api_server(assets: Path) -> Iterator[Cluster]:
-    """etcd and kube-apiserver from a folder, with one token that may do everything."""
+    with _api_server(assets) as made:
+        yield made.cluster
+
+
+@contextlib.contextmanager
+def _api_server(assets: Path) -> Iterator[ApiServer]:
     with tempfile.TemporaryDirectory(prefix="ci-gitops-api-") as folder:
         home = Path(folder)
-        token, etcd, api = secrets.token_hex(16), _free_port(), _free_port()
+        token, etcd_port, port = secrets.token_hex(16), _free_port(), _free_port()
         _key(home / "accounts.key")
         (home / "tokens.csv").write_text(f"{token},admin,admin,system:masters\n")
-        processes = [
-            _start(home, assets / "etcd", "--data-dir", home / "etcd", "--unsafe-no-fsync",
-                   "--listen-client-urls", f"http://127.0.0.1:{etcd}",
-                   "--advertise-client-urls", f"http://127.0.0.1:{etcd}",
-                   "--listen-peer-urls", "http://127.0.0.1:0"),
-            _start(home, assets / "kube-apiserver", f"--etcd-servers=http://127.0.0.1:{etcd}",
-                   f"--secure-port={api}", "--bind-address=127.0.0.1", f"--cert-dir={home}/certificates",
-                   f"--token-auth-file={home}/tokens.csv", "--authorization-mode=RBAC",
-                   f"--service-account-key-file={home}/accounts.key",
-                   f"--service-account-signing-key-file={home}/accounts.key",
-                   "--service-account-issuer=https://kubernetes.default.svc",
-                   "--disable-admission-plugins=ServiceAccount"),
-        ]  # fmt: skip
+        etcd = _start(home, assets / "etcd", "--data-dir", home / "etcd", "--unsafe-no-fsync",
+                      "--listen-client-urls", f"http://127.0.0.1:{etcd_port}",
+                      "--advertise-client-urls", f"http://127.0.0.1:{etcd_port}",
+                      "--listen-peer-urls", "http://127.0.0.1:0")  # fmt: skip
+
+        def api() -> subprocess.Popen[bytes]:
+            process = _start(home, assets / "kube-apiserver", f"--etcd-servers=http://127.0.0.1:{etcd_port}",
+                             f"--secure-port={port}", "--bind-address=127.0.0.1", f"--cert-dir={home}/certificates",
+                             f"--token-auth-file={home}/tokens.csv", "--authorization-mode=RBAC",
+                             f"--service-account-key-file={home}/accounts.key",
+                             f"--service-account-signing-key-file={home}/accounts.key",
+                             "--service-account-issuer=https://kubernetes.default.svc",
+                             "--disable-admission-plugins=ServiceAccount")  # fmt: skip
+            try:
+                _wait(f"https://127.0.0.1:{port}/readyz", token, process)
+            except BaseException:
+                process.kill()
+                raise
+            return process
+
         try:
-            _wait(f"https://127.0.0.1:{api}/readyz", token, processes[1])
-            yield Cluster(_kubeconfig(home, api, token), assets, None)
+            process = api()
+        except BaseException:
+            etcd.kill()
+            raise
+        made = ApiServer(Cluster(_kubeconfig(home, port, token), assets, None), etcd, process, api)
+        try:
+            yield made
         finally:
-            for process in reversed(processes):
-                process.terminate()
-                process.wait(10)
+            made.close()
 
 
 def _start(home: Path, program: Path, *arguments: object) -> subprocess.Popen[bytes]:
