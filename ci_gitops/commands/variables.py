@@ -15,7 +15,7 @@ from ci_gitops.core.text import near
 _GENERAL = frozenset(
     f"CI_GITOPS_{name}"
     for name in (
-        *("CONFIG", "OUTPUT", "TOKEN", "SSH_HOST_KEYS", "PLAN_KEY"),
+        *("CONFIG", "OUTPUT", "TOKEN", "SSH_HOST_KEYS", "PLAN_KEY", "CACHE_DIR"),
         *("GITHUB_APP_ID", "GITHUB_APP_KEY"),
         *("SIGNING_KEY", "SIGNING_PASSPHRASE", "BUILD_REGISTRY_PASSWORD"),
         *("IMAGE", "TAG", "DIGEST", "IMAGE_REF", "COMMIT", "MERGE_REQUEST"),
