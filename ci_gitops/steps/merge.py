@@ -15,12 +15,15 @@ from ci_gitops.errors import CiGitopsError, ForgeError, UsageError
 from ci_gitops.results import Result
 from ci_gitops.run import Run
 from ci_gitops.settings.schema import FILE_NAME
+from ci_gitops.steps import people
 from ci_gitops.steps.forge import forge_for
 from ci_gitops.steps.merge_report import ended
 from ci_gitops.steps.merging import MergePolicy, Merger, Patience, Verdict, joined, policy_of, settle
+from ci_gitops.steps.rebasing import renewed
 from ci_gitops.steps.workplace import Reach, Workplace, Workplaces
 
 _TROUBLE = 100.0  # seconds
+_RENEWALS = 5  # how often a branch is made anew while others are merged
 _WAIT = 600.0  # seconds; how long --wait waits where --timeout says nothing
 
 
@@ -165,10 +168,22 @@ class _Story:
             ]
             if not written or not self._shall_merge(shop, request, written):
                 return self._left_to_people(request, written)
-            merger = Merger(shop.forge, self._overrides, self._ask.dry_run)
-            return merger.merge(request, lambda current: self._policy(shop, current, written))
+            return self._merged(shop, request, written)
         except CiGitopsError as error:
             return _failed(shop.forge, request, error)
+
+    def _merged(self, shop: _Shop, request: MergeRequest, written: Sequence[str]) -> Verdict:
+        """Merged, where need be on a branch that is made anew: others have been merged meanwhile."""
+        merger = Merger(shop.forge, self._overrides, self._ask.dry_run)
+        verdict = merger.merge(request, lambda current: self._policy(shop, current, written))
+        for _ in range(_RENEWALS):
+            committer = people.author(self._run)
+            if not verdict.behind or not renewed(shop.place.repository, verdict.request, committer):
+                break
+            shop.place = self._places.refreshed(shop.place)
+            self._run.output.note(f"Made the branch of !{request.iid} anew on top of {shop.place.branch}.")
+            verdict = merger.merge(request, lambda current: self._policy(shop, current, written))
+        return verdict
 
     def _policy(self, shop: _Shop, request: MergeRequest, written: Sequence[str]) -> MergePolicy:
         """The rules of all environments that it writes to: those it names, and those whose files it changes."""

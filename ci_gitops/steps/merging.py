@@ -15,7 +15,7 @@ from ci_gitops.adapters.forges.base import CommitStatus, Forge, MergeCall, Merge
 from ci_gitops.core.gates import OWN_STATUS, GateFacts, GateRules, GateState, evaluate, strictest, waiting
 from ci_gitops.core.mergerequest_text import code, harmless, merge_message
 from ci_gitops.core.mergerequests import MergeMethod, MergeRequest
-from ci_gitops.errors import CiGitopsError
+from ci_gitops.errors import CiGitopsError, RefusedError
 from ci_gitops.output import Progress
 from ci_gitops.settings import EnvironmentSettings
 
@@ -51,6 +51,8 @@ class Verdict:
     reason: str = ""
     conflicts: tuple[str, ...] = ()
     error: CiGitopsError | None = None
+    ci_runs: bool = False  # a pipeline runs for this head
+    behind: bool = False  # refused only since its target has moved on
 
     @property
     def waits(self) -> bool:
@@ -123,9 +125,17 @@ class Merger:
             return verdict
         if policy.rule == "now":
             return replace(verdict, state="refused")
+        if not self._may_be_armed(verdict):
+            return verdict
         outcome = self.forge.arm(request.iid, self._call(verdict.request, policy, verdict.gates))
-        state: VerdictState = "armed" if outcome.state == "armed" else _STATES[outcome.state]
-        return Verdict(outcome.request, state, verdict.gates, outcome.reason)
+        return Verdict(outcome.request, _STATES[outcome.state], verdict.gates, outcome.reason)
+
+    def _may_be_armed(self, verdict: Verdict) -> bool:
+        """Whether the forge, merging it by itself, would hold to all of its gates.
+
+        One that waits for pipelines alone may do so where CI is the only gate and a pipeline runs.
+        """
+        return self.forge.keeps_gates or (verdict.ci_runs and {gate.gate for gate in verdict.gates} == {"ci"})
 
     def _once(self, request: MergeRequest, rules: MergePolicy | Callable[[MergeRequest], MergePolicy]) -> Verdict:
         if request.state != "open":
@@ -136,19 +146,35 @@ class Merger:
         if not request.head_sha:
             return _held(request, "branch", f"its branch {request.source} does not exist any more")
         policy = rules if isinstance(rules, MergePolicy) else rules(request)
-        gates = self.gates(request, policy)
-        if unmet := waiting(gates):
-            return Verdict(request, "waiting", gates, "; ".join(f"{gate.gate}: {gate.reason}" for gate in unmet))
+        facts = self._facts(request)
+        gates = evaluate(policy.gates, facts, self.overrides)
+        if waiting(gates):
+            return self._held_back(request, gates, facts)
         if self.dry_run:
             return Verdict(request, "ready", gates)
         outcome = self._merge(request, policy, gates)
-        return Verdict(outcome.request, _STATES[outcome.state], gates, outcome.reason, outcome.conflicts)
+        state = _STATES[outcome.state]
+        return Verdict(outcome.request, state, gates, outcome.reason, outcome.conflicts, behind=outcome.behind)
 
     def gates(self, request: MergeRequest, policy: MergePolicy) -> tuple[GateState, ...]:
         """Each gate with its state, for the head that `request` has."""
+        return evaluate(policy.gates, self._facts(request), self.overrides)
+
+    def _facts(self, request: MergeRequest) -> GateFacts:
         approvals = self.forge.approvals(request.iid)
-        facts = GateFacts(request.head_sha, approvals, self.forge.checks(request.head_sha), int(self.now()))
-        return evaluate(policy.gates, facts, self.overrides)
+        return GateFacts(request.head_sha, approvals, self.forge.checks(request.head_sha), int(self.now()))
+
+    def _held_back(self, request: MergeRequest, gates: tuple[GateState, ...], facts: GateFacts) -> Verdict:
+        """It waits for its gates; a forge that would merge it without them is told not to."""
+        reason = "; ".join(f"{gate.gate}: {gate.reason}" for gate in waiting(gates))
+        runs = facts.checks.pipeline in ("pending", "running")
+        verdict = Verdict(request, "waiting", gates, reason, ci_runs=runs)
+        if not request.armed_sha or self.dry_run:
+            return verdict
+        if self._may_be_armed(verdict):
+            return replace(verdict, state="armed")
+        taken_back = "its auto-merge was taken back, since a gate does not hold any more"
+        return replace(verdict, request=self.forge.disarm(request.iid), reason=f"{reason}; {taken_back}")
 
     def _merge(self, request: MergeRequest, policy: MergePolicy, gates: Sequence[GateState]) -> MergeOutcome:
         overridden = [gate for gate in gates if gate.overridden]
@@ -161,7 +187,19 @@ class Merger:
         self.forge.set_status(
             request.head_sha, CommitStatus(_GATES_STATUS, "success", f"passed: {told}"), ref=request.source
         )
-        return self.forge.merge(request.iid, self._call(request, policy, gates))
+        call = self._call(request, policy, gates)
+        outcome = self.forge.merge(request.iid, call)
+        return self._left_to_the_forge(outcome, call) if outcome.state == "waiting" else outcome
+
+    def _left_to_the_forge(self, outcome: MergeOutcome, call: MergeCall) -> MergeOutcome:
+        """All gates hold and the forge waits for something of its own: it may merge by itself when that is there."""
+        if self.forge.keeps_gates or not self.forge.project().auto_merge or outcome.request.armed_sha:
+            return outcome
+        try:
+            armed = self.forge.arm(outcome.request.iid, call)
+        except RefusedError:
+            return outcome
+        return armed if armed.state in ("merged", "armed") else outcome
 
     def _call(self, request: MergeRequest, policy: MergePolicy, gates: Sequence[GateState]) -> MergeCall:
         notes = [f"Ci-Gitops-Override: {gate.gate} {_line(gate.reason)}" for gate in gates if gate.overridden]

@@ -120,6 +120,7 @@ class MergeOutcome:
     request: MergeRequest
     reason: str = ""  # one sentence: what it waits for, what blocks it
     conflicts: tuple[str, ...] = ()  # paths
+    behind: bool = False  # blocked only since its target has moved on: made anew on top of that it can be merged
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,10 +201,7 @@ class Forge(Protocol):
     def merge(self, iid: int, call: MergeCall) -> MergeOutcome: ...
 
     def arm(self, iid: int, call: MergeCall) -> MergeOutcome:
-        """Merge when green, by the forge (the local one: by the next `merge`); new commits disarm it.
-
-        Merged at once where there is nothing left to wait for.
-        """
+        """Merge when green, by the forge (the local one: by the next `merge`); new commits disarm it."""
         ...
 
     def disarm(self, iid: int) -> MergeRequest:

@@ -245,7 +245,7 @@ class GitLabForge:
         return self.get(iid)
 
     def _is_here(self, data: Json) -> bool:
-        return data.get("source_project_id") in (None, self._api.project["id"])
+        return data.get("source_project_id") == data.get("target_project_id")
 
     def _request(self, data: Json) -> MergeRequest:
         is_open = data["state"] in ("opened", "locked")

@@ -55,7 +55,7 @@ class GitLabApi:
 
     @property
     def job_token(self) -> bool:
-        return self.site.source == "CI_OF_A_JOB"
+        return self.site.source == "CI_JOB_TOKEN"
 
     @cached_property
     def _client(self) -> gitlab.Gitlab:
@@ -79,18 +79,17 @@ class GitLabApi:
     @cached_property
     def project(self) -> Json:
         """The project as it is when it is first needed."""
-        path = urllib.parse.quote(self.site.project, safe="")
-        found = self.get(f"/projects/{path}", accept=(404,))
+        found = self.get(f"/projects/{quoted(self.site.project)}", accept=(404,))
         if not found.ok:
-            raise ForgeError(
-                f"{self.name} has no project {self.site.project!r}, or not for the token from {self.site.source}.",
-                hint=_OF_A_JOB if self.job_token else f"{_SCOPES} Is --forge-url right?",
-            )
+            why = f"{self.name} has no project {self.site.project!r}, or not for the token from {self.site.source}."
+            if self.job_token:
+                raise RefusedError(f"{why[:-1]}: a CI job token.", hint=_OF_A_JOB)
+            raise ForgeError(why, hint=f"{_SCOPES} Is --forge-url right?")
         return self.record(found.data, "project", "id", "default_branch")
 
     def at(self, path: str) -> str:
-        """A path below the project's own."""
-        return f"/projects/{self.project['id']}{path}"
+        """A path below the project's own. A job's token may not ask for the number."""
+        return f"/projects/{quoted(self.site.project) if self.job_token else self.project['id']}{path}"
 
     def get(self, path: str, query: Json | None = None, *, accept: Collection[int] = ()) -> Reply:
         return self._request("get", path, query, None, accept)

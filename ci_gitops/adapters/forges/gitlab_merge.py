@@ -76,7 +76,10 @@ class GitLabMerge:
         return self._decided(data) or self._outcome("waiting", data, "GitLab calls it mergeable and does not merge it")
 
     def arm(self) -> MergeOutcome:
-        """Let GitLab merge it when its pipeline has passed, or at once where it has."""
+        """Let GitLab merge it when its pipeline has passed, or at once where it has.
+
+        Where there is no pipeline GitLab arms nothing (405). That is no leave to merge: one may be about to begin.
+        """
         data = self._settled()
         stopped = self._decided(data, armed=True)
         if stopped and stopped.state in ("merged", "armed", "blocked"):
@@ -84,8 +87,7 @@ class GitLabMerge:
         self._asked(f"{self._path}/merge", {**self._body(), **self._auto()})
         data = self._settled()
         decided = self._decided(data, armed=True)
-        # With nothing to wait for there is nothing to arm: GitLab answers 405, and a plain merge is what is left.
-        return decided or self.merge()
+        return decided or self._outcome("waiting", data, "GitLab sees nothing that it could wait for")
 
     def join_train(self) -> MergeOutcome:
         """Put it on the merge train of its target branch."""
@@ -155,7 +157,8 @@ class GitLabMerge:
 
     def _stopped(self, data: Json, request: MergeRequest, reason: str) -> MergeOutcome:
         if data.get("detailed_merge_status") == "need_rebase":
-            return MergeOutcome("blocked", request, f"{request.target} has moved on: {reason} (GitLab merges no other)")
+            why = f"{request.target} has moved on: {reason} (GitLab merges no other)"
+            return MergeOutcome("blocked", request, why, behind=True)
         if data.get("has_conflicts") or data.get("detailed_merge_status") == "conflict":
             paths = self.conflicts(data)
             where = f" in {', '.join(paths)}" if paths else ""

@@ -185,7 +185,7 @@ class LocalForge:
         if landing is None:
             return None
         if not landing.sha:
-            return MergeOutcome("blocked", request, landing.reason, landing.conflicts)
+            return MergeOutcome("blocked", request, landing.reason, landing.conflicts, landing.behind)
         return self._landed(seen, landing, call, project)
 
     def _landed(self, seen: _Seen, landing: Landing, call: MergeCall, project: Project) -> MergeOutcome | None:

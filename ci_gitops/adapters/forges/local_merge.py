@@ -18,6 +18,7 @@ class Landing:
     sha: str = ""
     reason: str = ""
     conflicts: tuple[str, ...] = ()
+    behind: bool = False
 
 
 def land(
@@ -33,7 +34,8 @@ def land(
             return Landing(base, base)
         if repository.is_ancestor(base, head):
             return Landing(base, head)
-        return Landing(base, reason=f"{request.target} has moved on: its branch needs a rebase (fast-forward only)")
+        reason = f"{request.target} has moved on: its branch needs a rebase (fast-forward only)"
+        return Landing(base, reason=reason, behind=True)
     message = call.message or f"Merge branch {request.source!r} into {request.target!r}\n\n{request.title}\n"
     merged = repository.merge(base, head, message, author=person, committer=person, squash=method == "squash")
     if merged.sha:  # the base itself where somebody has brought it there by hand

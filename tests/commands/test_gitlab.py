@@ -1,0 +1,159 @@
+"""`update` and `merge` on GitLab, as jobs run them: the whole road against the fake of its server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.fakes.clock import Clock
+from tests.fakes.faults import FAULTS, Fault
+from tests.fakes.gitlab import FakeGitLab
+from tests.rig.cli import Cli, Ran
+from tests.rig.git_server import GitServer, run_git
+
+CONFIG = b"""\
+version: 1
+forge: gitlab
+apps:
+  shop: {path: "apps/shop/{environment}"}
+  cart: {path: "apps/cart/{environment}"}
+environments:
+  production:
+    write: merge-request
+    gates: {approvals: 1}
+    labels: [promotion]
+    reviewers: [alice, group/sre]
+  staging: {write: merge-request, merge: when-green}
+"""
+OVERLAY = b"images:\n- name: web\n  newTag: '1'\n"
+NAME = "group/config"
+
+
+class Team:
+    """A config repository on GitLab, and the job that works on it with a token of robot's."""
+
+    def __init__(self, cli: Cli, server: GitServer) -> None:
+        self.cli, self.server = cli, server
+        folders = [f"apps/{app}/{name}" for app in ("shop", "cart") for name in ("production", "staging")]
+        server.user = "oauth2"
+        self.url = server.create(
+            NAME, {".ci-gitops.yaml": CONFIG, **{f"{one}/kustomization.yaml": OVERLAY for one in folders}}
+        )
+        self.gitlab = FakeGitLab(server, Clock(), repository=NAME)
+        self.gitlab.state.groups["group/sre"] = ["bob", "carol"]
+        server.password = self.gitlab.state.user("robot").token
+
+    def __call__(self, *arguments: object, **variables: str) -> Ran:
+        env = {"CI_GITOPS_TOKEN": self.server.password, "CI_GITOPS_REPO": self.url, **variables}
+        return self.cli("-o", "json", *arguments, env=env)
+
+    def update(self, tag: str, *more: object, environment: str = "production", app: str = "shop") -> Ran:
+        return self("update", f"web:{tag}", "--environment", environment, "--app", app, *more)
+
+    def tag(self, environment: str = "production", app: str = "shop", branch: str = "main") -> str:
+        text = self.server.read(NAME, f"apps/{app}/{environment}/kustomization.yaml", branch).decode()
+        return text.split("newTag:")[1].split()[0].strip("'")
+
+
+@pytest.fixture
+def team(cli: Cli, git_server: GitServer) -> Iterator[Team]:
+    made = Team(cli, git_server)
+    yield made
+    assert not made.gitlab.breaches, "\n".join(made.gitlab.breaches)
+
+
+def test_from_update_to_merge(team: Team) -> None:
+    ran = team.update("2")
+    assert ran.code == 0, ran.err
+    assert ran.json["mergeRequest"]["iid"] == 1
+    (mr,) = team.gitlab.state.requests
+    assert (mr.source, mr.labels) == ("ci-gitops/production/shop", ["promotion"])
+    assert {team.gitlab.state.by_id(one).username for one in mr.reviewers} == {"alice", "bob", "carol"}
+    assert team.update("2").json["writes"][0]["outcome"] == "unchanged"
+    assert team.update("3").json["mergeRequest"]["iid"] == 1
+    assert team.tag(branch=mr.source) == "3"
+    assert len(team.gitlab.state.requests) == 1
+
+    waits = team("merge", "--environment", "production")
+    assert waits.code == 0, waits.err
+    assert [(one["gate"], one["reason"]) for one in waits.json["waiting"]] == [("approvals", "0 of 1 approval")]
+    team.gitlab.approve("alice", 1)
+    team.gitlab.rules.checking, team.gitlab.rules.locked = 1, 1
+    merged = team("merge", "--environment", "production")
+    assert merged.code == 0, merged.err
+    assert merged.json["merged"][0]["commit"] == team.server.head(NAME)
+    assert team.tag() == "3"
+    assert "Ci-Gitops-Image: production/shop" in team.server.messages(NAME)[0]
+    assert team("merge", "--mr", 1).json["merged"][0]["already"] is True
+
+
+def test_a_running_pipeline_is_left_to_gitlab(team: Team) -> None:
+    """`when-green`: armed while the pipeline of the new head runs, and merged by GitLab itself."""
+    team.gitlab.rules.pipelines_must_succeed = True
+    team.server.commit(NAME, {".gitlab-ci.yml": b"test: {script: [make]}\n"})
+    first = team.update("2", environment="staging")
+    assert first.code == 0, first.err
+    assert first.json["writes"][0]["outcome"] == "opened"  # nothing runs yet, so there is nothing to wait for
+    head = team.gitlab.state.requests[0].head
+    team.gitlab.pipeline(head, "running")
+    armed = team.update("2", environment="staging")
+    assert armed.code == 0, armed.err
+    assert armed.json["writes"][0]["outcome"] == "armed"
+    team.gitlab.finish(head)
+    assert team.tag("staging") == "2"
+
+
+def test_a_project_that_only_moves_forward(team: Team) -> None:
+    """Each merge leaves the other behind: it is made anew and merged in the same run."""
+    team.gitlab.rules.merge_method = "ff"
+    for app in ("shop", "cart"):
+        ran = team.update("2", "--merge", "manual", environment="staging", app=app)
+        assert ran.code == 0, ran.err
+    merged = team("merge", "--environment", "staging")
+    assert merged.code == 0, merged.err
+    assert [one["mr"] for one in merged.json["merged"]] == [1, 2]
+    assert (team.tag("staging"), team.tag("staging", "cart")) == ("2", "2")
+    assert run_git("--git-dir", team.server.bare(NAME), "log", "--merges", "--format=%h", "main") == ""
+    assert "anew" in merged.err
+
+
+def test_a_job_token_is_explained(team: Team) -> None:
+    team.gitlab.state.user("robot").kind = "job"
+    token = team.server.password = team.gitlab.state.user("robot").token
+    team.server.user = "gitlab-ci-token"
+    ran = team("update", "web:2", "--environment", "production", CI_GITOPS_TOKEN="", CI_JOB_TOKEN=token,
+               CI_SERVER_HOST="localhost", GITLAB_CI="true", CI_SERVER_URL=team.server.base)  # fmt: skip
+    assert ran.code == 5, ran.err
+    assert "a CI job token" in ran.json["error"]["message"]
+    assert "api and write_repository" in ran.json["error"]["hint"]
+    assert token not in ran.out + ran.err
+
+
+def test_a_token_that_is_refused_is_named(team: Team) -> None:
+    team.gitlab.faults.add(FAULTS["401"], times=99)
+    ran = team.update("2")
+    assert ran.code == 5
+    assert "CI_GITOPS_TOKEN" in ran.json["error"]["message"]
+
+
+def test_what_is_no_gitlab_is_told(team: Team) -> None:
+    team.gitlab.faults.add(FAULTS["HTML"], times=99)
+    ran = team.update("2")
+    assert ran.code == 1
+    assert "--forge-url" in ran.json["error"]["hint"]
+
+
+def test_a_server_that_wants_an_hour_ends_the_run(team: Team) -> None:
+    team.gitlab.faults.add(FAULTS["429 for an hour"], "GET", times=99)
+    ran = team.update("2")
+    assert ran.code == 75
+    assert "3600 s" in ran.json["error"]["message"]
+
+
+def test_in_real_time_a_short_wait_is_waited_for(team: Team) -> None:
+    team.gitlab.faults.add(Fault("status", 429, {"Retry-After": "1"}), "GET")
+    team.gitlab.faults.add(FAULTS["connection lost after"], "POST", "/merge_requests$")
+    ran = team.update("2")
+    assert ran.code == 0, ran.err
+    assert len(team.gitlab.state.requests) == 1
