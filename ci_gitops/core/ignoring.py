@@ -50,8 +50,18 @@ class Left:
     notes: tuple[str, ...] = ()
 
 
-def leave(manifest: Mapping[str, Any], live: Mapping[str, Any] | None, rules: Iterable[Rule], manager: str) -> Left:
-    """`manifest` without what the rules that fit it leave to others."""
+def leave(
+    manifest: Mapping[str, Any],
+    live: Mapping[str, Any] | None,
+    rules: Iterable[Rule],
+    manager: str,
+    *,
+    after: Mapping[str, Any] | None = None,
+) -> Left:
+    """`manifest` without what the rules that fit it leave to others.
+
+    `after` is the live object as it is when `manifest` is sent, where other managers give up their fields before.
+    """
     sent: Mapping[str, Any] = manifest
     notes: list[str] = []
     for rule in rules:
@@ -60,7 +70,7 @@ def leave(manifest: Mapping[str, Any], live: Mapping[str, Any] | None, rules: It
         if not rule.pointers and not rule.managers:
             return Left(None, (f"left to others by the ignore rule ({rule})",))
         paths = _paths(rule, manifest, live, manager)
-        sent = without(sent, paths, live, manager)
+        sent = without(sent, paths, after or live, manager)
         hidden = [path for path in paths if _differs(manifest, live, path)]
         if hidden:
             notes.append(f"{', '.join(map(text, hidden))} left to others by the ignore rule ({rule})")

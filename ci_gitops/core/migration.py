@@ -68,6 +68,14 @@ def migration(live: Mapping[str, Any], manager: str, *, served: Collection[str] 
     )
 
 
+def migrated(live: Mapping[str, Any], manager: str) -> Mapping[str, Any]:
+    """The object as it is after the migration: who holds what then."""
+    found = migration(live, manager)
+    if found is None:
+        return live
+    return {**live, "metadata": {**live["metadata"], "managedFields": found.operations[0]["value"]}}
+
+
 def leaving(live: Mapping[str, Any], answer: Mapping[str, Any], manager: str) -> tuple[Path, ...]:
     """The fields that go with the first apply after the migration, which `answer` to a dry run before it still has."""
     found = migration(live, manager)

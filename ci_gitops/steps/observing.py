@@ -15,6 +15,7 @@ from ci_gitops.adapters.cluster.base import ApiError, Cluster, Document, Resourc
 from ci_gitops.core.autoscaling import AUTOSCALERS, may_be_scaled
 from ci_gitops.core.inventory import Inventory, Key
 from ci_gitops.core.prepared import Prepared
+from ci_gitops.errors import CiGitopsError, TemporaryError
 
 _AT_ONCE = 8
 _FEW = 3  # namespaces that are listed one by one; more are cheaper in one answer
@@ -26,7 +27,9 @@ class Live:
     """The live objects of a pass. `namespaces` are those that were missing when an object was looked for there."""
 
     objects: Mapping[Key, Document] = field(repr=False)
-    failures: Mapping[tuple[str, str, str | None], str] = field(default_factory=dict)  # by group, kind, namespace
+    failures: Mapping[tuple[str, str, str | None], CiGitopsError] = field(
+        default_factory=dict
+    )  # group, kind, namespace
     autoscalers: tuple[Document, ...] = field(default=(), repr=False)
     missing_namespaces: frozenset[str] = frozenset()
     unserved: frozenset[_Kind] = frozenset()  # kinds that the server does not know
@@ -37,10 +40,13 @@ class Live:
 
     def failed(self, key: Key) -> str | None:
         """Why nobody knows whether the object is there; None where it is known."""
-        for namespace in (key.namespace, None):
-            if words := self.failures.get((key.group, key.kind, namespace)):
-                return words
-        return None
+        error = self.trouble(key)
+        return error.message if error else None
+
+    def trouble(self, key: Key) -> CiGitopsError | None:
+        """The same, as it was raised: trouble that passes is another thing than a right that is missing."""
+        places = ((key.group, key.kind, namespace) for namespace in (key.namespace, None))
+        return next((self.failures[place] for place in places if place in self.failures), None)
 
 
 @dataclass
@@ -59,11 +65,17 @@ class _Wanted:
 def observe(cluster: Cluster, prepared: Sequence[Prepared], inventories: Iterable[Inventory] = ()) -> Live:
     """What lives of all that the targets declare and hold. TemporaryError where the server does not answer."""
     wanted = _wanted(prepared, inventories)
-    resources = {kind: _resource(cluster, kind, each.versions) for kind, each in wanted.items()}
+    failures: dict[tuple[str, str, str | None], CiGitopsError] = {}
+    served: dict[_Kind, Resource] = {}
+    for kind, each in wanted.items():
+        try:
+            if resource := _resource(cluster, kind, each.versions):
+                served[kind] = resource
+        except TemporaryError as error:  # the server of this one group is away
+            failures[(*kind, None)] = error
+    unserved = wanted.keys() - served.keys() - {(group, kind) for group, kind, _ in failures}
     found: dict[Key, Document] = {}
-    failures: dict[tuple[str, str, str | None], str] = {}
     autoscalers: list[Document] = []
-    served = {kind: resource for kind, resource in resources.items() if resource}
     with ThreadPoolExecutor(_AT_ONCE, "observe") as pool:
         asked = [(kind, part) for kind, resource in served.items() for part in _parts(resource, wanted[kind])]
         answers = pool.map(lambda one: _listed(cluster, served[one[0]], one[1], wanted[one[0]]), asked)
@@ -74,12 +86,19 @@ def observe(cluster: Cluster, prepared: Sequence[Prepared], inventories: Iterabl
                     found[key] = document
                 if kind in AUTOSCALERS:
                     autoscalers.append(document)
-            failures |= {(*kind, namespace): words for namespace, words in answer.failures.items()}
+            failures |= {(*kind, namespace): error for namespace, error in answer.failures.items()}
+        _raise_where_nothing_answers(failures, found)
         missing = _missing(cluster, prepared, found, pool.map)
     return Live(
-        found, failures, tuple(autoscalers), missing, frozenset(wanted.keys() - served.keys()),
-        tuple(_warnings(failures)),
+        found, failures, tuple(autoscalers), missing, frozenset(unserved), tuple(_warnings(failures)),
     )  # fmt: skip
+
+
+def _raise_where_nothing_answers(failures: Mapping[Any, CiGitopsError], found: Mapping[Key, Document]) -> None:
+    """One kind that cannot be read does not keep the others waiting; a server that is away is told once."""
+    away = [error for error in failures.values() if isinstance(error, TemporaryError)]
+    if away and not found and len(away) == len(failures):
+        raise away[0]
 
 
 def _wanted(prepared: Sequence[Prepared], inventories: Iterable[Inventory]) -> dict[_Kind, _Wanted]:
@@ -122,7 +141,7 @@ def _parts(resource: Resource, wanted: _Wanted) -> list[str | None]:
 @dataclass(frozen=True)
 class _Answer:
     items: tuple[Document, ...] = ()
-    failures: Mapping[str | None, str] = field(default_factory=dict)  # by namespace
+    failures: Mapping[str | None, CiGitopsError] = field(default_factory=dict)  # by namespace
 
 
 def _listed(cluster: Cluster, resource: Resource, namespace: str | None, wanted: _Wanted) -> _Answer:
@@ -134,12 +153,14 @@ def _listed(cluster: Cluster, resource: Resource, namespace: str | None, wanted:
         return _Answer(cluster.list(resource, namespace).items)
     except ApiError as error:
         if error.status != 403 or namespace is not None or not resource.namespaced:
-            return _Answer(failures={namespace: error.message})
+            return _Answer(failures={namespace: error})
+    except TemporaryError as error:
+        return _Answer(failures={namespace: error})
     # An account that may not read the whole cluster may read the namespaces that are its own.
     answers = [_listed(cluster, resource, each, wanted) for each in sorted(wanted.namespaces)]
     return _Answer(
         tuple(item for answer in answers for item in answer.items),
-        {where: words for answer in answers for where, words in answer.failures.items()},
+        {where: error for answer in answers for where, error in answer.failures.items()},
     )
 
 
@@ -168,13 +189,13 @@ def _missing(
     return frozenset(name for name, there in zip(asked, each(is_there, asked), strict=True) if not there)
 
 
-def _warnings(failures: Mapping[tuple[str, str, str | None], str]) -> Iterable[str]:
-    for (group, kind, namespace), words in failures.items():
+def _warnings(failures: Mapping[tuple[str, str, str | None], CiGitopsError]) -> Iterable[str]:
+    for (group, kind, namespace), error in failures.items():
         where = f" in {namespace}" if namespace else ""
         if (group, kind) in AUTOSCALERS:
-            yield f"{kind}s{where} cannot be read, so replicas are taken for Git's: {words}"
+            yield f"{kind}s{where} cannot be read, so replicas are taken for Git's: {error.message}"
         else:
-            yield f"{kind}s{where} cannot be read; nothing is done to them: {words}"
+            yield f"{kind}s{where} cannot be read; nothing is done to them: {error.message}"
 
 
 def scopes(cluster: Cluster) -> Callable[[str, str], bool | None]:

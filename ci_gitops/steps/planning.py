@@ -33,7 +33,7 @@ from ci_gitops.core.forthcoming import Forthcoming
 from ci_gitops.core.ignoring import Rule, leave, without
 from ci_gitops.core.immutable import is_immutable, may_recreate
 from ci_gitops.core.inventory import Inventory, Key
-from ci_gitops.core.migration import leaving, outdated
+from ci_gitops.core.migration import leaving, migrated, outdated
 from ci_gitops.core.ownership import Holders, holding
 from ci_gitops.core.plan import Plan, make_plan
 from ci_gitops.core.prepared import Prepared, PreparedHook
@@ -210,8 +210,9 @@ class _Comparing:
     def _at_once(self, declared: Document) -> _Found | _Case:
         """What needs no request; else the case to ask about."""
         key = Key.of(declared)
-        if words := self.live.failed(key):
-            return self._failed(declared, ClusterError(f"{key} cannot be compared: {words}"))
+        if trouble := self.live.trouble(key):
+            kind = TemporaryError if isinstance(trouble, TemporaryError) else ClusterError
+            return self._failed(declared, kind(f"{key} cannot be compared: {trouble.message}", hint=trouble.hint))
         live = self.live.get(key)
         if live is None:
             return self._absent(key, declared)
@@ -221,12 +222,13 @@ class _Comparing:
                 f"{key} belongs to {holder}.",
                 hint="Take it out of one of the two. What somebody else deploys is never taken over.",
             ))  # fmt: skip
-        left = leave(declared, live, self.rules, FIELD_MANAGER)
+        after = migrated(live, FIELD_MANAGER) if holder == "nobody" else live
+        left = leave(declared, live, self.rules, FIELD_MANAGER, after=after)
         if left.sent is None:
             return _Found(skipped(declared, "; ".join(left.notes)))
-        sent = leave_replicas(left.sent, live, self.terms.autoscaled, FIELD_MANAGER)
+        sent = leave_replicas(left.sent, after, self.terms.autoscaled, FIELD_MANAGER)
         notes = left.notes + self._left_replicas(declared, live)
-        if is_settled(sent, live, FIELD_MANAGER):
+        if live.get("apiVersion") == declared["apiVersion"] and is_settled(sent, live, FIELD_MANAGER):
             return _Found(replace(unchanged(live), reason="; ".join(notes) or None))
         return _Case(key, declared, live, sent, notes, holder == "nobody")
 
@@ -285,6 +287,8 @@ class _Comparing:
             return self._failed(case.declared, error)
 
     def _dry_run(self, case: _Case, live: Document) -> _Found:
+        if live.get("apiVersion") != case.sent["apiVersion"]:  # another target declares it in another version
+            live = self._in_version(case, live)
         try:
             answer = self.cluster.apply(case.sent, dry_run=True, force=True)
         except ApiError as error:
@@ -298,8 +302,16 @@ class _Comparing:
             gone = leaving(live, answer, FIELD_MANAGER)
             going = tuple(Difference(path, value_at(live, path), MISSING) for path in gone)
             operation: Operation = "update" if gone else compared.operation
-            compared = replace(compared, operation=operation, differences=(*compared.differences, *going))
+            after = without(compared.document, gone, None, FIELD_MANAGER) if gone else compared.document
+            differences = (*compared.differences, *going)
+            compared = replace(compared, document=after, operation=operation, differences=differences, live=live)
         return self._compared(case, compared)
+
+    def _in_version(self, case: _Case, live: Document) -> Document:
+        """The live object in the version in which it is declared, so that the answer can be held against it."""
+        resource = self.cluster.resource(str(case.sent["apiVersion"]), case.key.kind)
+        found = resource and self.cluster.get(resource, case.key.namespace, case.key.name)
+        return found or live
 
     def _outdated(self, case: _Case, live: Document) -> _Found:
         """What was recorded in another version of the API keeps the server from answering until it is written anew."""

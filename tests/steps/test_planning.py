@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 from ci_gitops.adapters.cluster.kubernetes import Access, Kubernetes
+from ci_gitops.core.ignoring import Rule
 from ci_gitops.core.inventory import Key, Member
 from ci_gitops.steps.observing import observe
+from ci_gitops.steps.planning import Terms, plan_target
 from tests.rig.cluster import Cluster
 from tests.steps.planner import Planner, changes, fields, operations
 from tests.steps.test_drift_rules import AUTOSCALER, CONFIG, DEPLOYMENT, KIND, SERVICE, is_quiet
@@ -70,6 +72,45 @@ def test_an_object_of_nobody_is_adopted_and_that_is_said(planner: Planner, clust
     assert "adopts it: nobody owns it" in str(found.plan.changes[0].reason)
     assert found.work[0].adopted
     assert is_quiet(planner, CONFIG)
+
+
+@pytest.mark.parametrize("server_side", [False, True], ids=["client side", "server side"])
+def test_what_is_left_to_others_stays_when_an_object_is_adopted(
+    planner: Planner, cluster: Cluster, tmp_path: Path, server_side: bool
+) -> None:
+    """What kubectl held becomes ours; left out of what is sent it would be taken away."""
+    file = tmp_path / "deployment.yaml"
+    file.write_text(DEPLOYMENT.replace("replicas: 0", "replicas: 3\n  paused: true").replace("[]", ""))
+    side = ["--server-side"] if server_side else []
+    cluster.kubectl("apply", "-n", planner.namespace, "-f", str(file), *side)
+    planner.rules = [Rule(kind="Deployment", pointers=("/spec/paused",))]
+    text = DEPLOYMENT + "---\n" + AUTOSCALER
+    planner.deploy(text)
+    live = cluster.get("deployment", "web", planner.namespace)
+    assert (live["spec"]["replicas"], live["spec"]["paused"]) == (3, True)
+    assert is_quiet(planner, text)
+
+
+def test_what_kubectl_applied_and_git_does_not_declare_goes_and_is_named(
+    planner: Planner, cluster: Cluster, tmp_path: Path
+) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(CONFIG.replace("mode: calm", "mode: calm, gone: '1'"))
+    cluster.kubectl("apply", "-n", planner.namespace, "-f", str(file))
+    found = planner.deploy(CONFIG)
+    assert fields(found)["data.gone"] == ("1", None)
+    assert cluster.get("configmap", "web", planner.namespace)["data"] == {"mode": "calm"}
+    assert is_quiet(planner, CONFIG)
+
+
+def test_one_kind_in_two_versions(planner: Planner) -> None:
+    """Both targets are compared in their own version."""
+    old = AUTOSCALER.replace("autoscaling/v2", "autoscaling/v1").partition("  metrics:")[0]
+    planner.deploy(old)
+    other = planner.prepared(AUTOSCALER.replace("name: web}\nspec", "name: more}\nspec"))
+    live = observe(planner.cluster, [other, planner.prepared(old)], [planner.inventory])
+    found = plan_target(planner.cluster, planner.prepared(old), live, inventory=planner.inventory, terms=Terms())
+    assert found.plan.is_empty
 
 
 def test_new_and_drifted_are_told_apart(planner: Planner, cluster: Cluster) -> None:
