@@ -73,10 +73,8 @@ def why(run: Run, call: WhyCall) -> Result:
     """Explain one object, or a whole app."""
     with Workplaces(run, call.reach) as places:
         place, environment = declared_at(places, call)
-        target = _target(place, environment, call)
         with Destinations(run, call, place, environment) as destinations:
-            cluster = destinations.of(target)
-            ledger = destinations.ledger(cluster, Deadline.after(_SECONDS))
+            target, cluster, ledger = _found(place, environment, destinations, call)
             sight = _look(cluster, ledger, target, environment)
             roots, key = sight.chosen(call.object)
             images = _images(run, places, place, target, sight, roots, call)
@@ -84,7 +82,26 @@ def why(run: Run, call: WhyCall) -> Result:
     return explanation_result(_explained(target, str(cluster), cluster.alive, sight, roots, key, images, troubles))
 
 
-def _target(place: Workplace, environment: EnvironmentSettings, call: WhyCall) -> Target:
+def _found(
+    place: Workplace, environment: EnvironmentSettings, destinations: Destinations, call: WhyCall
+) -> tuple[Target, Cluster, Ledger]:
+    """The one app that is meant, where it lives and what is recorded there: one that left Git may still run."""
+    deadline = Deadline.after(_SECONDS)
+    try:
+        target = _declared(place, environment, call)
+    except UsageError:
+        for name in call.apps if len(call.apps) == 1 else ():
+            cluster = destinations.of(Target(name, environment.name, "."))
+            ledger = destinations.ledger(cluster, deadline)
+            held = [each.target for each in ledger.inventories() if each.target.app == name]
+            if held:
+                return held[0], cluster, ledger
+        raise
+    cluster = destinations.of(target)
+    return target, cluster, destinations.ledger(cluster, deadline)
+
+
+def _declared(place: Workplace, environment: EnvironmentSettings, call: WhyCall) -> Target:
     targets = place.settings.targets([environment.name], call.apps, paths=place.tree.files())
     if len(targets) != 1:
         apps = ", ".join(target.app for target in targets)

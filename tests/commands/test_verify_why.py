@@ -242,3 +242,10 @@ def test_a_simulated_cluster_is_explained_alike(cli: Cli, git_server: GitServer,
     found = cli("-o", "json", "why", *words, "deploy/web")
     [trouble] = found.json["troubles"]
     assert trouble["causes"][0][-1]["object"]["kind"] == "Pod"
+    git_server.commit(
+        "shop", {"environments/production/shop/app.yaml": None, "environments/production/blog/a.yaml": b""}
+    )
+    gone = cli("-o", "json", "why", *words, "--app", "shop", "deploy/web")
+    assert gone.code == 0, gone.err
+    unknown = cli("why", *words, "--app", "shup")
+    assert unknown.code == 2
