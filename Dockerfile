@@ -1,5 +1,7 @@
 # The command line with the programs that it and the usual pipelines call: an engine's client with BuildKit, buildah,
-# kustomize, git, ssh, make, bash. GitLab runs a job's script in it, so it has a shell and no entry point.
+# kustomize, jsonnet, git, ssh, make, bash. Debian has no helm and no sops: who renders charts or opens encrypted files
+# copies them into an image made from this one (docs/rendering.md). GitLab runs a job's script in it, so it has a shell
+# and no entry point.
 FROM debian:trixie-slim AS package
 RUN apt-get update \
  && apt-get install -y --no-install-recommends python3-venv \
@@ -16,7 +18,7 @@ RUN cp -r /source/ci_gitops "$(/opt/ci-gitops/bin/python -c 'import sysconfig; p
 FROM debian:trixie-slim
 RUN apt-get update \
  && apt-get install -y --no-install-recommends \
-      bash buildah ca-certificates docker-buildx docker-cli git gnupg kustomize make openssh-client procps python3 \
+      bash buildah ca-certificates docker-buildx docker-cli git gnupg jsonnet kustomize make openssh-client procps python3 \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --create-home --uid 1000 ci
 COPY --from=package /opt/ci-gitops /opt/ci-gitops
