@@ -102,10 +102,15 @@ def _of_the_cluster(key: Key, shown: str, bounds: Bounds) -> Iterator[Violation]
     if (key.group, key.kind) == ("", "Namespace"):
         if rule := _against(bounds.namespaces, (key.name,)):
             yield Violation(shown, f"the namespace {plain(key.name)}", f"namespaces: {rule}")
-    elif not _first(_positive(bounds.kinds), (key.kind, f"{key.kind}.{key.group}")):
+    elif _first(_naming(bounds.kinds), (key.kind, f"{key.kind}.{key.group}")) is None:
         yield Violation(
             shown, "an object of the whole cluster", "namespaces is set: kinds must name such a kind to allow it"
         )
+
+
+def _naming(patterns: Sequence[str]) -> list[str]:
+    """`*` alone names nothing."""
+    return [pattern for pattern in _positive(patterns) if pattern.strip("*")]
 
 
 def _repositories(image: str) -> tuple[str, ...]:

@@ -15,12 +15,13 @@ from pathlib import Path
 from ci_gitops import __version__
 from ci_gitops.adapters import render_cache
 from ci_gitops.adapters.cluster.base import Cluster
+from ci_gitops.adapters.cluster.directory import Directory
 from ci_gitops.adapters.render_cache import RenderCache
 from ci_gitops.adapters.tree import laid_out
 from ci_gitops.core.manifests import Manifest
 from ci_gitops.core.recipes import Recipe
 from ci_gitops.core.targets import Target
-from ci_gitops.errors import CiGitopsError, RenderError
+from ci_gitops.errors import CiGitopsError, RefusedError, RenderError
 from ci_gitops.run import Run
 from ci_gitops.steps.rendering import for_cluster, make, recipe_of, say_level
 from ci_gitops.steps.workplace import Workplace
@@ -42,7 +43,7 @@ class RenderedSets:
         self.box = say_level(run, place.settings)
         self.level = self.box.name
 
-    def of(self, targets: Sequence[Target]) -> dict[Target, tuple[Manifest, ...] | RenderError]:
+    def of(self, targets: Sequence[Target]) -> dict[Target, tuple[Manifest, ...] | CiGitopsError]:
         """What each target declares at the place's revision, or why it does not render."""
         return self._rendered(self._place.revision, targets)
 
@@ -50,7 +51,7 @@ class RenderedSets:
         """The same where nothing is done unless all of them render."""
         found: dict[Target, tuple[Manifest, ...]] = {}
         for target, each in self.of(targets).items():
-            if isinstance(each, RenderError):
+            if isinstance(each, CiGitopsError):
                 raise each
             found[target] = each
         return found
@@ -59,7 +60,7 @@ class RenderedSets:
         """What a target declared at another revision, under the settings of now; nothing where that cannot be told."""
         try:
             found = self._rendered(self._place.repository.fetch(revision), [target])[target]
-            if isinstance(found, RenderError):
+            if isinstance(found, CiGitopsError):
                 raise found
             return found
         except CiGitopsError as error:
@@ -68,8 +69,8 @@ class RenderedSets:
 
     def _rendered(
         self, revision: str, targets: Sequence[Target]
-    ) -> dict[Target, tuple[Manifest, ...] | RenderError]:  # fmt: skip
-        found: dict[Target, tuple[Manifest, ...] | RenderError] = {}
+    ) -> dict[Target, tuple[Manifest, ...] | CiGitopsError]:  # fmt: skip
+        found: dict[Target, tuple[Manifest, ...] | CiGitopsError] = {}
         with ExitStack() as stack:
             tree: Path | None = None
             for target in targets:
@@ -80,7 +81,7 @@ class RenderedSets:
                 tree = tree or stack.enter_context(laid_out(self._place.repository, revision))
                 try:
                     found[target] = self._anew(revision, tree, target)
-                except RenderError as error:
+                except (RenderError, RefusedError) as error:
                     found[target] = error
         return found
 
@@ -120,9 +121,20 @@ class RenderedSets:
         settings = self._place.settings
         where = partial(self._destination, target) if self._destination else None
         made = make(self._run, settings, tree, target, where)
+        if made.rendering.opened and where:
+            _refuse_to_publish(target, where())
         if self._cache is not None and made.rendering.reusable:
             key = partial(self._key, self._cache, revision, target)
             self._cache.put(key(made.recipe, chart=made.chart), render_cache.documents(made.rendering.manifests))
             if made.chart:
                 self._cache.put(key(recipe_of(self._run, settings, target)), _CHART)
         return made.rendering.manifests
+
+
+def _refuse_to_publish(target: Target, destination: Cluster) -> None:
+    """Secrets that are encrypted in Git are not written back into Git as they are."""
+    if isinstance(destination, Directory) and destination.files.pushed:
+        raise RefusedError(
+            f"{target} holds what SOPS decrypted: it would be pushed in clear to {destination.files}.",
+            hint="Let what reads that branch decrypt it (leave the files out of the target), or deploy to a cluster.",
+        )

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.commands.test_deploy import CONFIG, SECOND, commit, git
 from tests.rig.cli import Cli
+from tests.rig.parts import program
+from tests.rig.renderers import renderer_path
 
 RENDERED = "deploy/staging"
 
@@ -90,3 +93,56 @@ def test_drift_in_a_folder_is_told_and_healed_by_what_is_new(cli: Cli, clone: Pa
     assert cli(*words, cwd=clone).code == 0
     assert file.read_text() == declared
     assert (tmp_path / "out/staging/shop/v1_configmap_new.yaml").exists()
+
+
+def test_what_an_environment_does_not_allow_is_refused_whole(cli: Cli, clone: Path, tmp_path: Path) -> None:
+    """By the rules of the branch: the target's own change of them does not help it."""
+    allow = "{kinds: ['*', '!Secret'], namespaces: ['shop*'], repositories: [ours/*]}"
+    commit(clone, {".ci-gitops.yaml": f"environments: {{staging: {{allow: {allow}}}}}\n"})
+    git(clone, "push", "-q", "origin", "main")
+    git(clone, "remote", "set-head", "origin", "main")
+    git(clone, "switch", "-q", "-c", "other")
+    spec = "{containers: [{name: web, image: theirs/web:1}]}"
+    pod = f"{{apiVersion: v1, kind: Pod, metadata: {{name: web}}, spec: {spec}}}\n"
+    commit(clone, {
+        ".ci-gitops.yaml": "environments: {staging: {}}\n", "environments/staging/shop/web.yaml": pod,
+        "environments/staging/shop/more.yaml": "{apiVersion: v1, kind: Secret, metadata: {name: a}}\n"
+        "---\n{apiVersion: v1, kind: Service, metadata: {name: b, namespace: kube-system}}\n"
+        "---\n{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: c}}\n",
+    })  # fmt: skip
+    where = ("--environment", "staging", "--app", "shop", "--destination", f"dir:{tmp_path}/out")
+    ran = cli("-o", "json", "deploy", *where, cwd=clone)
+    assert ran.code == 5, ran.err
+    assert ran.json["targets"][0]["outcome"] == "refused"
+    message = ran.json["error"]["message"]
+    assert ".ci-gitops.yaml: environments.staging.allow does not allow" in message
+    for words in ("Secret a: the kind Secret (kinds: !Secret)", "Pod web: the image theirs/web:1 (repositories: only",
+                  "Service kube-system/b: the namespace kube-system (namespaces: only shop*)",
+                  "ClusterRole c: an object of the whole cluster"):  # fmt: skip
+        assert words in message
+    assert not (tmp_path / "out/staging").exists()
+    assert "whose rules count here: environments.staging.allow" in ran.err
+
+
+def test_what_sops_decrypted_is_not_pushed_in_clear(cli: Cli, clone: Path, tmp_path: Path) -> None:
+    key = tmp_path / "age.key"
+    subprocess.run([program("age-keygen", "Debian's package age"), "-o", key], check=True, capture_output=True)
+    recipient = next(line.split()[-1] for line in key.read_text().splitlines() if "public key" in line)
+    secret = clone / "environments/staging/shop/secret.yaml"
+    secret.write_text(
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: login}\nstringData: {password: tr0ub4dor-and-3}\n"
+    )
+    path = renderer_path("sops", "git")
+    subprocess.run(
+        [program("sops", "https://getsops.io"), "--disable-version-check", "encrypt", "--in-place",
+         "--encrypted-regex", "^stringData$", "--age", recipient, secret],
+        check=True, capture_output=True, env={"HOME": str(tmp_path)},
+    )  # fmt: skip
+    commit(clone, {})
+    words = ("deploy", "--environment", "staging", "--app", "shop", "--destination")
+    ran = cli(*words, f"dir:out@{RENDERED}", cwd=clone, PATH=path, SOPS_AGE_KEY_FILE=str(key))
+    assert ran.code == 5, ran.err
+    assert "shop in staging holds what SOPS decrypted: it would be pushed in clear to branch deploy/staging" in ran.err
+    assert git(clone.parent / "origin.git", "branch", "--list", RENDERED) == ""
+    here = cli(*words, f"dir:{tmp_path}/out", cwd=clone, PATH=path, SOPS_AGE_KEY_FILE=str(key))
+    assert here.code == 0, here.err

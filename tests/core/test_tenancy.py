@@ -50,6 +50,8 @@ def rules(document: dict[str, Any], **bounds: tuple[str, ...]) -> list[str]:
         (thing("Namespace", "other"), {"namespaces": ("shop",)}, ["namespaces: only shop"]),
         (thing("ClusterRole"), {"namespaces": ("shop",)},
          ["namespaces is set: kinds must name such a kind to allow it"]),
+        (thing("ClusterRole"), {"namespaces": ("shop",), "kinds": ("*",)},
+         ["namespaces is set: kinds must name such a kind to allow it"]),
         (thing("ClusterRole"), {"namespaces": ("shop",), "kinds": ("ClusterRole", "Deployment")}, []),
         (pod("nginx:1"), {"repositories": ("registry.example.com/*",)}, ["repositories: only registry.example.com/*"]),
         (pod("nginx:1"), {"repositories": ("nginx",)}, []),

@@ -28,6 +28,8 @@ class BranchFiles:
     The repository is its own, and closed with it.
     """
 
+    pushed = True
+
     def __init__(
         self,
         repository: Repository,

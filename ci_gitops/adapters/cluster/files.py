@@ -29,6 +29,8 @@ class Files(Protocol):
     ClusterError where a path leads out of the place, or a file cannot be read or written.
     """
 
+    pushed: bool  # others get to see what is written
+
     def contents(self, folder: str) -> Mapping[str, bytes]:
         """The files of one folder, by name and sorted; none where there is no such folder."""
 
@@ -59,6 +61,8 @@ class Files(Protocol):
 
 class LocalFiles:
     """A folder of this machine. Links below it are not followed, whoever made them, so that nothing leaves it."""
+
+    pushed = False
 
     def __init__(self, root: Path) -> None:
         self._root = root

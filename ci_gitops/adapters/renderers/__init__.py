@@ -35,6 +35,7 @@ class Rendering:
     manifests: tuple[Manifest, ...] = field(repr=False)
     unstable: tuple[Unstable, ...] = ()
     reusable: bool = False
+    opened: bool = False  # SOPS decrypted some of it
 
 
 def render(tree: Path, path: str, environ: Mapping[str, str], recipe: Recipe = _DEFAULT) -> tuple[Manifest, ...]:
@@ -60,7 +61,7 @@ def rendering(tree: Path, path: str, environ: Mapping[str, str], recipe: Recipe 
         twice = renderer.name == "helm" and any(map(_may_change, inputs))
         unstable = unstable_fields(manifests, renderer.render(job)) if twice else ()
     sealed.refuse_encrypted(manifests)
-    return Rendering(manifests, unstable, reusable=not (closed or unstable or away))
+    return Rendering(manifests, unstable, reusable=not (closed or unstable or away), opened=bool(closed))
 
 
 def _may_change(file: Path) -> bool:
