@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import pytest
 
+from ci_gitops.adapters.cluster.base import Cluster
 from ci_gitops.adapters.cluster.directory import Directory
 from ci_gitops.adapters.cluster.files import LocalFiles
 from ci_gitops.adapters.cluster.kubernetes import Access, Kubernetes
+from ci_gitops.adapters.cluster.simulated import Simulated
 from ci_gitops.adapters.deadline import Deadline
 from ci_gitops.adapters.records import Ledger, open_ledger
 from ci_gitops.adapters.records.lease import Holder
+from ci_gitops.adapters.records.objects import CONFIG_MAPS
 from ci_gitops.core.inventory import Inventory
 from ci_gitops.core.records import Record
 from ci_gitops.core.targets import Target
 
-NAMES = ("kubernetes", "folder")
+NAMES = ("kubernetes", "simulated", "folder")
 
 
 def nothing(message: str) -> None:
@@ -38,15 +40,16 @@ class LedgerRig(Protocol):
 
 
 @dataclass
-class KubernetesRig:
-    kubeconfig: Path
-    namespace: str
-    kubectl: Callable[..., str]
-    told: list[str] = field(default_factory=list)
-    _open: list[Kubernetes] = field(default_factory=list)
+class ClusterRig:
+    """A real API server, or a simulated one: what a person changes is changed through the same door."""
 
-    def cluster(self) -> Kubernetes:
-        self._open.append(Kubernetes(Access(None, str(self.kubeconfig)), self.namespace))
+    connect: Callable[[], Cluster]
+    namespace: str
+    told: list[str] = field(default_factory=list)
+    _open: list[Cluster] = field(default_factory=list)
+
+    def cluster(self) -> Cluster:
+        self._open.append(self.connect())
         return self._open[-1]
 
     def open(
@@ -58,13 +61,16 @@ class KubernetesRig:
         )  # fmt: skip
 
     def break_inventory(self, inventory: Inventory, content: str) -> None:
-        self._patch(inventory.name, {"data": {"inventory.json": content}})
+        self._change(inventory.name, {"inventory.json": content})
 
     def break_record(self, record: Record, content: str) -> None:
-        self._patch(record.name, {"data": {"record.json": content}})
+        self._change(record.name, {"record.json": content})
 
-    def _patch(self, name: str, patch: Any) -> None:
-        self.kubectl("patch", "configmap", name, "-n", self.namespace, "--type=merge", "-p", json.dumps(patch))
+    def _change(self, name: str, data: dict[str, str]) -> None:
+        cluster = self.cluster()
+        live = cluster.get(CONFIG_MAPS, self.namespace, name)
+        assert live is not None
+        cluster.replace({**live, "data": data})
 
     def close(self) -> None:
         for cluster in self._open:
@@ -99,8 +105,14 @@ class FolderRig:
         """Files need none."""
 
 
-def make(name: str, request: pytest.FixtureRequest) -> KubernetesRig | FolderRig:
+def make(name: str, request: pytest.FixtureRequest) -> ClusterRig | FolderRig:
+    folder: Path = request.getfixturevalue("tmp_path")
     if name == "folder":
-        return FolderRig(request.getfixturevalue("tmp_path"))
-    cluster = request.getfixturevalue("cluster")
-    return KubernetesRig(cluster.kubeconfig, request.getfixturevalue("namespace"), cluster.kubectl)
+        return FolderRig(folder)
+    if name == "simulated":
+        rig = ClusterRig(lambda: Simulated(folder / "cluster.json", "shop"), "shop")
+        rig.cluster().create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})
+        return rig
+    cluster, namespace = request.getfixturevalue("cluster"), request.getfixturevalue("namespace")
+    access = Access(None, str(cluster.kubeconfig))
+    return ClusterRig(lambda: Kubernetes(access, namespace), namespace)
