@@ -11,7 +11,6 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
 
-from ci_gitops.adapters.cluster.base import Cluster
 from ci_gitops.adapters.deadline import Deadline
 from ci_gitops.core.app_checks import Checked
 from ci_gitops.core.holds import Hold, hold_on, holds_path, parse_holds
@@ -35,7 +34,7 @@ from ci_gitops.steps.declared import Ask, declared_at
 from ci_gitops.steps.deploy_report import Done, decisive, deploy_result
 from ci_gitops.steps.deploying import Deploying, Orders
 from ci_gitops.steps.destinations import Destinations, preload
-from ci_gitops.steps.looking import own_plan_key
+from ci_gitops.steps.looking import own_plan_key, sites_of
 from ci_gitops.steps.plan_note import NoteAsk, agree, reviewed_plan
 from ci_gitops.steps.planning import Planned, Terms
 from ci_gitops.steps.rendered import RenderedSets
@@ -106,14 +105,17 @@ class _Pass:
         """Every target's end, in the order of the configuration."""
         targets = self._targets()
         declared = self._rendered(targets)
+        doubt = self._doubt()
         sites = self._sites(declared)
+        for site in sites:
+            self._failed += [_failed(target, error, str(site.cluster)) for target, error in site.broken.items()]
         with ThreadPoolExecutor(_WRITES, "write") as writes:
-            orders = self._orders()
+            orders = self._orders(doubt)
             work = {
                 target.app: self._deploying(site, target, orders, writes) for site in sites for target in site.targets
             }
             done = {each.target.app: each for each in self._failed}
-            done |= self._in_order(work, [*done])
+            done |= self._too_much(work) or self._in_order(work, [*done])
         if not self._call.dry_run:
             self._publish_notes()
         places = [*(target.app for target in targets), *work]
@@ -134,31 +136,17 @@ class _Pass:
         declared: dict[Target, tuple[Manifest, ...]] = {}
         for target, found in self._sets.of(targets).items():
             if isinstance(found, CiGitopsError):
-                self._failed.append(
-                    Done(target=target, destination="", outcome="failed", message=found.message, error=found)
-                )
+                self._failed.append(_failed(target, found))
             else:
                 declared[target] = found
         return declared
 
     def _sites(self, declared: Mapping[Target, Sequence[Manifest]]) -> list[Site]:
         """The destinations: one for all targets, or for each its own."""
-        shares: dict[int, tuple[Cluster, dict[Target, Sequence[Manifest]]]] = {}
-        for target, manifests in declared.items():
-            cluster = self._destinations.of(target)
-            shares.setdefault(id(cluster), (cluster, {}))[1][target] = manifests
-        with_gone = not self._call.apps and not self._failed
-        for target in self._destinations.kept(self._deadline) if with_gone else ():
-            cluster = self._destinations.of(target)
-            shares.setdefault(id(cluster), (cluster, {}))
-        return [
-            Site(
-                cluster, self._destinations.ledger(cluster, self._deadline, self._commit), share,
-                create_namespace=self._environment.create_namespace,
-                with_gone=with_gone,
-            )
-            for cluster, share in shares.values()
-        ]  # fmt: skip
+        return sites_of(
+            self._destinations, declared, self._deadline, self._commit,
+            create_namespace=self._environment.create_namespace, with_gone=not self._call.apps and not self._failed,
+        )  # fmt: skip
 
     def _deploying(self, site: Site, target: Target, orders: Orders, writes: ThreadPoolExecutor) -> Deploying:
         return Deploying(
@@ -188,7 +176,7 @@ class _Pass:
         rules = self._place.rules
         return parse_holds(rules.read([path])[path], path) if rules.holds(path) else ()
 
-    def _orders(self) -> Orders:
+    def _orders(self, doubt: str | None) -> Orders:
         call, environment, commit = self._call, self._environment, self._commit
         destination = environment.destination
         prune = call.prune if call.prune is not None else bool(destination and destination.prune)
@@ -197,7 +185,7 @@ class _Pass:
             sandbox=self._sets.level, drift=destination.drift if destination else "report",
             manual=environment.sync == "manual", named=bool(call.revision), planned=bool(call.plan),
             force=call.force or self._is_pinned(), retry=call.retry, rerun_hooks=call.rerun_hooks, prune=prune,
-            belts=Belts(kinds=frozenset(call.prune_kinds), limit=call.prune_limit), wait=call.wait,
+            belts=Belts(kinds=frozenset(call.prune_kinds), limit=call.prune_limit), doubt=doubt, wait=call.wait,
             dry_run=call.dry_run, health=environment.health, checks=self._checks, bounds=self._bounds(),
             roll_back=call.rollback_on_failure, rollback_seconds=call.timeout, revert=self._revert,
             reviewed=self._agree,
@@ -225,6 +213,11 @@ class _Pass:
         said_by = f"{file}: environments.{self._environment.name}.allow"
         return Bounds(allow.kinds, allow.namespaces, allow.repositories, said_by)
 
+    def _doubt(self) -> str | None:
+        """What left one target may have come to another one, of which nobody knows what it declares."""
+        failed = ", ".join(str(each.target) for each in self._failed)
+        return f"{failed} does not render." if failed else None
+
     def _is_pinned(self) -> bool:
         """Whether the settings name one commit: then they say what order is, and may go back."""
         repository = self._environment.repository
@@ -232,6 +225,20 @@ class _Pass:
 
     def _behind(self, inventory: Inventory) -> bool | None:
         return self._ancestry.is_behind(self._place.revision, inventory.revision)
+
+    @staticmethod
+    def _too_much(work: Mapping[str, Deploying]) -> dict[str, Done]:
+        """Every target's end where prune would take too much of one: rather a mistake than a wish, in all of them."""
+        refusals = {name: refusal for name, each in work.items() if (refusal := each.mass_deletion())}
+        if not refusals:
+            return {}
+        because = f"Nothing is written in this pass: prune would take too much of {', '.join(refusals)}."
+        return {
+            name: each.refuse(refusals[name]) if name in refusals else Done(
+                target=each.target, destination=str(each.site.cluster), outcome="blocked", message=because
+            )
+            for name, each in work.items()
+        }  # fmt: skip
 
     # One after the other where `after` says so, else side by side
 
@@ -278,3 +285,7 @@ class _Pass:
                     target=deploying.target, destination=str(deploying.site.cluster), outcome="blocked",
                     message=message,
                 )  # fmt: skip
+
+
+def _failed(target: Target, error: CiGitopsError, destination: str = "") -> Done:
+    return Done(target=target, destination=destination, outcome="failed", message=error.message, error=error)

@@ -12,7 +12,7 @@ from ci_gitops.adapters.deadline import Deadline
 from ci_gitops.adapters.records.base import Writer
 from ci_gitops.core.app_checks import Checked
 from ci_gitops.core.explaining import trouble_lines
-from ci_gitops.core.guards import Decision, Drift, Standing, decide, mark, may_recover
+from ci_gitops.core.guards import Decision, Drift, Refusal, Standing, decide, mark, may_recover
 from ci_gitops.core.health import Health, HealthRule, assess_health, counts, overall
 from ci_gitops.core.holds import Hold
 from ci_gitops.core.hook_runs import Step, attempt_of, remembered, steps_of
@@ -73,6 +73,7 @@ class Orders:
     rerun_hooks: bool = False
     prune: bool = False
     belts: Belts = field(default_factory=Belts)
+    doubt: str | None = None  # why nothing at all is pruned
     wait: bool = True
     dry_run: bool = False
     health: tuple[HealthRule, ...] = ()
@@ -130,6 +131,20 @@ class Deploying:
                     return judged.done
             return self._undertake(writer, view, judged)
 
+    def mass_deletion(self) -> Refusal | None:
+        """Why the whole pass is refused, where prune would take too much of this target."""
+        view = self.site.view(self.target)
+        left = self._leaving(view) if self.orders.prune else None
+        if left is None or left.refusal is None:
+            return None
+        decision = decide(self._standing(view))
+        untouched = decision.action in ("held", "refuse") or (decision.action == "report" and decision.note)
+        return None if untouched else left.refusal
+
+    def refuse(self, refusal: Refusal) -> Done:
+        error = RefusedError(refusal.message, hint=refusal.hint)
+        return self._done("refused", message=error.message, error=error)
+
     # What is to be done
 
     def _judge(self, view: View) -> Judged:
@@ -140,9 +155,9 @@ class Deploying:
         planned = self._planned(view, left)
         decision = decide(self._standing(view))
         if decision.refusal:
-            error = RefusedError(decision.refusal.message, hint=decision.refusal.hint)
-            outcome: Outcome = "held" if decision.action == "held" else "refused"
-            return Judged(planned, left, decision, self._done(outcome, message=error.message, error=error))
+            refused = self.refuse(decision.refusal)
+            done = replace(refused, outcome="held") if decision.action == "held" else refused
+            return Judged(planned, left, decision, done)
         if left.refusal and self.orders.prune:
             raise RefusedError(left.refusal.message, hint=left.refusal.hint)
         if planned.troubles:
@@ -184,7 +199,7 @@ class Deploying:
 
     def _leaving(self, view: View) -> Leaving:
         return leaving(
-            view.inventory, view.prepared.keys, view.live.get, failed=view.live.failed,
+            view.inventory, view.prepared.keys, view.live.get, failed=view.live.failed, doubt=self.orders.doubt,
             belts=replace(self.orders.belts, labelled=self.site.cluster.alive),
         )  # fmt: skip
 
@@ -443,9 +458,12 @@ class Deploying:
             key = Key.of(document)
             held.setdefault(key, Member(key, _version(document)))
         wanted = tuple(sorted(held.values()))
-        if wanted == tuple(sorted(view.inventory.members)) and view.inventory.resource_version:
-            return view.inventory
-        return self.site.ledger.keep(replace(view.inventory, members=wanted))
+        orders, known = self.orders, view.inventory
+        # The revision too: nothing older may come after a run that was killed half-way.
+        announced = replace(known, members=wanted, revision=orders.revision, time=orders.time)
+        if announced == replace(known, members=tuple(sorted(known.members))) and known.resource_version:
+            return known
+        return self.site.ledger.keep(announced)
 
     def _keep(self, inventory: Inventory, view: View, judged: Judged, applying: Applying) -> Inventory:
         """What the target holds now, written down."""

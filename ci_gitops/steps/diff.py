@@ -76,8 +76,11 @@ def _against_live(run: Run, call: DiffCall, place: Workplace, environment: Envir
         troubles: list[CiGitopsError] = [each for each in rendered.values() if isinstance(each, CiGitopsError)]
         declared = {target: each for target, each in rendered.items() if not isinstance(each, CiGitopsError)}
         looking = Looking(sets, place.settings, bounds_of(place, environment), prunes(environment, call.prune))
-        outlooks, hidden = _outlooks(call, place, environment, destinations, declared, looking, whole=not troubles)
+        outlooks, hidden, broken = _outlooks(
+            call, place, environment, destinations, declared, looking, whole=not troubles
+        )
         where = "against " + ", ".join(sorted({str(destinations.of(target)) for target in declared}))
+    troubles += broken
     for outlook in outlooks:
         troubles += [*([outlook.refusal] if outlook.refusal else ()), *outlook.planned.troubles]
     plans = tuple(outlook.planned.plan for outlook in outlooks)
@@ -94,8 +97,8 @@ def _against_live(run: Run, call: DiffCall, place: Workplace, environment: Envir
 def _outlooks(
     call: DiffCall, place: Workplace, environment: EnvironmentSettings, destinations: Destinations,
     declared: Mapping[Target, Sequence[Manifest]], looking: Looking, *, whole: bool,
-) -> tuple[list[Outlook], Placeholders]:  # fmt: skip
-    """Every target as a deploy would find it."""
+) -> tuple[list[Outlook], Placeholders, list[CiGitopsError]]:  # fmt: skip
+    """Every target as a deploy would find it, and why some cannot be looked at."""
     commit = place.repository.log(place.revision, 1)[0]
     sites = sites_of(
         destinations, declared, Deadline.after(call.timeout), commit,
@@ -112,7 +115,7 @@ def _outlooks(
             destinations.run.output.step(f"Comparing {target}")
             view = site.view(target)
             found.append(looking.at(site, view, terms(view)))
-    return found, hidden
+    return found, hidden, [error for site in sites for error in site.broken.values()]
 
 
 def _note_ask(call: DiffCall) -> NoteAsk:

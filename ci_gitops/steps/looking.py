@@ -38,10 +38,13 @@ def sites_of(
     for target, manifests in declared.items():
         cluster = destinations.of(target)
         shares.setdefault(id(cluster), (cluster, {}))[1][target] = manifests
+    for target in destinations.kept(deadline) if with_gone else ():
+        cluster = destinations.of(target)
+        shares.setdefault(id(cluster), (cluster, {}))
     return [
         Site(
             cluster, destinations.ledger(cluster, deadline, commit), share, create_namespace=create_namespace,
-            with_gone=with_gone and cluster.alive,
+            with_gone=with_gone,
         )
         for cluster, share in shares.values()
     ]  # fmt: skip

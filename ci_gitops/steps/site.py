@@ -24,7 +24,7 @@ from ci_gitops.core.prepared import Prepared, prepare
 from ci_gitops.core.records import Record
 from ci_gitops.core.secret_values import Placeholders, is_secret
 from ci_gitops.core.targets import Target
-from ci_gitops.errors import ClusterError
+from ci_gitops.errors import CiGitopsError, ClusterError, RefusedError
 from ci_gitops.steps.observing import Live, observe, scopes
 from ci_gitops.steps.planning import Terms
 from ci_gitops.steps.preflight import Preflight
@@ -70,10 +70,13 @@ class Site:
         self.gone = tuple(
             each.target for place, each in known.items() if place not in named and not each.problem
         ) if with_gone else ()  # fmt: skip
-        views = {
-            target: self._inventory(target, known.get((target.app, target.environment)))
-            for target in (*self._declared, *self.gone)
-        }
+        views: dict[Target, Inventory] = {}
+        self.broken: dict[Target, CiGitopsError] = {}  # targets of which nobody knows what they hold
+        for target in (*self._declared, *self.gone):
+            try:
+                views[target] = self._inventory(target, known.get((target.app, target.environment)))
+            except (ClusterError, RefusedError) as error:
+                self.broken[target] = error
         prepared = {target: self.prepared(target, inventory) for target, inventory in views.items()}
         self.live = observe(self.cluster, list(prepared.values()), self.inventories)
         self._views = {
@@ -102,8 +105,8 @@ class Site:
 
     @property
     def targets(self) -> tuple[Target, ...]:
-        """Those that are declared, then those that are gone."""
-        return (*self._declared, *self.gone)
+        """Those that are declared, then those that are gone; none that is broken."""
+        return tuple(self._views)
 
     def prepared(self, target: Target, inventory: Inventory, manifests: Sequence[Manifest] | None = None) -> Prepared:
         """What is sent for a target: what the pass's revision declares, or other `manifests`."""
@@ -112,6 +115,8 @@ class Site:
         return prepare(target, given, namespace=self.cluster.namespace, scopes=scopes(self.cluster), inventory=owner)
 
     def view(self, target: Target) -> View:
+        if target in self.broken:
+            raise self.broken[target]
         return self._views[target]
 
     def look_again(self, target: Target, manifests: Sequence[Manifest] | None = None) -> View:

@@ -68,6 +68,8 @@ class Sight:
         targets = place.settings.targets([environment.name], ask.apps, paths=place.tree.files())
         self._rendered = RenderedSets(run, place, destinations.of, fresh=ask.no_cache).of(targets)
         self.sites = self._sites(destinations, deadline, with_gone=not ask.apps)
+        gone = (target for site in self.sites for target in site.gone)
+        self._order = [*targets, *gone]
 
     def _sites(self, destinations: Destinations, deadline: Deadline, *, with_gone: bool) -> list[Site]:
         """One for each destination. A target that does not render declares nothing that could be compared."""
@@ -86,7 +88,12 @@ class Sight:
 
     def states(self, *, compared: bool = True) -> tuple[State, ...]:
         """Every target; without `compared` nothing is asked about what a deploy would do."""
-        return tuple(self._state(site, site.view(target), compared) for site in self.sites for target in site.targets)
+        found = [self._state(site, site.view(target), compared) for site in self.sites for target in site.targets]
+        broken = [
+            State(target=target, destination=str(site.cluster), sync="unknown", message=error.message)
+            for site in self.sites for target, error in site.broken.items()
+        ]  # fmt: skip
+        return tuple(sorted((*found, *broken), key=lambda state: self._order.index(state.target)))
 
     def _state(self, site: Site, view: View, compared: bool) -> State:
         target = view.prepared.target
