@@ -85,9 +85,10 @@ def leaving(
     for member in sorted(inventory.members):
         if member.key in declared:
             continue
-        words = doubt or failed(member.key)
-        document = None if words else live(member.key)
-        verdict = Kept(member, f"It stays, since not everything is known: {words}") if words else (
+        unknown = failed(member.key)
+        document = None if unknown else live(member.key)
+        words = unknown or doubt
+        verdict = Kept(member, f"It stays, since not everything is known: {words}", document) if words else (
             judging.verdict(member, document)
         )  # fmt: skip
         if isinstance(verdict, Kept):

@@ -32,6 +32,7 @@ class Sequence:
     def fail(self, name: str) -> list[tuple[str, str]]:
         """What cannot go any more since `name` failed: (name, the one that it waited for), in order."""
         self._failed[name] = name
+        self._waiting.pop(name, None)  # it may never have begun
         lost: list[tuple[str, str]] = []
         while found := [other for other in self._waiting if self.blocked_by(other)]:
             for other in found:

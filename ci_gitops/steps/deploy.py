@@ -248,7 +248,6 @@ class _Pass:
         order = Order.of([*work, *failed], after)
         done: dict[str, Done] = {}
         for name in failed:
-            order.ready([])
             self._block(order.fail(name), work, done)
         running: dict[Future[Done], str] = {}
         with ThreadPoolExecutor(self._call.parallel, "target") as pool:

@@ -11,22 +11,19 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
-from ci_gitops.adapters.cluster.base import Cluster, Document
+from ci_gitops.adapters.cluster.base import Document
 from ci_gitops.adapters.deadline import Deadline
 from ci_gitops.core.health import Health, assess_health, counts, missing, overall
-from ci_gitops.core.ignoring import Rule
 from ci_gitops.core.inventory import Key
-from ci_gitops.core.manifests import Manifest
 from ci_gitops.core.object_images import named_images
-from ci_gitops.core.pruning import Belts, leaving
-from ci_gitops.core.records import Record, last_success
+from ci_gitops.core.records import Record
 from ci_gitops.core.targets import Target
 from ci_gitops.errors import CiGitopsError
 from ci_gitops.run import Run
 from ci_gitops.settings import EnvironmentSettings
 from ci_gitops.steps.declared import Ask
 from ci_gitops.steps.destinations import Destinations
-from ci_gitops.steps.planning import Past, Planned, plan_target
+from ci_gitops.steps.looking import Looking, bounds_of, own_plan_key, sites_of
 from ci_gitops.steps.rendered import RenderedSets
 from ci_gitops.steps.site import Site, View
 from ci_gitops.steps.workplace import Workplace
@@ -64,27 +61,20 @@ class Sight:
         self, run: Run, ask: Ask, place: Workplace, environment: EnvironmentSettings, destinations: Destinations,
         deadline: Deadline,
     ) -> None:  # fmt: skip
-        self._run, self._place, self._environment = run, place, environment
         targets = place.settings.targets([environment.name], ask.apps, paths=place.tree.files())
-        self._rendered = RenderedSets(run, place, destinations.of, fresh=ask.no_cache).of(targets)
-        self.sites = self._sites(destinations, deadline, with_gone=not ask.apps)
-        gone = (target for site in self.sites for target in site.gone)
-        self._order = [*targets, *gone]
-
-    def _sites(self, destinations: Destinations, deadline: Deadline, *, with_gone: bool) -> list[Site]:
-        """One for each destination. A target that does not render declares nothing that could be compared."""
-        shares: dict[int, tuple[Cluster, dict[Target, Sequence[Manifest]]]] = {}
-        for target, found in self._rendered.items():
-            cluster = destinations.of(target)
-            manifests = () if isinstance(found, CiGitopsError) else found
-            shares.setdefault(id(cluster), (cluster, {}))[1][target] = manifests
-        return [
-            Site(
-                cluster, destinations.ledger(cluster, deadline), share,
-                create_namespace=self._environment.create_namespace, with_gone=with_gone and cluster.alive,
-            )
-            for cluster, share in shares.values()
-        ]  # fmt: skip
+        sets = RenderedSets(run, place, destinations.of, fresh=ask.no_cache)
+        self._run, self._environment = run, environment
+        self._rendered = sets.of(targets)
+        # A target that does not render declares nothing that could be compared, and is there nevertheless.
+        declared = {
+            target: () if isinstance(found, CiGitopsError) else found for target, found in self._rendered.items()
+        }
+        self.sites = sites_of(
+            destinations, declared, deadline, place.repository.log(place.revision, 1)[0],
+            create_namespace=environment.create_namespace, with_gone=not ask.apps,
+        )  # fmt: skip
+        self._looking = Looking(sets, place.settings, bounds_of(place, environment), prune=True)
+        self._order = [*targets, *(target for site in self.sites for target in site.gone)]
 
     def states(self, *, compared: bool = True) -> tuple[State, ...]:
         """Every target; without `compared` nothing is asked about what a deploy would do."""
@@ -141,7 +131,8 @@ class Sight:
         if isinstance(rendered, CiGitopsError):
             return "unknown", {}, rendered.message
         try:
-            planned = self._planned(site, view)
+            terms = site.terms(try_new=False, take_over=False, recreate=(), plan_key=own_plan_key(self._run))
+            planned = self._looking.at(site, view, terms(view)).planned
         except CiGitopsError as error:
             return "unknown", {}, error.message
         changes: dict[str, int] = {name: count for name, count in planned.plan.summary.items() if count}
@@ -150,24 +141,6 @@ class Sight:
         if view.gone and view.inventory.members:
             return "out-of-sync", changes, "Its declaration left Git."
         return ("synced" if planned.plan.is_empty else "out-of-sync"), changes, None
-
-    def _planned(self, site: Site, view: View) -> Planned:
-        left = leaving(
-            view.inventory, view.prepared.keys, view.live.get, failed=view.live.failed,
-            belts=Belts(labelled=site.cluster.alive),
-        )  # fmt: skip
-        make = site.terms(try_new=False, take_over=False, recreate=())
-        return plan_target(
-            site.cluster, view.prepared, view.live, inventory=view.inventory, terms=make(view),
-            rules=self._ignored(view.prepared.target), past=Past(last_success(view.records)), deletes=left.compared,
-        )  # fmt: skip
-
-    def _ignored(self, target: Target) -> tuple[Rule, ...]:
-        app = self._place.settings.apps.get(target.app)
-        return tuple(
-            Rule(rule.kind, rule.name, rule.namespace, tuple(rule.pointers), tuple(rule.managers))
-            for rule in (app.ignore if app else ())
-        )
 
 
 def _since(records: Sequence[Record]) -> str | None:

@@ -125,7 +125,7 @@ class _Verifying:
         told = ""
         while True:
             inventory, newest = ledger.inventory(target), next(iter(ledger.records(target)), None)
-            waits = self._waits(inventory)
+            waits = self._waits(inventory) or _under_way(newest)
             if waits is None:
                 return _failed(target, newest) or inventory
             if self.deadline.over:
@@ -148,6 +148,11 @@ class _Verifying:
     def _troubles(self, cluster: Cluster, verdict: Verdict) -> tuple[Trouble, ...]:
         ill = [each.document for each in verdict.blocking if each.document is not None]
         return explain(cluster, ill, rules=self.environment.health) if ill else ()
+
+
+def _under_way(newest: Record | None) -> str | None:
+    """The inventory names a revision before it is there as a whole; the record is closed when it is."""
+    return None if newest is None or newest.closed else f"It is being deployed since {newest.started}."
 
 
 def _failed(target: Target, newest: Record | None) -> Found | None:

@@ -138,12 +138,13 @@ def test_a_checkout_that_another_user_cloned(cli: Cli, checkout: Path, tmp_path:
     assert ran.code == 0, ran.err
 
 
-def test_all_targets_render_before_the_first_write(cli: Cli, checkout: Path, tmp_path: Path) -> None:
+def test_what_does_not_render_keeps_the_others_from_nothing(cli: Cli, checkout: Path, tmp_path: Path) -> None:
     commit(checkout, {"environments/staging/shop/broken.yaml": "kind: Nameless\n"})
     ran = cli("deploy", "--environment", "staging", "--destination", f"dir:{tmp_path}/live", cwd=checkout)
     assert ran.code == 1
     assert "shop in staging: broken.yaml" in ran.err
-    assert not (tmp_path / "live").exists()
+    assert (tmp_path / "live/staging/blog").is_dir()
+    assert not (tmp_path / "live/staging/shop").exists()
 
 
 @pytest.mark.parametrize(

@@ -155,15 +155,20 @@ def test_history_newest_first(place: Place) -> None:
     assert (unknown.code, "Did you mean 'shop'?" in unknown.err) == (2, True)
 
 
-def test_an_inventory_that_cannot_be_read_is_told(place: Place) -> None:
+def test_an_inventory_that_cannot_be_read_stops_its_own_target_only(place: Place) -> None:
+    commit(place.checkout, {"environments/staging/blog/settings.yaml": config_map("blog")})
     place.deploy()
-    name = place.kubectl("get", "configmaps", "-l", "applyset.kubernetes.io/id", "-o", "name").strip()
+    name = place.kubectl(
+        "get", "configmaps", "-l", "applyset.kubernetes.io/id,ci-gitops/app=shop", "-o", "name"
+    ).strip()
     place.kubectl("patch", name, "--type=merge", "-p", json.dumps({"data": {"inventory.json": "{"}}))
-    for command in ("status", "deploy"):
-        ran = place(command, "--environment", "staging", "--prune" if command == "deploy" else "--tree")
-        assert ran.code == 1
-        assert "is no inventory: inventory.json:" in ran.err
+    commit(place.checkout, {"environments/staging/blog/settings.yaml": config_map("blog", "wild")})
+    ran = place.deploy("--prune", code=1)
+    assert "is no inventory: inventory.json:" in ran.err
     assert place.kubectl("get", "configmap", "settings", "-o", "name")
+    found = {each["target"]["app"]: each for each in place.items("status", "--environment", "staging")}
+    assert (found["blog"]["sync"], found["shop"]["sync"], found["shop"]["health"]) == ("synced", "unknown", None)
+    assert "is no inventory" in found["shop"]["message"]
 
 
 def test_an_environment_that_nobody_deploys(place: Place) -> None:
