@@ -159,6 +159,8 @@ def _on_container(pod: Document, status: Document, said: Sequence[str]) -> Itera
         yield from _looked_up(_CONFIG, messages, values)
     elif text(ended, "reason") == "OOMKilled":
         yield f"Container {name} needs more memory than its limit: raise resources.limits.memory, or let it use less."
+    elif ended is not None and any("Liveness probe failed" in message for message in said):
+        yield f"The liveness probe of container {name} ends it: does it answer in time, or need a startupProbe?"
     elif ended is not None and number(ended, "exitCode"):
         started = list(_looked_up(_START, messages[:2], values))
         exits = _EXITS.get(

@@ -112,7 +112,8 @@ def culprits(root: Node) -> tuple[tuple[Node, ...], ...]:
 
 
 def _trails(node: Node) -> Iterator[tuple[Node, ...]]:
-    for child in node.current():
+    """The newest first: of several tries of a job it is the last one that counts."""
+    for child in sorted(node.current(), key=_created, reverse=True):
         if is_settled(child.health):
             continue
         deeper = list(_trails(child))
@@ -120,6 +121,10 @@ def _trails(node: Node) -> Iterator[tuple[Node, ...]]:
             yield from ((child, *trail) for trail in deeper)
         else:
             yield (child,)
+
+
+def _created(node: Node) -> str:
+    return text(node.document, "metadata", "creationTimestamp")
 
 
 def _without_names(node: Node) -> str:

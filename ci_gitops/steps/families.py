@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import queue
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -23,6 +25,39 @@ _CHILDREN: Mapping[tuple[str, str], tuple[Place, ...]] = {
     ("batch", "CronJob"): (_JOB, _POD),
     ("batch", "Job"): (_POD,),
 }
+
+
+class Glance:
+    """A look at families that never takes longer than its bound: the server may be away just now.
+
+    What comes later is taken at the next look.
+    """
+
+    def __init__(self, families: Families) -> None:
+        self._families = families
+        self._told: queue.SimpleQueue[tuple[Node, ...] | Exception] = queue.SimpleQueue()
+        self._asking = False
+
+    def at(self, documents: Iterable[Document], seconds: float) -> tuple[Node, ...] | None:
+        """The trees of `documents`, or of an earlier look that was late; None where nothing came in time."""
+        if not self._asking:
+            self._asking = True
+            asked = tuple(documents)
+            threading.Thread(target=self._ask, args=(asked,), daemon=True, name="children").start()
+        try:
+            told = self._told.get(timeout=max(0.0, seconds))
+        except queue.Empty:
+            return None
+        self._asking = False
+        if isinstance(told, Exception):
+            raise told
+        return told
+
+    def _ask(self, documents: tuple[Document, ...]) -> None:
+        try:
+            self._told.put(self._families.of(documents))
+        except Exception as error:
+            self._told.put(error)
 
 
 class Families:

@@ -37,13 +37,15 @@ from ci_gitops.core.waiting import (
 )
 from ci_gitops.errors import TemporaryError
 from ci_gitops.run import Run
-from ci_gitops.steps.families import Families
+from ci_gitops.steps.families import Families, Glance
 from ci_gitops.steps.lookout import PAUSE, Change, Lookout
 
 _LOOK_BELOW = 3.0
+_BELOW = 10.0  # seconds that such a look may take
 _ASK_AGAIN = 10.0  # whether something newer has come
 _TELL_AGAIN = 30.0
 _TELL_APART = 3.0  # a rollout passes through states that nobody needs to read
+_WORTH_TELLING = 10.0
 _TOLD = 5  # objects at once
 _HOOK_ENDS: Mapping[End, HookEnd] = {
     "settled": "succeeded", "failed": "failed", "lost": "lost", "deadline": "deadline", "superseded": "deadline",
@@ -133,7 +135,7 @@ def _hook_seconds(run: Run, document: Document) -> float:
 class _Waiting:
     def __init__(self, run: Run, cluster: Cluster, documents: Iterable[Document], wait: Wait) -> None:
         self._run, self._wait, self._clock = run, wait, wait.clock
-        self._families = Families(cluster, rules=wait.rules, now=wait.clock.now)
+        self._children = Glance(Families(cluster, rules=wait.rules, now=wait.clock.now))
         began = wait.clock.monotonic()
         self._began, self._looked, self._asked = began, began, began
         self._seen: dict[Key, _Seen] = {}
@@ -207,10 +209,13 @@ class _Waiting:
                 self._note(seen, self._assess(seen.document))
         ill = [seen.document for seen in self._seen.values() if seen.health.status in ("progressing", "degraded")]
         try:
-            self._below = {node.key: node for node in self._families.of(ill)}
+            nodes = self._children.at(ill, min(_BELOW, self._clock.left(self._wait.deadline)))
         except TemporaryError as error:  # the watches tell whether that lasts
             self._run.output.detail(error.message)
             return
+        if nodes is None:
+            return
+        self._below = {node.key: node for node in nodes}
         pods = {node.uid for root in self._below.values() for node in root.every() if node.health.status == "degraded"}
         self._stuck = {uid: self._stuck.get(uid, now) for uid in pods}
 
@@ -305,13 +310,18 @@ class _Waiting:
         blocking = [self._blocking(key) for key in self._open()]
         lines = tuple(each.sentence for each in blocking[:_TOLD])
         again = now - self._told_at >= _TELL_AGAIN
-        fresh = [line for line in lines if again or line not in self._told]
-        if not fresh:
+        if not again and set(lines) <= set(self._told):
             return
+        fresh = [self._since(each) for each in blocking[:_TOLD] if again or each.sentence not in self._told]
         self._told, self._told_at = lines, now
         left = _lasting(max(0.0, self._clock.left(self._wait.deadline)))
         head = f"{self._wait.name}: waits for {len(blocking)} of {len(self._seen)} ({self._waited()}, {left} left): "
         self._run.output.step(head + "\n  ".join(fresh))
+
+    def _since(self, blocking: Blocking) -> str:
+        """The sentence with how long it is so, where that is worth telling."""
+        held = self._clock.monotonic() - self._seen[blocking.key].since
+        return f"{blocking.sentence} (for {_lasting(held)})" if held >= _WORTH_TELLING else blocking.sentence
 
 
 def _uid(document: Document) -> str:

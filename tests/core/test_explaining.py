@@ -90,6 +90,8 @@ ADVICE: list[tuple[str, dict[str, Any], list[str], str]] = [
                                  message='exec: "serve": executable file not found in $PATH')),
      [], "look at `command`"),
     ("a crash", pod(container(waiting="CrashLoopBackOff", before=139)), [], "segmentation fault"),
+    ("a liveness probe", pod(container(waiting="CrashLoopBackOff", before=137)),
+     ["Liveness probe failed: HTTP probe failed with statuscode: 500"], "need a startupProbe"),
     ("ends by itself", pod(container(waiting="CrashLoopBackOff", before=3)), [], "its last log lines say why"),
     ("not ready", pod(container(), spec={"containers": [
         {"name": "main", "readinessProbe": {"httpGet": {"path": "/ready", "port": 80}}}]}),
@@ -157,6 +159,15 @@ def test_the_way_down_ends_at_the_container_and_equal_pods_are_one() -> None:
     [trail] = culprits(root)
     assert [str(node.key) for node in trail] == ["ReplicaSet shop/web-1", "Pod shop/web-1-a"]
     assert [str(node.key) for node in root.trail()][-1] == "Pod shop/web-1-a"
+
+
+def test_of_equal_tries_it_is_the_last_one() -> None:
+    tries = [pod(container(ended=3), name=f"job-{letter}", owner="job", status={"phase": "Failed"},
+                 metadata={"creationTimestamp": f"2026-11-21T12:0{minute}:00Z"})
+             for letter, minute in (("a", 1), ("b", 3), ("c", 2))]  # fmt: skip
+    job = made("Job", "job", status={"conditions": [{"type": "Failed", "status": "True"}]})
+    [trail] = culprits(grow(job, tries, assess_health))
+    assert trail[-1].key.name == "job-b"
 
 
 def test_different_reasons_are_told_apart_the_worse_first() -> None:

@@ -18,7 +18,7 @@ from ci_gitops.output import Output
 from ci_gitops.run import Run
 from ci_gitops.steps.waiting import Wait, wait_healthy
 from tests.rig import cluster as rig
-from tests.rig.fault_proxy import Fault, FaultProxy, answers, cut, fault_proxy, stream, unheard
+from tests.rig.fault_proxy import Fault, FaultProxy, answers, cut, fault_proxy, stream, unheard, until
 
 TOO_OLD = stream(
     {"type": "ERROR", "object": {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old"}}
@@ -116,3 +116,21 @@ def test_threads_end_with_the_wait(cluster: rig.Cluster, behind: Kubernetes, nam
     given_addresses(cluster, namespace, 1)  # whatever happens next is its end
     watcher.join(15)
     assert not watcher.is_alive()
+
+
+def test_a_server_that_is_slow_about_pods_does_not_hold_the_deadline(
+    cluster: rig.Cluster, proxy: FaultProxy, behind: Kubernetes
+) -> None:
+    applied = behind.apply({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "slow"},
+                            "spec": {"suspend": False, "template": {"spec": {"restartPolicy": "Never", "containers": [
+                                {"name": "a", "image": "localhost:1/none"}]}}}})  # fmt: skip
+    over = threading.Event()
+    proxy.plan("GET .*/pods", until(over), 9)
+    began = time.monotonic()
+    wait = Wait(name="shop", deadline=began + 5.0)
+    try:
+        verdict = wait_healthy(Run(output=Output(err=io.StringIO())), behind, [applied], wait)
+        assert verdict.end == "deadline"
+        assert time.monotonic() - began < 8.0
+    finally:
+        over.set()
