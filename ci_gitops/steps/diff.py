@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ci_gitops.adapters.deadline import Deadline
@@ -58,7 +58,8 @@ def diff(run: Run, call: DiffCall) -> Result:
             found = _against_live(run, call, place, environment)
         else:
             found = between_revisions(places, place, environment, call, call.against)
-        text = diff_text(found.plans, found.shown, found.hidden, where=found.where)
+        shown = diff_text(found.plans, found.shown, found.hidden, where=found.where)
+        text = "\n\n".join([*(f"Note: {warning}" for warning in place.warnings), shown])
         _hand_over(call, found.plans)
         if call.note:
             post_note(places, place, found.plans, text, _note_ask(call))
@@ -83,7 +84,9 @@ def _against_live(run: Run, call: DiffCall, place: Workplace, environment: Envir
     troubles += broken
     for outlook in outlooks:
         troubles += [*([outlook.refusal] if outlook.refusal else ()), *outlook.planned.troubles]
-    plans = tuple(outlook.planned.plan for outlook in outlooks)
+    plans = tuple(
+        replace(outlook.planned.plan, notes=(*place.warnings, *outlook.planned.plan.notes)) for outlook in outlooks
+    )
     source = place.settings.name or place.url
     return Found(
         PlanList(environment.name, place.revision, plans, source),

@@ -49,9 +49,9 @@ def ruled(places: Workplaces, place: Workplace, stand: Stand, branch: str | None
     if changes:
         shown = ", ".join(changes[:_SHOWN]) + (f" and {len(changes) - _SHOWN} more" if len(changes) > _SHOWN else "")
         where = policy.branch.removeprefix("refs/remotes/").removeprefix("refs/heads/")
-        places.run.output.warn(
-            f"{CONFIG_FILE} at {place.revision[:12]} is not the one of {where}, whose rules count here: {shown}."
-        )
+        warning = f"{CONFIG_FILE} at {place.revision[:12]} is not the one of {where}, whose rules count here: {shown}."
+        places.run.output.warn(warning)
+        place = replace(place, warnings=(warning,))
     return places.ruled_by(place, policy.settings.config, policy.tree)
 
 

@@ -81,6 +81,7 @@ class Workplace:
     settings: Settings
     tree: RepositoryTree
     policy: RepositoryTree | None = None
+    warnings: tuple[str, ...] = ()  # what a reviewer should know before anything else
 
     @property
     def rules(self) -> RepositoryTree:

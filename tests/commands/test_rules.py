@@ -69,3 +69,13 @@ def test_in_a_checkout_the_branch_that_it_comes_from_counts(cli: Cli, origin: Pa
     ran = rendered(cli, clone)
     assert "whose rules count" not in ran.err
     assert [each["app"] for each in ran.json["targets"]] == ["shop"]
+
+
+def test_a_plan_says_first_that_the_rules_would_change(cli: Cli, origin: Path, tmp_path: Path) -> None:
+    words = ("diff", "--environment", "production", "--repo", str(origin), "--revision", "open")
+    text = cli(*words, "--destination", "dir:live", cwd=tmp_path)
+    assert text.code == 0, text.err
+    assert text.out.startswith("Note: .ci-gitops.yaml at ")
+    assert text.out.splitlines()[0].endswith("whose rules count here: environments.production.allow, render.")
+    document = cli("-o", "json", *words, "--destination", "dir:live", cwd=tmp_path)
+    assert all("whose rules count here" in plan["notes"][0] for plan in document.json["plans"])
