@@ -47,6 +47,7 @@ _TELL_AGAIN = 30.0
 _TELL_APART = 3.0  # a rollout passes through states that nobody needs to read
 _WORTH_TELLING = 10.0
 _TOLD = 5  # objects at once
+_NAMED = 3  # in the last word
 _HOOK_ENDS: Mapping[End, HookEnd] = {
     "settled": "succeeded", "failed": "failed", "lost": "lost", "deadline": "deadline", "superseded": "deadline",
 }  # fmt: skip
@@ -281,12 +282,13 @@ class _Waiting:
         for key in sorted(bystanders):
             self._run.output.warn(f"{key}: {self._seen[key].health.message} It is not waited for.")
         whole = overall((str(key), seen.health) for key, seen in self._seen.items() if key not in bystanders)
+        blocking = () if end == "settled" else tuple(self._blocking(key) for key in self._open())
+        held_up = " ".join(each.sentence for each in blocking[:_NAMED])
         message = {
             "settled": whole.message,
             "superseded": f"Something newer has come: {newer}",
-            "deadline": f"Not healthy within {self._waited()}. {whole.message}",
+            "deadline": f"Not healthy within {self._waited()}. {held_up}",
         }.get(end, whole.message)
-        blocking = () if end == "settled" else tuple(self._blocking(key) for key in self._open())
         healths = {key: seen.health for key, seen in self._seen.items()}
         status = "missing" if end == "lost" else whole.status
         return Verdict(end=end, status=status, message=message, healths=healths, blocking=blocking)
