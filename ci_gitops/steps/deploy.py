@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from ci_gitops.adapters.deadline import Deadline
@@ -24,14 +24,14 @@ from ci_gitops.core.rendered_commit import rendered_message
 from ci_gitops.core.sequence import Sequence as Order
 from ci_gitops.core.targets import Target
 from ci_gitops.core.tenancy import Bounds
-from ci_gitops.errors import CiGitopsError, TemporaryError
+from ci_gitops.errors import CiGitopsError
 from ci_gitops.results import Result
 from ci_gitops.run import Run
 from ci_gitops.settings import EnvironmentSettings
 from ci_gitops.steps.ancestry import Ancestry
 from ci_gitops.steps.app_checks import run_checks
 from ci_gitops.steps.declared import Ask, declared_at
-from ci_gitops.steps.deploy_report import Done, decisive, deploy_result
+from ci_gitops.steps.deploy_report import Done, Outcome, decisive, deploy_result
 from ci_gitops.steps.deploying import Deploying, Orders
 from ci_gitops.steps.destinations import Destinations, preload
 from ci_gitops.steps.looking import own_plan_key, sites_of
@@ -43,6 +43,7 @@ from ci_gitops.steps.undertaking import origin_of
 from ci_gitops.steps.waiting import Clock
 from ci_gitops.steps.workplace import Workplace, Workplaces
 
+_WRITTEN = ("applied", "succeeded", "healed")
 _WRITES = 4  # at a time; more gain nothing: the server's own work decides
 
 
@@ -117,16 +118,23 @@ class _Pass:
             done = {each.target.app: each for each in self._failed}
             done |= self._too_much(work) or self._in_order(work, [*done])
         if not self._call.dry_run:
-            self._publish_notes()
+            self._publish(done)
         places = [*(target.app for target in targets), *work]
         return [done[app] for app in dict.fromkeys(places) if app in done]
 
-    def _publish_notes(self) -> None:
-        """That a commit is nothing new for some targets. Another run that was first knows as much."""
+    def _publish(self, done: dict[str, Done]) -> None:
+        """Push what was rendered, all of it at once, but for targets that went wrong half-way."""
+        well = [each for each in done.values() if each.is_well]
+        new = [each for each in well if each.outcome in _WRITTEN]
+        message = rendered_message(self._environment.name, self._place.revision, [each.target for each in new])
         try:
-            self._destinations.publish(rendered_message(self._environment.name, self._place.revision, ()))
-        except TemporaryError as error:
-            self._run.output.detail(error.message)
+            self._destinations.publish(message, [each.target for each in well])
+        except CiGitopsError as error:
+            if not new:  # only that the commit is nothing new: another run that was first knows as much
+                self._run.output.detail(error.message)
+            for each in new:
+                outcome: Outcome = {5: "refused", 75: "away"}.get(error.exit_code, "failed")  # type: ignore[assignment]
+                done[each.target.app] = replace(each, outcome=outcome, message=error.message, error=error)
 
     def _targets(self) -> tuple[Target, ...]:
         return self._place.settings.targets([self._environment.name], self._call.apps, paths=self._place.tree.files())

@@ -33,7 +33,6 @@ from ci_gitops.core.records import (
     recovered,
     stamp,
 )
-from ci_gitops.core.rendered_commit import rendered_message
 from ci_gitops.core.targets import Target
 from ci_gitops.core.tenancy import Bounds, refuse_violations
 from ci_gitops.core.text import counted
@@ -333,7 +332,6 @@ class Deploying:
         record = self._close(book, "succeeded" if health else "applied", health=health)
         if view.gone and not kept.members:
             self.site.ledger.drop(kept)
-        self.site.cluster.publish(rendered_message(self.target.environment, self.orders.revision, [self.target]))
         outcome: Outcome = "healed" if judged.cause == "heal" else "succeeded" if health else "applied"
         return self._done(outcome, record=record, health=health)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread
@@ -127,7 +128,8 @@ class Destinations:
         anything = self.of(Target("any", self.environment.name, "."))
         return tuple(each.target for each in self.ledger(anything, deadline).inventories() if not each.problem)
 
-    def publish(self, message: str) -> None:
-        """What is left to be pushed of all targets."""
-        if self._files is not None:
-            self._files.publish(message)
+    def publish(self, message: str, targets: Sequence[Target]) -> None:
+        """What is left to be pushed of these targets."""
+        folders = [folder for target in targets if (folder := self._folders.get((target.environment, target.app)))]
+        if self._files is not None and folders:
+            self._files.publish(message, tuple(part for folder in folders for part in folder.parts))

@@ -53,7 +53,10 @@ def test_manifests_are_pushed_to_a_branch_of_their_own(cli: Cli, clone: Path) ->
                                 "out/staging/shop/v1_configmap_more.yaml",
                                 "out/staging/shop/v1_configmap_settings.yaml"]  # fmt: skip
     message = git(bare, "log", "-1", "--format=%B", RENDERED)
-    assert f"Ci-Gitops-Revision: {git(clone, 'rev-parse', 'HEAD')}\nCi-Gitops-Target: staging/" in message
+    assert message.startswith("render(staging): blog, shop at ")
+    revision = git(clone, "rev-parse", "HEAD")
+    assert f"Ci-Gitops-Revision: {revision}\nCi-Gitops-Target: staging/blog\nCi-Gitops-Target: staging/shop" in message
+    assert git(bare, "rev-list", "--count", RENDERED) == "1"
     head = git(bare, "rev-parse", RENDERED)
     again = cli("-o", "json", *words, cwd=clone)
     assert [each["outcome"] for each in again.json["targets"]] == ["unchanged", "unchanged"], again.err
@@ -146,3 +149,14 @@ def test_what_sops_decrypted_is_not_pushed_in_clear(cli: Cli, clone: Path, tmp_p
     assert git(clone.parent / "origin.git", "branch", "--list", RENDERED) == ""
     here = cli(*words, f"dir:{tmp_path}/out", cwd=clone, PATH=path, SOPS_AGE_KEY_FILE=str(key))
     assert here.code == 0, here.err
+
+
+def test_a_branch_that_may_not_be_pushed_is_told(cli: Cli, clone: Path) -> None:
+    hook = clone.parent / "origin.git" / "hooks" / "pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\necho rendered branches are protected >&2\nexit 1\n")
+    hook.chmod(0o755)
+    ran = cli("-o", "json", "deploy", "--environment", "staging", "--destination", f"dir:out@{RENDERED}", cwd=clone)
+    assert ran.code == 5, ran.err
+    assert {each["outcome"] for each in ran.json["targets"]} == {"refused"}
+    assert "rendered branches are protected" in ran.json["error"]["message"]

@@ -166,7 +166,12 @@ class Directory:
 
     def publish(self, message: str) -> None:
         """The target's manifests, inventory and records; what belongs to others waits for theirs."""
-        self.files.publish(message, (self._folder, *(f"{OURS}/{kept}/{self._folder}" for kept in KEPT)))
+        self.files.publish(message, self.parts)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The folders of the target: its manifests, inventory and records."""
+        return (self._folder, *(f"{OURS}/{kept}/{self._folder}" for kept in KEPT))
 
     def close(self) -> None:
         self.files.close()
