@@ -189,10 +189,11 @@ class GitHubRig(_GitRig):
 class GitLabRig(_GitRig):
     """A project on the fake of GitLab."""
 
-    def __init__(self, server: GitServer) -> None:
+    def __init__(self, server: GitServer, name: str = "config") -> None:
+        self.name = name
         super().__init__(server)
         self.clock = Clock()
-        self.gitlab = FakeGitLab(server, self.clock)
+        self.gitlab = FakeGitLab(server, self.clock, repository=name)
 
     def __exit__(self, *error: object) -> None:
         super().__exit__(*error)
@@ -209,7 +210,7 @@ class GitLabRig(_GitRig):
         clock = self.clock
         return Site(
             self.server.base, self.gitlab.state.path, token, source, wait=clock.sleep, now=clock.now, clock=clock.now,
-            seconds=0.5,
+            seconds=0.3,
         )  # fmt: skip
 
     def settings(self, **settings: object) -> None:

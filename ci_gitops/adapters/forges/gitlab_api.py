@@ -52,6 +52,7 @@ class GitLabApi:
     def __init__(self, site: Site) -> None:
         self.site = site
         self.name = f"GitLab at {site.server}"
+        self.lists: set[str] = set()  # paths whose changes are answered with a list
 
     @property
     def job_token(self) -> bool:
@@ -152,7 +153,15 @@ class GitLabApi:
             if status in accept:
                 return Reply(status, None, said)
             raise self._refusal(verb, path, status, said) from error
-        return Reply(response.status_code, response.json() if response.content else None)
+        answer = response.json() if response.content else None
+        if verb in ("post", "put") and not isinstance(answer, Mapping | None) and path not in self.lists:
+            from ci_gitops.adapters.forges.transport import LostAnswerError
+
+            raise LostAnswerError(
+                f"{self.name} answered something else than an object for {verb.upper()} {clean(path)}; whether it was"
+                " done is not known.", hint="Run it again.",
+            )  # fmt: skip
+        return Reply(response.status_code, answer)
 
     def _other(self, what: str, wanted: str) -> ForgeError:
         return ForgeError(

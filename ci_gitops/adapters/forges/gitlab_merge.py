@@ -100,6 +100,7 @@ class GitLabMerge:
         if stopped and stopped.state in ("merged", "armed", "blocked"):
             return stopped
         path = self.api.at(f"/merge_trains/merge_requests/{self.iid}")
+        self.api.lists.add(path)
         body: dict[str, Any] = {"sha": self.call.head_sha}
         if stopped:  # it still waits: on to the train when its checks have passed
             body["auto_merge"] = True
