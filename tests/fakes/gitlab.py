@@ -222,7 +222,8 @@ class FakeGitLab(FakeApi):
             raise Refused(400, {"base": ["Source or target branch does not exist"]})
         if _QUICK.search(body.get("description", "")):
             raise Refused(403, "403 Forbidden")
-        twin = [one for one in self.state.requests if (one.source, one.target) == (source, target)]
+        here = [one for one in self.state.requests if one.source_project == self.state.id]
+        twin = [one for one in here if (one.source, one.target) == (source, target)]
         if not self.rules.unguarded and any(self._mr(one.iid).state == "opened" for one in twin):
             raise Refused(409, [f"Another open merge request already exists for this source branch: !{twin[-1].iid}"])
         self.clock.advance(1)

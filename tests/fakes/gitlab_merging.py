@@ -78,7 +78,8 @@ class Merging:
         status = self.status(mr)
         pipeline = self.state.newest_pipeline(mr.head)
         active = pipeline is not None and pipeline.status in _ACTIVE
-        now = status == "mergeable" and not (auto and active)
+        passed = pipeline is not None and pipeline.status == "success"
+        now = status == "mergeable" and (passed or not auto)
         later = bool(auto) and active and status in ("mergeable", "ci_still_running", "not_approved")
         if not now and not later:
             raise Refused(405, "405 Method Not Allowed")

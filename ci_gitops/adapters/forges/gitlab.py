@@ -273,7 +273,9 @@ class GitLabForge:
             return self.get(self._api.record(reply.data, "merge request", "iid")["iid"])
         there = self._open_one(new)  # another run has just opened it
         if there is None:
-            raise ForgeError(f"{self._api.name} says that !{new.source} is open ({reply.said}), and lists none.")
+            raise ForgeError(
+                f"{self._api.name} says that one from {new.source} is open ({reply.said}), and lists none."
+            )
         return there
 
     def _the_first(self, opened: MergeRequest, new: NewMergeRequest) -> MergeRequest:
