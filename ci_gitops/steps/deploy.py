@@ -14,16 +14,13 @@ from functools import partial
 from ci_gitops.adapters.deadline import Deadline
 from ci_gitops.core.app_checks import Checked
 from ci_gitops.core.holds import Hold, hold_on, holds_path, parse_holds
-from ci_gitops.core.ignoring import Rule
 from ci_gitops.core.inventory import Inventory
-from ci_gitops.core.layout import CONFIG_FILE
 from ci_gitops.core.manifests import Manifest
 from ci_gitops.core.pruning import Belts
 from ci_gitops.core.records import Record
 from ci_gitops.core.rendered_commit import rendered_message
 from ci_gitops.core.sequence import Sequence as Order
 from ci_gitops.core.targets import Target
-from ci_gitops.core.tenancy import Bounds
 from ci_gitops.errors import CiGitopsError
 from ci_gitops.results import Result
 from ci_gitops.run import Run
@@ -34,7 +31,7 @@ from ci_gitops.steps.declared import Ask, declared_at
 from ci_gitops.steps.deploy_report import Done, Outcome, decisive, deploy_result
 from ci_gitops.steps.deploying import Deploying, Orders
 from ci_gitops.steps.destinations import Destinations, preload
-from ci_gitops.steps.looking import own_plan_key, sites_of
+from ci_gitops.steps.looking import bounds_of, doubt_of, ignored, own_plan_key, prunes, sites_of
 from ci_gitops.steps.plan_note import NoteAsk, agree, reviewed_plan
 from ci_gitops.steps.planning import Planned, Terms
 from ci_gitops.steps.rendered import RenderedSets
@@ -106,7 +103,7 @@ class _Pass:
         """Every target's end, in the order of the configuration."""
         targets = self._targets()
         declared = self._rendered(targets)
-        doubt = self._doubt()
+        doubt = doubt_of(each.target for each in self._failed)
         sites = self._sites(declared)
         for site in sites:
             self._failed += [_failed(target, error, str(site.cluster)) for target, error in site.broken.items()]
@@ -159,7 +156,7 @@ class _Pass:
     def _deploying(self, site: Site, target: Target, orders: Orders, writes: ThreadPoolExecutor) -> Deploying:
         return Deploying(
             self._run, site, target, orders, partial(self._terms, site), self._deadline, writes,
-            self._ignored(target), partial(hold_on, holds=self._holds()), self._past(target),
+            ignored(self._place.settings, target.app), partial(hold_on, holds=self._holds()), self._past(target),
         )  # fmt: skip
 
     def _terms(self, site: Site, view: View) -> Terms:
@@ -168,13 +165,6 @@ class _Pass:
             try_new=call.dry_run, take_over=call.take_over, recreate=call.recreate, plan_key=own_plan_key(self._run)
         )
         return make(view)
-
-    def _ignored(self, target: Target) -> tuple[Rule, ...]:
-        app = self._place.settings.apps.get(target.app)
-        return tuple(
-            Rule(rule.kind, rule.name, rule.namespace, tuple(rule.pointers), tuple(rule.managers))
-            for rule in (app.ignore if app else ())
-        )
 
     def _past(self, target: Target) -> Callable[[Record], Sequence[Manifest]]:
         return lambda record: self._sets.at(record.revision, target)
@@ -187,14 +177,15 @@ class _Pass:
     def _orders(self, doubt: str | None) -> Orders:
         call, environment, commit = self._call, self._environment, self._commit
         destination = environment.destination
-        prune = call.prune if call.prune is not None else bool(destination and destination.prune)
         return Orders(
             revision=self._place.revision, time=commit.time, behind=self._behind, origin=origin_of(self._run, commit),
             sandbox=self._sets.level, drift=destination.drift if destination else "report",
             manual=environment.sync == "manual", named=bool(call.revision), planned=bool(call.plan),
-            force=call.force or self._is_pinned(), retry=call.retry, rerun_hooks=call.rerun_hooks, prune=prune,
+            force=call.force or self._is_pinned(), retry=call.retry, rerun_hooks=call.rerun_hooks,
+            prune=prunes(environment, call.prune),
             belts=Belts(kinds=frozenset(call.prune_kinds), limit=call.prune_limit), doubt=doubt, wait=call.wait,
-            dry_run=call.dry_run, health=environment.health, checks=self._checks, bounds=self._bounds(),
+            dry_run=call.dry_run, health=environment.health, checks=self._checks,
+            bounds=bounds_of(self._place, environment),
             roll_back=call.rollback_on_failure, rollback_seconds=call.timeout, revert=self._revert,
             reviewed=self._agree,
         )  # fmt: skip
@@ -214,17 +205,6 @@ class _Pass:
         """RefusedError where a plan was reviewed and this is another one."""
         if self._reviewed:
             agree(self._reviewed, [planned.plan])
-
-    def _bounds(self) -> Bounds:
-        allow = self._environment.allow
-        file = self._place.settings.config.file or CONFIG_FILE
-        said_by = f"{file}: environments.{self._environment.name}.allow"
-        return Bounds(allow.kinds, allow.namespaces, allow.repositories, said_by)
-
-    def _doubt(self) -> str | None:
-        """What left one target may have come to another one, of which nobody knows what it declares."""
-        failed = ", ".join(str(each.target) for each in self._failed)
-        return f"{failed} does not render." if failed else None
 
     def _is_pinned(self) -> bool:
         """Whether the settings name one commit: then they say what order is, and may go back."""

@@ -20,8 +20,7 @@ from ci_gitops.core.ignoring import Rule
 from ci_gitops.core.inventory import Inventory, Key, Member
 from ci_gitops.core.manifests import Manifest
 from ci_gitops.core.object_images import named_images
-from ci_gitops.core.prepared import Prepared
-from ci_gitops.core.pruning import Belts, Leaving, leaving, remaining
+from ci_gitops.core.pruning import Belts, Leaving, remaining
 from ci_gitops.core.records import (
     Cause,
     Failure,
@@ -34,7 +33,7 @@ from ci_gitops.core.records import (
     stamp,
 )
 from ci_gitops.core.targets import Target
-from ci_gitops.core.tenancy import Bounds, refuse_violations
+from ci_gitops.core.tenancy import Bounds
 from ci_gitops.core.text import counted
 from ci_gitops.core.waiting import Verdict
 from ci_gitops.errors import CiGitopsError, RefusedError, TemporaryError, UnhealthyError
@@ -44,8 +43,8 @@ from ci_gitops.steps.bookkeeping import Book
 from ci_gitops.steps.deploy_report import Done, Outcome
 from ci_gitops.steps.explaining import explain
 from ci_gitops.steps.hooking import Hooks
-from ci_gitops.steps.observing import scopes
-from ci_gitops.steps.planning import Past, Planned, Terms, Work, plan_target
+from ci_gitops.steps.looking import leaving_of, plan_view, refuse_what_is_not_allowed
+from ci_gitops.steps.planning import Planned, Terms, Work
 from ci_gitops.steps.site import Site, View
 from ci_gitops.steps.undertaking import BrokenError, SupersededError
 from ci_gitops.steps.waiting import Clock, Wait, wait_healthy
@@ -149,7 +148,7 @@ class Deploying:
     def _judge(self, view: View) -> Judged:
         """What the pass does with the target, as it was seen."""
         records, inventory = view.records, view.inventory
-        self._refuse_what_is_not_allowed(view.prepared)
+        refuse_what_is_not_allowed(self.site, view.prepared, self.orders.bounds)
         left = self._leaving(view)
         planned = self._planned(view, left)
         decision = decide(self._standing(view))
@@ -174,33 +173,15 @@ class Deploying:
         cause: Cause = "deploy" if decision.new or any(not each.drift for each in work) else "heal"
         return Judged(planned, left, decision, None, work, cause, records)
 
-    def _refuse_what_is_not_allowed(self, prepared: Prepared) -> None:
-        cluster = self.site.cluster
-        documents = [*prepared.documents, *(hook.document for hook in prepared.hooks)]
-        refuse_violations(
-            self.target, documents, self.orders.bounds, namespace=cluster.namespace or None, scopes=scopes(cluster)
-        )
-
     def _planned(self, view: View, left: Leaving) -> Planned:
-        success = last_success(view.records)
-        past = Past(success, self._applied_by(view, success) if success and self.past else None)
-        compared = left.compared if self.orders.prune else ()
-        self._plan = plan_target(
-            self.site.cluster, view.prepared, view.live, inventory=view.inventory, terms=self.terms(view),
-            rules=self.rules, past=past, deletes=compared,
+        self._plan = plan_view(
+            self.site, view, self.terms(view), rules=self.rules, past=self.past,
+            deletes=left.compared if self.orders.prune else (),
         )  # fmt: skip
         return self._plan
 
-    def _applied_by(self, view: View, record: Record) -> Callable[[], Sequence[Document]]:
-        past = self.past
-        assert past is not None
-        return lambda: self.site.prepared(self.target, view.inventory, past(record)).documents
-
     def _leaving(self, view: View) -> Leaving:
-        return leaving(
-            view.inventory, view.prepared.keys, view.live.get, failed=view.live.failed, doubt=self.orders.doubt,
-            belts=replace(self.orders.belts, labelled=self.site.cluster.alive),
-        )  # fmt: skip
+        return leaving_of(self.site, view, self.orders.belts, self.orders.doubt)
 
     def _standing(self, view: View) -> Standing:
         orders = self.orders

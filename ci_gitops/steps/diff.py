@@ -20,7 +20,7 @@ from ci_gitops.settings import EnvironmentSettings
 from ci_gitops.steps.declared import Ask, declared_at
 from ci_gitops.steps.destinations import Destinations
 from ci_gitops.steps.diff_report import Found, Shown, diff_text
-from ci_gitops.steps.looking import Looking, Outlook, bounds_of, own_plan_key, prunes, sites_of
+from ci_gitops.steps.looking import Looking, Outlook, bounds_of, doubt_of, own_plan_key, prunes, sites_of
 from ci_gitops.steps.plan_note import NoteAsk, post_note
 from ci_gitops.steps.rendered import RenderedSets
 from ci_gitops.steps.revisions import between_revisions
@@ -76,7 +76,10 @@ def _against_live(run: Run, call: DiffCall, place: Workplace, environment: Envir
         rendered = sets.of(targets)
         troubles: list[CiGitopsError] = [each for each in rendered.values() if isinstance(each, CiGitopsError)]
         declared = {target: each for target, each in rendered.items() if not isinstance(each, CiGitopsError)}
-        looking = Looking(sets, place.settings, bounds_of(place, environment), prunes(environment, call.prune))
+        doubt = doubt_of(target for target in targets if target not in declared)
+        looking = Looking(
+            sets, place.settings, bounds_of(place, environment), prunes(environment, call.prune), doubt=doubt
+        )
         outlooks, hidden, broken = _outlooks(
             call, place, environment, destinations, declared, looking, whole=not troubles
         )

@@ -5,17 +5,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ci_gitops.adapters.cluster.base import Cluster, Document
 from ci_gitops.adapters.deadline import Deadline
 from ci_gitops.adapters.git import CommitInfo
+from ci_gitops.core.differences import Compared
 from ci_gitops.core.ignoring import Rule
 from ci_gitops.core.layout import CONFIG_FILE
 from ci_gitops.core.manifests import Manifest
+from ci_gitops.core.prepared import Prepared
 from ci_gitops.core.pruning import Belts, Leaving, leaving
-from ci_gitops.core.records import last_success
+from ci_gitops.core.records import Record, last_success
 from ci_gitops.core.targets import Target
 from ci_gitops.core.tenancy import Bounds, refuse_violations
 from ci_gitops.errors import RefusedError
@@ -77,6 +79,46 @@ def own_plan_key(run: Run) -> bytes | None:
     return given.encode(errors="surrogateescape") if given else None
 
 
+def doubt_of(unrendered: Iterable[Target]) -> str | None:
+    """Why nothing is pruned: what left one target may have come to another one, of which nobody knows what it holds."""
+    failed = ", ".join(map(str, unrendered))
+    return f"{failed} does not render." if failed else None
+
+
+def leaving_of(site: Site, view: View, belts: Belts, doubt: str | None = None) -> Leaving:
+    """What becomes of the objects that a target holds and Git declares no longer; `doubt`: why none of them may go."""
+    return leaving(
+        view.inventory, view.prepared.keys, view.live.get, failed=view.live.failed, doubt=doubt,
+        belts=replace(belts, labelled=site.cluster.alive),
+    )  # fmt: skip
+
+
+def plan_view(
+    site: Site, view: View, terms: Terms, *, rules: Iterable[Rule], deletes: Iterable[Compared],
+    past: Callable[[Record], Sequence[Manifest]] | None,
+) -> Planned:  # fmt: skip
+    """The plan of a target as it was seen. `past` renders what an earlier record brought, where that is asked."""
+    success = last_success(view.records)
+
+    def applied() -> Iterable[Document]:
+        assert success
+        assert past
+        return site.prepared(view.prepared.target, view.inventory, past(success)).documents
+
+    known = Past(success, applied if success and past else None)
+    return plan_target(
+        site.cluster, view.prepared, view.live, inventory=view.inventory, terms=terms, rules=rules, past=known,
+        deletes=deletes,
+    )  # fmt: skip
+
+
+def refuse_what_is_not_allowed(site: Site, prepared: Prepared, bounds: Bounds) -> None:
+    """RefusedError where the environment does not allow an object, or a hook, of the target."""
+    documents = [*prepared.documents, *(hook.document for hook in prepared.hooks)]
+    namespace = site.cluster.namespace or None
+    refuse_violations(prepared.target, documents, bounds, namespace=namespace, scopes=scopes(site.cluster))
+
+
 @dataclass(frozen=True, slots=True)
 class Outlook:
     """A target as it was seen, what of it leaves, and what would be done."""
@@ -96,37 +138,20 @@ class Looking:
     bounds: Bounds
     prune: bool
     belts: Belts = Belts()  # noqa: RUF009 - frozen
+    doubt: str | None = None  # why nothing at all may be pruned
 
     def at(self, site: Site, view: View, terms: Terms) -> Outlook:
         target = view.prepared.target
-        left = leaving(
-            view.inventory, view.prepared.keys, view.live.get, failed=view.live.failed,
-            belts=replace(self.belts, labelled=site.cluster.alive),
-        )  # fmt: skip
-        planned = plan_target(
-            site.cluster, view.prepared, view.live, inventory=view.inventory, terms=terms,
-            rules=ignored(self.settings, target.app), past=self._past(site, view),
-            deletes=left.compared if self.prune else (),
+        left = leaving_of(site, view, self.belts, self.doubt)
+        planned = plan_view(
+            site, view, terms, rules=ignored(self.settings, target.app), deletes=left.compared if self.prune else (),
+            past=lambda record: self.sets.at(record.revision, target),
         )  # fmt: skip
         return Outlook(view, left, planned, self._refusal(site, view, left))
 
-    def _past(self, site: Site, view: View) -> Past:
-        success = last_success(view.records)
-        if success is None:
-            return Past()
-        target, revision = view.prepared.target, success.revision
-
-        def applied() -> Iterable[Document]:
-            return site.prepared(target, view.inventory, self.sets.at(revision, target)).documents
-
-        return Past(success, applied)
-
     def _refusal(self, site: Site, view: View, left: Leaving) -> RefusedError | None:
-        prepared = view.prepared
-        documents = [*prepared.documents, *(hook.document for hook in prepared.hooks)]
-        namespace = site.cluster.namespace or None
         try:
-            refuse_violations(prepared.target, documents, self.bounds, namespace=namespace, scopes=scopes(site.cluster))
+            refuse_what_is_not_allowed(site, view.prepared, self.bounds)
         except RefusedError as error:
             return error
         if left.refusal and self.prune:
