@@ -166,11 +166,12 @@ class Deploying:
             return Judged(planned, left, decision, self._reported(view, decision, planned))
         drifting = decision.action == "report"
         work = tuple(each for each in planned.work if not (drifting and each.drift))
-        if not work and not decision.new:
+        again = self.orders.rerun_hooks and bool(view.prepared.hooks)
+        if not work and not decision.new and not again:
             self._note_revision(inventory)
             return Judged(planned, left, decision, self._done("unchanged", health=self._health(view)))
         self.orders.reviewed(planned)
-        cause: Cause = "deploy" if decision.new or any(not each.drift for each in work) else "heal"
+        cause: Cause = "deploy" if decision.new or again or any(not each.drift for each in work) else "heal"
         return Judged(planned, left, decision, None, work, cause, records)
 
     def _planned(self, view: View, left: Leaving) -> Planned:
@@ -285,7 +286,8 @@ class Deploying:
             self.run, self.site.cluster, book, attempt, remembered(view.prepared.rendered, records), self.deadline,
             rerun=self.orders.rerun_hooks, retry=self.orders.retry,
         )  # fmt: skip
-        wanted = view.prepared if judged.cause == "deploy" and judged.decision.new else replace(view.prepared, hooks=())
+        hooked = judged.cause == "deploy" and (judged.decision.new or self.orders.rerun_hooks)
+        wanted = view.prepared if hooked else replace(view.prepared, hooks=())
         steps = steps_of(wanted, attempt, installing=last_success(records) is None)
         applying = Applying(
             self.run, self.site.cluster, str(self.target),
