@@ -18,7 +18,7 @@ from ci_gitops.results import Result
 from ci_gitops.run import Run
 from ci_gitops.settings import EnvironmentSettings
 from ci_gitops.steps.declared import Ask, declared_at
-from ci_gitops.steps.destinations import Destinations
+from ci_gitops.steps.destinations import Destinations, preload
 from ci_gitops.steps.diff_report import Found, Shown, diff_text
 from ci_gitops.steps.looking import Looking, Outlook, bounds_of, doubt_of, own_plan_key, prunes, sites_of
 from ci_gitops.steps.plan_note import NoteAsk, post_note
@@ -52,6 +52,8 @@ def diff(run: Run, call: DiffCall) -> Result:
     """Plan, show, and write the plan where the call says; the error that decides carries the result."""
     for path in (*call.reports.values(), *([call.plan_out] if call.plan_out else [])):
         must_be_writable(path)
+    if call.against == LIVE:
+        preload(call)
     with Workplaces(run, call.reach) as places:
         place, environment = declared_at(places, call)
         if call.against == LIVE:
