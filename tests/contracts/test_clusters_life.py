@@ -319,7 +319,7 @@ def test_a_namespace_takes_its_contents_with_it(place: Place) -> None:
     place.apply(namespace(inner))
     place.apply(config(mode="calm") | {"metadata": {"name": "settings", "namespace": inner}})
     assert place.cluster.delete(space, "", inner)
-    until(lambda: place.cluster.get(space, "", inner) is None, "the namespace is gone")
+    until(lambda: place.cluster.get(space, "", inner) is None, "the namespace is gone", 120)
     assert place.cluster.list(maps, inner).items == ()
 
 
@@ -342,7 +342,7 @@ def test_a_namespace_that_leaves_takes_nothing_new(place: Place) -> None:
         found = place.cluster.get(maps, inner, "settings")
         return found is not None and "deletionTimestamp" in found["metadata"]
 
-    until(marked, "its contents leave")
+    until(marked, "its contents leave", 120)
     place.cluster.patch(maps, inner, "settings", [{"op": "remove", "path": "/metadata/finalizers"}])
     assert place.cluster.get(maps, inner, "settings") is None
 
