@@ -114,7 +114,7 @@ class Destinations:
 
         context = ask.context or (declared.context if declared and not ask.kubeconfig else None)
         access = Access.from_environ(self.run.environ, context=context, kubeconfig=ask.kubeconfig)
-        return Kubernetes(access, namespace)
+        return Kubernetes(access, namespace, tell=self.run.output.warn)
 
     def _opened_files(self, address: str) -> Files:
         if self._files is None:

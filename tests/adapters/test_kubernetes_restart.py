@@ -1,7 +1,8 @@
-"""An API server that is killed while we write, and a webhook and a group of it whose own servers are away."""
+"""What would disturb others on a cluster: a killed API server, webhooks and groups that are away, gone versions."""
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,10 @@ import pytest
 
 from ci_gitops.adapters.cluster.base import ApiError, Resource
 from ci_gitops.adapters.cluster.kubernetes import Access, Kubernetes
+from ci_gitops.core.fieldsets import entries
+from ci_gitops.core.migration import outdated
 from ci_gitops.errors import TemporaryError
+from tests.adapters.test_migration_live import define, gear, migrate
 from tests.contracts.cluster_rigs import config, until
 from tests.rig.cluster import ApiServer, own_api_server
 
@@ -126,4 +130,32 @@ def test_a_group_whose_server_is_away_is_told(server: ApiServer) -> None:
     assert target.resource("apps/v1", "Deployment")
     with pytest.raises(TemporaryError, match="whether there is a kind Gear in gears"):
         target.resource("gears.example.com/v1", "Gear")
+    target.close()
+
+
+def test_a_version_that_is_no_longer_served(server: ApiServer) -> None:
+    """Not on a cluster of others: an object that is left in such a version keeps every namespace from going."""
+    target, kind = connected(server), "gear"
+    define(target, kind, ("v1beta1", "colour", True))
+    target.apply(gear(kind, "v1beta1", teeth=3))
+    define(target, kind, ("v1beta1", "colour", False), ("v1", "colour", True))
+    target.apply(gear(kind, "v1beta1", colour="red"), manager="somebody")  # stored as v1 from now on
+    name = f"{kind}s.migration.example.com"
+    stored = json.dumps({"status": {"storedVersions": ["v1"]}})
+    server.cluster.kubectl("patch", "crd", name, "--subresource=status", "--type=merge", "-p", stored)
+    define(target, kind, ("v1", "colour", True))
+    newer = gear(kind, "v1", teeth=4)
+
+    def refused() -> bool:
+        try:
+            target.apply(newer, dry_run=True)
+        except ApiError as error:
+            return outdated(error.message)
+        return False
+
+    until(refused, "the old version is gone")
+    migrate(target, newer, "migration.example.com/v1")
+    after = target.apply(newer)
+    assert after["spec"] == {"teeth": 4, "colour": "red"}
+    assert {entry.api_version for entry in entries(after)} == {"migration.example.com/v1"}
     target.close()

@@ -5,6 +5,7 @@ The promises are those of `ci_gitops/adapters/cluster/base.py`; what is expected
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -238,6 +239,28 @@ def test_an_empty_map_is_owned_as_such(place: Place) -> None:
     spec = {"template": {"spec": {"containers": [container("web", resources={})]}}}
     made = place.apply(deployment(*spec["template"]["spec"]["containers"]))
     assert any(path.endswith(".resources") for path in fields(made))
+
+
+def test_owners_are_merged_by_their_uid(place: Place) -> None:
+    owner = place.apply(config("owner"))
+    reference = {"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": owner["metadata"]["uid"]}
+    made = place.apply(config() | {"metadata": {"name": "settings", "ownerReferences": [reference]}})
+    entry = applied(made, FIELD_MANAGER)
+    assert entry is not None
+    (key,) = entry.fields["f:metadata"]["f:ownerReferences"]
+    assert key == f'k:{{"uid":"{owner["metadata"]["uid"]}"}}'
+    kept = place.apply(config(a="1"), manager=OTHER)
+    assert kept["metadata"]["ownerReferences"] == [reference]
+    assert "ownerReferences" not in place.apply(config())["metadata"]
+
+
+def test_an_object_is_created_by_the_first_apply_of_several(place: Place) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(lambda name: place.apply(config(**{name: "1"}), manager=name), "abcd"))
+    assert len({each["metadata"]["uid"] for each in made}) == 1
+    live = place.live("ConfigMap", "settings")
+    assert live["data"] == {"a": "1", "b": "1", "c": "1", "d": "1"}
+    assert [fields(live, name) for name in "abcd"] == [{f"data.{name}"} for name in "abcd"]
 
 
 # What the server adds
@@ -481,6 +504,22 @@ def test_a_patch_does_all_or_nothing(place: Place) -> None:
         place.patch("ConfigMap", "settings", {"op": "remove", "path": "/data/mode"}, test)
     assert caught.value.status == 422
     assert place.live("ConfigMap", "settings")["data"] == {"mode": "wild"}
+
+
+def test_a_patch_of_an_older_object_is_a_conflict(place: Place) -> None:
+    old = place.apply(config(mode="calm"))["metadata"]["resourceVersion"]
+    place.apply(config(mode="wild"))
+    stale = {"op": "replace", "path": "/metadata/resourceVersion", "value": old}
+    with pytest.raises(ApiError) as caught:
+        place.patch("ConfigMap", "settings", {"op": "replace", "path": "/data/mode", "value": "late"}, stale)
+    assert (caught.value.status, caught.value.reason) == (409, "Conflict")
+    assert place.live("ConfigMap", "settings")["data"] == {"mode": "wild"}
+
+
+def test_a_patch_of_what_is_not_there(place: Place) -> None:
+    with pytest.raises(ApiError, match="not found") as caught:
+        place.patch("ConfigMap", "settings", {"op": "add", "path": "/data", "value": {}})
+    assert caught.value.status == 404
 
 
 def test_a_patch_takes_the_field_without_asking(place: Place) -> None:

@@ -228,6 +228,18 @@ def test_one_of_two_takes_a_lease(place: Place) -> None:
     assert place.live("Lease", "writer")["spec"]["holderIdentity"] == took[3]
 
 
+def test_a_lease_is_taken_over_by_its_version_alone(place: Place) -> None:
+    held = place.create(lease("first"))
+    renewed = place.cluster.replace({**held, "spec": {**held["spec"], "renewTime": "2026-11-21T10:00:00.000000Z"}})
+    assert renewed["spec"]["renewTime"] == "2026-11-21T10:00:00.000000Z"
+    assert renewed["metadata"]["resourceVersion"] != held["metadata"]["resourceVersion"]
+    with pytest.raises(ApiError) as caught:
+        place.cluster.replace({**held, "spec": lease("second")["spec"]})
+    assert caught.value.status == 409
+    taken = place.cluster.replace({**renewed, "spec": lease("second")["spec"]})
+    assert "renewTime" not in taken["spec"]
+
+
 # Deletion
 
 
