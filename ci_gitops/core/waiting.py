@@ -26,7 +26,7 @@ HOOK_TIMEOUT = "ci-gitops/hook-timeout"
 HOOK_SECONDS = 600.0
 _AFTER_ITS_DEADLINE = 30.0  # until the controller has said so
 _AT_ONCE = frozenset({
-    ("apps", "Deployment"), ("batch", "Job"), ("", "PersistentVolumeClaim"), ("", "PersistentVolume"),
+    ("batch", "Job"), ("", "PersistentVolumeClaim"), ("", "PersistentVolume"),
     ("apiextensions.k8s.io", "CustomResourceDefinition"),
 })  # fmt: skip
 # Their trouble may pass, and others than the deployed app are its cause: metrics, quota, a job of last night.
@@ -34,6 +34,7 @@ _PATIENT = frozenset({
     ("autoscaling", "HorizontalPodAutoscaler"), ("apps", "ReplicaSet"), ("", "ReplicationController"), ("", "Service"),
     ("batch", "CronJob"), ("policy", "PodDisruptionBudget"), ("apiregistration.k8s.io", "APIService"),
 })  # fmt: skip
+_CRASHING = "CrashLoopBackOff"
 _MISSES_REFERENCE = frozenset({"CreateContainerConfigError"})
 _TEMPLATED = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController"})
 
@@ -43,6 +44,7 @@ class Graces:
     """For how many seconds, or restarts, a state is waited for that may pass."""
 
     confirm: float = 1.0  # a controller may write its verdict in two steps
+    rollout: float = 5.0  # what a Deployment says of its deadline may still be said of the revision before
     image: float = 20.0  # a registry that answers badly once
     reference: float = 60.0  # a Secret that another controller is about to make
     restarts: int = 3  # a process that waits for its database by ending
@@ -117,6 +119,8 @@ def is_hopeless(document: Document, health: Health, held: float, graces: Graces)
         return False
     if place == ("", "Pod"):
         return is_stuck(document, held, graces)
+    if place == ("apps", "Deployment"):
+        return held >= graces.rollout
     return held >= (graces.confirm if place in _AT_ONCE else graces.custom)
 
 
@@ -125,8 +129,10 @@ def is_stuck(pod: Document, held: float, graces: Graces) -> bool:
     if text(pod, "status", "phase") == "Failed":
         return held >= graces.confirm
     statuses = mappings(pod, "status", "initContainerStatuses") + mappings(pod, "status", "containerStatuses")
-    restarted = any(number(each, "restartCount") >= graces.restarts and not at(each, "ready") for each in statuses)
-    reasons = {text(each, "state", "waiting", "reason") for each in statuses} - {"", "CrashLoopBackOff"}
+    # Restarts of long ago say nothing: only a container that is held back now ends again and again.
+    crashing = [each for each in statuses if text(each, "state", "waiting", "reason") == _CRASHING]
+    restarted = any(number(each, "restartCount") >= graces.restarts for each in crashing)
+    reasons = {text(each, "state", "waiting", "reason") for each in statuses} - {"", _CRASHING}
     if reasons & _MISSES_REFERENCE:
         return held >= graces.reference
     return restarted or (held >= graces.image and any(_is_error(reason) for reason in reasons))

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from ci_gitops.adapters.cluster.base import ApiError, Event
+from ci_gitops.core.health import assess_health
 from ci_gitops.core.inventory import Key
 from ci_gitops.core.waiting import Graces
 from ci_gitops.errors import ClusterError, TemporaryError
@@ -171,6 +172,23 @@ def test_pods_of_an_older_revision_are_on_their_way_out() -> None:
     cluster = ScriptedCluster({"Deployment": [[deployment(0)]], "ReplicaSet": [[old, newest]], "Pod": [[stuck]]})
     verdict = wait_healthy(run_of(), cluster.as_cluster(), [deployment(0)], waits(Time(0.5), deadline=120.0))
     assert verdict.end == "deadline"
+
+
+def test_restarts_of_long_ago_do_not_end_the_wait() -> None:
+    """An old pod of a StatefulSet that is not ready for a moment while the update reaches it."""
+    found = pod(restarts=40)
+    found["status"]["phase"] = "Running"
+    found["status"]["containerStatuses"][0]["lastState"] = {"terminated": {"exitCode": 1}}
+    assert assess_health(found).status == "degraded"
+    cluster = ScriptedCluster({"Deployment": [[deployment(0)]], "ReplicaSet": [[replica_set()]], "Pod": [[found]]})
+    verdict = wait_healthy(run_of(), cluster.as_cluster(), [deployment(0)], waits(Time(0.5), deadline=90.0))
+    assert verdict.end == "deadline"
+
+
+def test_a_verdict_on_the_revision_before_is_none_on_this_one() -> None:
+    late = deployment(0, conditions=[{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}])
+    cluster = ScriptedCluster({"Deployment": [[late]]}, {"Deployment": [modified(deployment(1))]})
+    assert wait_healthy(run_of(), cluster.as_cluster(), [deployment(0)], waits()).ok
 
 
 def test_pods_that_may_not_be_read_are_done_without() -> None:
