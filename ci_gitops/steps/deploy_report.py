@@ -54,6 +54,7 @@ class Done:
     message: str | None = None
     details: tuple[str, ...] = ()
     error: CiGitopsError | None = None
+    blocks: tuple[str, ...] = ()  # of a plan: what would change in each object, as text
 
     @property
     def is_well(self) -> bool:
@@ -104,6 +105,7 @@ def _lines(done: Done) -> list[str]:
     for change in done.plan.changes if done.plan else ():
         if change.operation in _MARKS:
             lines += _change(change)
+    lines += [line for block in done.blocks for line in ("", block)]
     if done.message:
         lines.append(f"    {done.message}")
     lines += [f"      {line}" for line in done.details]

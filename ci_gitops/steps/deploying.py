@@ -41,6 +41,7 @@ from ci_gitops.run import Run
 from ci_gitops.steps.applying import Applying, in_stages
 from ci_gitops.steps.bookkeeping import Book
 from ci_gitops.steps.deploy_report import Done, Outcome
+from ci_gitops.steps.diff_report import Shown, diff_blocks
 from ci_gitops.steps.explaining import explain
 from ci_gitops.steps.hooking import Hooks
 from ci_gitops.steps.looking import leaving_of, plan_view, refuse_what_is_not_allowed
@@ -117,7 +118,8 @@ class Deploying:
         if judged.done:
             return self._close_what_recovered(view, judged) or judged.done
         if self.orders.dry_run:
-            return self._done("planned", health=self._health(view))
+            blocks = diff_blocks(Shown(judged.planned.plan, judged.planned.compared), self.site.placeholders)
+            return replace(self._done("planned", health=self._health(view)), blocks=tuple(blocks))
         self.site.preflight.check(self.target, judged.work, judged.planned.hooks, view.inventory.namespace)
         self.site.ensure_namespace([view.inventory.namespace, self.site.cluster.namespace])
         with self.site.ledger.writing(self.target) as writer:

@@ -40,12 +40,7 @@ class Found:
 
 def diff_text(plans: PlanList, found: Sequence[Shown], hidden: Placeholders, *, where: str) -> str:
     """`where` says what is compared with what."""
-    blocks = [
-        "\n".join(_block(change, compared, hidden))
-        for each in found
-        for change, compared in zip(each.plan.changes, each.compared, strict=True)
-        if change.operation != "unchanged"
-    ]
+    blocks = [block for each in found for block in diff_blocks(each, hidden)]
     notes = [f"Note: {plan.target}: {note}" for plan in plans.plans for note in plan.notes]
     rows = [_row(plan, change) for plan in plans.plans for change in plan.changes if change.operation != "unchanged"]
     rows += [_hook_row(plan, number) for plan in plans.plans for number in range(len(plan.hooks))]
@@ -53,6 +48,15 @@ def diff_text(plans: PlanList, found: Sequence[Shown], hidden: Placeholders, *, 
     if rows:
         parts.append(table(("App", "Namespace", "Kind", "Name", "Op", "Why"), rows))
     return "\n\n".join([*parts, sums(plans, where)])
+
+
+def diff_blocks(found: Shown, hidden: Placeholders) -> list[str]:
+    """What changes in each object of a target."""
+    return [
+        "\n".join(_block(change, compared, hidden))
+        for change, compared in zip(found.plan.changes, found.compared, strict=True)
+        if change.operation != "unchanged"
+    ]
 
 
 def sums(plans: PlanList, where: str) -> str:

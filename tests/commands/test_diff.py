@@ -55,6 +55,14 @@ def test_a_change_is_a_short_diff_then_a_table_then_the_sums(cli: Cli, checkout:
     assert cli("diff", *words, cwd=checkout).code == 0
 
 
+def test_a_dry_run_of_deploy_shows_the_same(cli: Cli, checkout: Path, tmp_path: Path) -> None:
+    words = ("--environment", "staging", "--destination", f"dir:{tmp_path}/live")
+    ran = cli("deploy", *words, "--dry-run", cwd=checkout)
+    assert "@@ create configmap/settings (v1) @@" in ran.out, ran.err
+    assert " + data:" in ran.out
+    assert not (tmp_path / "live").exists()
+
+
 def test_the_document_and_the_reports(cli: Cli, checkout: Path, tmp_path: Path) -> None:
     ran = cli("-o", "json", "diff", "--environment", "staging", "--destination", f"dir:{tmp_path}/live", "--report",
               f"terraform={tmp_path}/tf.json,junit={tmp_path}/junit.xml", cwd=checkout)  # fmt: skip
