@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from ci_gitops.adapters.cluster.base import Document
+from ci_gitops.adapters.cluster.bounded import bounded
 from ci_gitops.adapters.deadline import Deadline
 from ci_gitops.adapters.records.base import Writer
 from ci_gitops.core.app_checks import Checked
@@ -44,7 +45,7 @@ from ci_gitops.steps.deploy_report import Done, Outcome
 from ci_gitops.steps.diff_report import Shown, diff_blocks
 from ci_gitops.steps.explaining import explain
 from ci_gitops.steps.hooking import Hooks
-from ci_gitops.steps.looking import leaving_of, plan_view, refuse_what_is_not_allowed
+from ci_gitops.steps.looking import leaving_of, only_allowed, plan_view, refuse_what_is_not_allowed
 from ci_gitops.steps.planning import Planned, Terms, Work
 from ci_gitops.steps.site import Site, View
 from ci_gitops.steps.undertaking import BrokenError, SupersededError
@@ -282,17 +283,18 @@ class Deploying:
             raise
 
     def _carried_out(self, writer: Writer, view: View, judged: Judged, records: Sequence[Record], book: Book) -> Done:
+        cluster = bounded(self.site.cluster, only_allowed(self.site, self.target, self.orders.bounds))
         inventory = self._announced(view)
         attempt = attempt_of(view.prepared.rendered, records)
         hooks = Hooks(
-            self.run, self.site.cluster, book, attempt, remembered(view.prepared.rendered, records), self.deadline,
+            self.run, cluster, book, attempt, remembered(view.prepared.rendered, records), self.deadline,
             rerun=self.orders.rerun_hooks, retry=self.orders.retry,
         )  # fmt: skip
         hooked = judged.cause == "deploy" and (judged.decision.new or self.orders.rerun_hooks)
         wanted = view.prepared if hooked else replace(view.prepared, hooks=())
         steps = steps_of(wanted, attempt, installing=last_success(records) is None)
         applying = Applying(
-            self.run, self.site.cluster, str(self.target),
+            self.run, cluster, str(self.target),
             {each.key: each for each in judged.work if each.operation != "delete"},
             in_stages([each for each in judged.work if each.operation == "delete"]),
             hooks, writer, lambda documents: self._wait(view, applying, documents), self.pool, self.deadline,

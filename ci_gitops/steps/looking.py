@@ -115,8 +115,17 @@ def plan_view(
 def refuse_what_is_not_allowed(site: Site, prepared: Prepared, bounds: Bounds) -> None:
     """RefusedError where the environment does not allow an object, or a hook, of the target."""
     documents = [*prepared.documents, *(hook.document for hook in prepared.hooks)]
+    only_allowed(site, prepared.target, bounds)(*documents)
+
+
+def only_allowed(site: Site, target: Target, bounds: Bounds) -> Callable[..., None]:
+    """Raises RefusedError for documents of the target that may not be written there."""
     namespace = site.cluster.namespace or None
-    refuse_violations(prepared.target, documents, bounds, namespace=namespace, scopes=scopes(site.cluster))
+
+    def check(*documents: Document) -> None:
+        refuse_violations(target, documents, bounds, namespace=namespace, scopes=scopes(site.cluster))
+
+    return check
 
 
 @dataclass(frozen=True, slots=True)
