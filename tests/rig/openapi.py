@@ -11,7 +11,7 @@ import gzip
 import json
 import re
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -75,13 +75,16 @@ POINTERS = {
 _PREFIX = re.compile(r"^#/components/schemas/")
 
 
-def record() -> bytes:
-    documents = {version: _get(f"/openapi/v3/{_path(version)}") for version in KINDS}
+def record(get: Callable[[str], Any]) -> bytes:
+    """What the file holds, of the server that `get` asks for a path."""
+    documents = {version: get(f"/openapi/v3/{_path(version)}") for version in KINDS}
     schemas = {
         name: schema for document in documents.values() for name, schema in document["components"]["schemas"].items()
     }
     resources = [
-        resource for version, kinds in KINDS.items() for resource in _resources(version, kinds, documents[version])
+        resource
+        for version, kinds in KINDS.items()
+        for resource in _resources(version, kinds, documents[version], get(f"/{_path(version)}"))
     ]
     types: dict[str, Any] = {}
     waiting = [resource["type"] for resource in resources]
@@ -93,21 +96,24 @@ def record() -> bytes:
     named = {_short(name): definition for name, definition in sorted(types.items())}
     for resource in resources:
         resource["type"] = _short(resource["type"])
-    recorded = {"version": _get("/version")["gitVersion"], "resources": resources, "types": named}
+    recorded = {"version": get("/version")["gitVersion"], "resources": resources, "types": named}
     return json.dumps(recorded, sort_keys=True, separators=(",", ":")).encode()
 
 
-def _resources(version: str, kinds: list[str], document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    served = _get(f"/{_path(version)}")["resources"]
+def _resources(
+    version: str, kinds: list[str], document: Mapping[str, Any], served: Mapping[str, Any]
+) -> Iterator[dict[str, Any]]:
     group, _, short = version.rpartition("/")
     for kind in kinds:
         (found,) = (
-            each for each in served if each["kind"] == kind and "/" not in each["name"] and not each.get("group")
+            each
+            for each in served["resources"]
+            if each["kind"] == kind and "/" not in each["name"] and not each.get("group")
         )
         yield {
             "group": group, "version": short, "kind": kind, "plural": found["name"],
             "singular": found["singularName"], "namespaced": found["namespaced"], "verbs": sorted(found["verbs"]),
-            "status": any(each["name"] == f"{found['name']}/status" for each in served),
+            "status": any(each["name"] == f"{found['name']}/status" for each in served["resources"]),
             "type": _type_of(group, short, kind, document),
         }  # fmt: skip
 
@@ -131,7 +137,7 @@ def _type(name: str, schema: Mapping[str, Any], field: str = "") -> dict[str, An
     if name == "resource.Quantity":
         made = {"type": "string", "format": "quantity"}
     for key, short in (
-        ("default", "default"), ("required", "required"), ("x-kubernetes-list-type", "list"),
+        ("default", "default"), ("enum", "enum"), ("required", "required"), ("x-kubernetes-list-type", "list"),
         ("x-kubernetes-list-map-keys", "keys"), ("x-kubernetes-map-type", "map"),
     ):  # fmt: skip
         if key in schema:
@@ -184,9 +190,10 @@ def _path(version: str) -> str:
 
 
 def _get(path: str) -> Any:
+    """From the cluster of KUBECONFIG."""
     done = subprocess.run(["kubectl", "get", "--raw", path], capture_output=True, check=True)
     return json.loads(done.stdout)
 
 
 if __name__ == "__main__":
-    FILE.write_bytes(gzip.compress(record(), 9, mtime=0))
+    FILE.write_bytes(gzip.compress(record(_get), 9, mtime=0))

@@ -24,6 +24,7 @@ def admitted(state: State, kind: Kind, document: Document, live: Mapping[str, An
 def _service(state: State, service: Document, live: Mapping[str, Any] | None) -> None:
     spec = service["spec"]
     before = live["spec"] if live else {}
+    _drop_types_fields(spec, before)
     if spec["type"] == "ExternalName":
         return
     if spec.get("clusterIP") in (None, ""):
@@ -33,6 +34,28 @@ def _service(state: State, service: Document, live: Mapping[str, Any] | None) ->
     spec.setdefault("ipFamilyPolicy", before.get("ipFamilyPolicy") or "SingleStack")
     if spec["type"] in ("NodePort", "LoadBalancer") and spec.get("allocateLoadBalancerNodePorts", True):
         _give_ports(state, service, before)
+
+
+def _drop_types_fields(spec: Document, before: Mapping[str, Any]) -> None:
+    """What only the type that the service had until now needs, and nobody changed."""
+
+    def gone(name: str) -> None:
+        if name in spec and spec[name] == before.get(name):
+            del spec[name]
+
+    outside = ("NodePort", "LoadBalancer")
+    if before.get("type") in outside and spec["type"] not in outside:
+        gone("externalTrafficPolicy")
+        known = {port.get("nodePort") for port in before.get("ports", ())}
+        for port in spec.get("ports", ()):
+            if port.get("nodePort") in known:
+                port.pop("nodePort", None)
+    if before.get("type") == "LoadBalancer" and spec["type"] != "LoadBalancer":
+        for name in ("allocateLoadBalancerNodePorts", "healthCheckNodePort", "loadBalancerClass"):
+            gone(name)
+    if spec["type"] == "ExternalName" and before.get("type") not in (None, "ExternalName"):
+        for name in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"):
+            gone(name)
 
 
 def _address(state: State, service: Document) -> str:
@@ -129,13 +152,6 @@ def _job(state: State, job: Document, live: Mapping[str, Any] | None) -> None:
         job["metadata"]["labels"] = dict(template["labels"])
 
 
-def _stateful_set(state: State, found: Document, live: Mapping[str, Any] | None) -> None:
-    for claim in found["spec"].get("volumeClaimTemplates", ()):
-        claim.setdefault("apiVersion", "v1")
-        claim.setdefault("kind", "PersistentVolumeClaim")
-        claim.setdefault("status", {})["phase"] = "Pending"
-
-
 def _daemon_set(state: State, found: Document, live: Mapping[str, Any] | None) -> None:
     annotations = found["metadata"].setdefault("annotations", {})
     number = 1
@@ -170,5 +186,4 @@ _CHANGES: dict[str, Any] = {
     "PersistentVolumeClaim": _claim,
     "Pod": _pod,
     "Service": _service,
-    "StatefulSet": _stateful_set,
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +23,9 @@ _WRITTEN: dict[str, dict[str, Any]] = {
     "rbac.v1.ClusterRole": {"rules": None},
     "rbac.v1.Role": {"rules": None},
 }  # fmt: skip
+
+
+_NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/]")
 
 
 class UndecodableError(Exception):
@@ -61,20 +65,27 @@ def _object(schema: Schema, value: Mapping[str, Any]) -> dict[str, Any]:
         if _is_kept(below, kept, name in required):
             made[name] = kept
     for name in schema.fields:
-        if name in made:
-            continue
-        below = schema.below(name)
-        if below is None or below.default is None:
-            continue
-        if below.default == {} and below.shape == "object":
-            made[name] = canonical(below, {})
-        elif name in required:
-            made[name] = below.default
-        elif below.format == "quantity":
-            made[name] = "0"
+        if name not in made:
+            _fill(made, name, schema)
     for name, empty in _WRITTEN.get(schema.name, {}).items():
         made.setdefault(name, empty)
     return made
+
+
+def _fill(made: dict[str, Any], name: str, schema: Schema) -> None:
+    """What Go writes of a field that is not given."""
+    below, required = schema.below(name), name in schema.required
+    if below is None:
+        return
+    if below.default is None:
+        if required and below.shape in ("list", "object"):
+            made[name] = None
+    elif below.default == {} and below.shape == "object":
+        made[name] = canonical(below, {})
+    elif required:
+        made[name] = below.default
+    elif below.format == "quantity":
+        made[name] = "0"
 
 
 def _is_kept(schema: Schema, value: Any, required: bool) -> bool:
@@ -88,14 +99,18 @@ def _is_kept(schema: Schema, value: Any, required: bool) -> bool:
 
 
 def _text(form: str, value: Any) -> str:
-    try:
-        if form == "quantity":
+    if form == "quantity":
+        try:
             return quantities.canonical(str(value))
-        return base64.b64encode(base64.b64decode(value, validate=True)).decode()
+        except ValueError as error:
+            raise UndecodableError(str(error)) from error
+    text = value.replace("\n", "").replace("\r", "")
+    try:
+        return base64.b64encode(base64.b64decode(text, validate=True)).decode()
     except binascii.Error as error:
-        raise UndecodableError(f"illegal base64 data: {error}") from error
-    except ValueError as error:
-        raise UndecodableError(str(error)) from error
+        wrong = _NOT_BASE64.search(text)
+        place = wrong.start() if wrong else len(text) // 4 * 4
+        raise UndecodableError(f"illegal base64 data at input byte {place}") from error
 
 
 def encoded(texts: Mapping[str, str]) -> dict[str, str]:

@@ -20,6 +20,18 @@ def forbidden_changes(kind: str, new: _Object, old: _Object) -> list[Wrong]:
     return list(judge(new, old)) if judge else []
 
 
+def new_finalizers(new: _Object, old: _Object) -> Iterator[Wrong]:
+    """What is going takes no finalizer more."""
+    if not old["metadata"].get("deletionTimestamp"):
+        return
+    before = old["metadata"].get("finalizers") or ()
+    added = [name for name in new["metadata"].get("finalizers") or () if name not in before]
+    if added:
+        told = "[]string{" + ", ".join(f'"{name}"' for name in added) + "}"
+        why = f"no new finalizers can be added if the object is being deleted, found new finalizers {told}"
+        yield Wrong("metadata.finalizers", f"Forbidden: {why}")
+
+
 def _at(document: Any, path: str) -> Any:
     for name in path.split("."):
         document = document.get(name) if isinstance(document, Mapping) else None

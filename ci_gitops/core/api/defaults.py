@@ -134,10 +134,18 @@ def _daemon_set(spec: _Object) -> None:
         rolling.setdefault("maxSurge", 0)
 
 
+def _daemon_rolling(rolling: _Object) -> None:
+    """Both are always written, whatever the strategy is."""
+    rolling.setdefault("maxUnavailable", 0)
+    rolling.setdefault("maxSurge", 0)
+
+
 def _stateful_set(spec: _Object) -> None:
     strategy = spec.setdefault("updateStrategy", {})
     if strategy.get("type") in (None, "RollingUpdate"):
         strategy.setdefault("rollingUpdate", {}).setdefault("partition", 0)
+    for claim in spec.get("volumeClaimTemplates", ()):
+        claim["apiVersion"], claim["kind"] = "v1", "PersistentVolumeClaim"
 
 
 def _job(job: _Object) -> None:
@@ -168,12 +176,23 @@ def _service(spec: _Object) -> None:
     if spec.get("sessionAffinity") == "ClientIP":
         config = spec.setdefault("sessionAffinityConfig", {})
         config.setdefault("clientIP", {}).setdefault("timeoutSeconds", 10800)
+    else:
+        spec.pop("sessionAffinityConfig", None)
     if spec["type"] in ("NodePort", "LoadBalancer"):
         spec.setdefault("externalTrafficPolicy", "Cluster")
     if spec["type"] != "ExternalName":
         spec.setdefault("internalTrafficPolicy", "Cluster")
     if spec["type"] == "LoadBalancer":
         spec.setdefault("allocateLoadBalancerNodePorts", True)
+
+
+def _namespace(namespace: _Object) -> None:
+    metadata = namespace["metadata"]
+    metadata.setdefault("labels", {})["kubernetes.io/metadata.name"] = metadata.get("name", "")
+
+
+def _daemon_template(found: _Object) -> None:
+    found["metadata"].setdefault("annotations", {}).setdefault("deprecated.daemonset.template.generation", "0")
 
 
 def _network_policy(spec: _Object) -> None:
@@ -226,14 +245,17 @@ def _limits(item: _Object) -> None:
 #: Type -> what needs more than a plain value.
 _RULES: dict[str, Callable[[_Object], None]] = {
     "apiextensions.v1.CustomResourceDefinitionSpec": _definition,
+    "apps.v1.DaemonSet": _daemon_template,
     "apps.v1.DaemonSetSpec": _daemon_set,
     "apps.v1.DeploymentSpec": _deployment,
+    "apps.v1.RollingUpdateDaemonSet": _daemon_rolling,
     "apps.v1.StatefulSetSpec": _stateful_set,
     "autoscaling.v2.HorizontalPodAutoscalerBehavior": _scaling,
     "autoscaling.v2.HorizontalPodAutoscalerSpec": _autoscaler,
     "batch.v1.Job": _job,
     "core.v1.Container": _container,
     "core.v1.LimitRangeItem": _limits,
+    "core.v1.Namespace": _namespace,
     "core.v1.PodSpec": _pod,
     "core.v1.ReplicationController": _replication_controller,
     "core.v1.ServiceSpec": _service,

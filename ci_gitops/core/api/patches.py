@@ -38,7 +38,7 @@ def _done(document: Any, operation: Mapping[str, Any]) -> Any:
     if name == "remove":
         return _removed(document, path)
     if name == "replace":
-        _at(document, path)
+        _at(document, path[:-1])  # a field that is not there is written, as servers do
         return _replaced(document, path, copy.deepcopy(operation.get("value")))
     raise PatchError(f"unexpected kind of operation: {name}")
 
@@ -82,7 +82,13 @@ def _replaced(document: Any, path: Sequence[str], value: Any) -> Any:
     if not path:
         return value
     parent, last = _at(document, path[:-1]), path[-1]
-    parent[int(last) if isinstance(parent, list) else last] = value
+    if isinstance(parent, list):
+        _child(parent, last, path)
+        parent[int(last)] = value
+    elif isinstance(parent, dict):
+        parent[last] = value
+    else:
+        raise PatchError(f"replace operation does not apply: doc is missing path: /{'/'.join(path)}")
     return document
 
 

@@ -32,8 +32,9 @@ def not_found(resource: str, name: str) -> RefusalError:
     return RefusalError(404, "NotFound", f'{resource} "{name}" not found')
 
 
-def already_exists(kind: Kind, name: str) -> RefusalError:
-    return RefusalError(409, "AlreadyExists", f'{kind.qualified} "{name}" already exists')
+def already_exists(kind: Kind, name: str, *, going: bool) -> RefusalError:
+    prefix = "object is being deleted: " if going else ""
+    return RefusalError(409, "AlreadyExists", f'{prefix}{kind.qualified} "{name}" already exists')
 
 
 def modified(kind: Kind, name: str) -> RefusalError:
@@ -57,6 +58,12 @@ def invalid(kind: Kind, name: str, wrong: Sequence[Wrong]) -> RefusalError:
     told = str(wrong[0]) if len(wrong) == 1 else f"[{', '.join(map(str, wrong))}]"
     causes = [(each.field, each.message) for each in wrong]
     return RefusalError(422, "Invalid", f'{about} "{name}" is invalid: {told}', causes)
+
+
+def unversioned(kind: Kind, name: str) -> RefusalError:
+    wrong = Wrong("metadata.resourceVersion", "Invalid value: 0: must be specified for an update")
+    told = f'{kind.qualified} "{name}" is invalid: {wrong}'
+    return RefusalError(422, "Invalid", told, [(wrong.field, wrong.message)])
 
 
 def bad_request(message: str) -> RefusalError:

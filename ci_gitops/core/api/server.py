@@ -6,6 +6,7 @@ with the record of who owns what.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,6 +26,7 @@ from ci_gitops.core.api.refusals import (
     invalid,
     modified,
     not_found,
+    unversioned,
 )
 from ci_gitops.core.api.schemas import Kind, recorded
 from ci_gitops.core.api.serverside import ConflictError, Write
@@ -33,6 +35,7 @@ from ci_gitops.core.api.validation import problems
 from ci_gitops.core.fieldsets import same
 
 Propagation = Literal["Foreground", "Background", "Orphan"]
+_BEFORE_APPLY = "before-first-apply"
 _DEFINITION = "CustomResourceDefinition.apiextensions.k8s.io"
 
 
@@ -96,11 +99,11 @@ class Server:
         self, kind: Kind, namespace: str, name: str, config: Mapping[str, Any], sender: Sender, *, force: bool = False
     ) -> Document:
         ref = self._ref(kind, namespace, name)
+        given = (config.get("metadata") or {}).get("namespace") or ""
         config = self._sent(kind, ref, config)
         if (config.get("metadata") or {}).get("managedFields"):
             raise bad_request("metadata.managedFields must be nil")
-        about = f"({ref.namespace}/{name}; {kind.api_version}, Kind={kind.kind})" if ref.namespace else (
-            f"(/{name}; {kind.api_version}, Kind={kind.kind})")  # fmt: skip
+        about = f"({given}/{name}; {kind.group}/{kind.version}, Kind={kind.kind})"
         try:
             typed.check(kind.schema, config)
         except typed.TypedError as error:
@@ -113,13 +116,26 @@ class Server:
         self._heed(kind, ref, config, live)
         base = self._typed_live(kind, live)
         managers = ownership.read(live) if live is not None else {}
+        if live is not None and not managers:
+            before = Holder.updating(_BEFORE_APPLY, kind.api_version)
+            managers = serverside.update(
+                Write(kind.schema, before, kind.api_version, self.time), self._typed_live(kind, None), base, {}
+            )
         write = Write(kind.schema, Holder.applying(sender.manager), kind.api_version, self.time, strategy.ignored(kind))
         try:
             merged, managers = serverside.apply(write, base, config, managers, force=force)
         except ConflictError as error:
             causes = [(each.field, f"conflict with {each.holder}") for each in error.conflicts]
             raise RefusalError(409, "Conflict", str(error), causes) from error
-        return self._kept(kind, ref, live, merged, managers, sender)
+        merged["metadata"]["name"] = ref.name
+        try:
+            made = _written(kind, merged)
+        except canonical.UndecodableError as error:
+            what = f"{kind.group}/{kind.version}"
+            cannot = f"unable to convert unstructured object to {what}, Kind={kind.kind}: error decoding from json"
+            told = f"failed to convert new object {about} to proper version: {cannot}: {error}"
+            raise RefusalError(500, "", told) from error
+        return self._stored(kind, ref, live, made, managers, sender)
 
     def _heed(self, kind: Kind, ref: Ref, config: Document, live: Document | None) -> None:
         """What an apply says of the object that it means."""
@@ -145,8 +161,6 @@ class Server:
         if metadata.get("resourceVersion"):
             raise bad_request("resourceVersion should not be set on objects to be created")
         self._need_namespace(kind, ref)
-        if self.state.get(ref) is not None:
-            raise already_exists(kind, name)
         made = self._sent(kind, ref, document)
         made["metadata"]["name"] = name
         return self._updated(kind, ref, None, self._read(kind, ref, made), sender)
@@ -154,18 +168,21 @@ class Server:
     def replace(self, kind: Kind, namespace: str, document: Mapping[str, Any], sender: Sender) -> Document:
         ref = self._ref(kind, namespace, document["metadata"]["name"])
         live = self.state.get(ref)
-        made = self._sent(kind, ref, document)
+        made = self._read(kind, ref, self._sent(kind, ref, document))
         wanted = made["metadata"].get("resourceVersion")
         if live is None:
-            if wanted:
+            if kind.custom or kind.kind not in strategy.MADE_BY_REPLACING:
                 raise not_found(kind.qualified, ref.name)
-            raise not_found(kind.qualified, ref.name)
+            self._need_namespace(kind, ref)
+            return self._updated(kind, ref, None, made, sender)
+        if not wanted and (kind.custom or kind.kind in strategy.VERSIONED):
+            raise unversioned(kind, ref.name)
         if wanted and wanted != live["metadata"]["resourceVersion"]:
             raise modified(kind, ref.name)
         uid = made["metadata"].get("uid")
         if uid and uid != live["metadata"]["uid"]:
             raise changed_identity(kind, ref.name, uid, live["metadata"]["uid"])
-        return self._updated(kind, ref, live, self._read(kind, ref, made), sender)
+        return self._updated(kind, ref, live, made, sender)
 
     def patch(
         self, kind: Kind, namespace: str, name: str, operations: Sequence[Mapping[str, Any]], sender: Sender
@@ -177,12 +194,17 @@ class Server:
         try:
             made = patched(shown(kind, live), operations)
         except PatchError as error:
-            told = f"the server rejected our request due to an error in our request: {error}"
+            told = "the server rejected our request due to an error in our request"
             raise RefusalError(422, "Invalid", told) from error
         version = made["metadata"].get("resourceVersion")
         if version and version != live["metadata"]["resourceVersion"]:
             raise modified(kind, name)
-        return self._updated(kind, ref, live, self._read(kind, ref, made), sender)
+        try:
+            canonical.canonical(kind.schema, made)
+        except canonical.UndecodableError as error:
+            shown_patch = json.dumps(made, separators=(",", ":"))
+            raise invalid(kind, "", [Wrong("patch", f"Invalid value: {json.dumps(shown_patch)}: {error}")]) from error
+        return self._updated(kind, ref, live, self._read(kind, ref, made, strict=False), sender)
 
     def delete(
         self, kind: Kind, namespace: str, name: str, propagation: Propagation, *, uid: str = "", dry_run: bool = False
@@ -200,17 +222,24 @@ class Server:
             delete(self, ref, propagation)
         return True
 
-    def set_status(self, kind: Kind, live: Document, status: Mapping[str, Any], manager: str) -> Document:
-        """What a controller writes of an object's status; nothing where it says so already."""
+    def set_status(
+        self, kind: Kind, live: Document, status: Mapping[str, Any], manager: str, *,
+        annotations: Mapping[str, str] | None = None,
+    ) -> Document:  # fmt: skip
+        """What a controller writes by way of an object's status; nothing where it says so already."""
         schema = kind.schema.below("status")
         status = canonical.canonical(schema, status) if schema is not None and not kind.custom else status
-        if status == live.get("status"):
+        metadata = live["metadata"]
+        if annotations is not None:
+            metadata = {**metadata, "annotations": dict(annotations)}
+        if status == live.get("status") and metadata == live["metadata"]:
             return live
         base = self._typed_live(kind, live)
-        made: Document = {**base, "status": copied(status)}
+        made: Document = {**base, "metadata": {**base["metadata"], **metadata}, "status": copied(status)}
+        made["metadata"].pop("managedFields", None)
         write = Write(kind.schema, Holder.updating(manager, kind.api_version, "status"), kind.api_version, self.time)
         managers = serverside.update(write, base, made, ownership.read(live))
-        made["metadata"] = {**base["metadata"], "managedFields": ownership.written(managers)}
+        made["metadata"]["managedFields"] = ownership.written(managers)
         return self.state.put(made, self.now)
 
     # The server's way of a write
@@ -250,16 +279,19 @@ class Server:
             return {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": {}}
         return {**canonical.canonical(kind.schema, {}), "apiVersion": kind.api_version, "kind": kind.kind}
 
-    def _read(self, kind: Kind, ref: Ref, document: Document) -> Document:
-        """What a plain write says, without fields that the kind does not have. RefusalError where it cannot be read."""
+    def _read(self, kind: Kind, ref: Ref, document: Document, *, strict: bool = True) -> Document:
+        """What a plain write says. RefusalError where it cannot be read, or says what the kind does not know."""
+        about = f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}'
+        unknown = list(typed.unknown(kind.schema, document)) if strict else []
+        if unknown:
+            told = ", ".join(f'unknown field "{field}"' for field in unknown)
+            raise bad_request(f"{about}: strict decoding error: {told}")
         try:
-            typed.check(kind.schema, _known(kind, document), duplicates=True)
+            typed.check(kind.schema, definitions.pruned(kind.schema, document), duplicates=True)
         except typed.TypedError as error:
             if kind.custom:
                 raise invalid(kind, ref.name, list(definitions.wrongs(kind.schema, document))) from error
-            raise bad_request(
-                f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {error.places[0]}'
-            ) from error
+            raise bad_request(f"{about}: {error.places[0]}") from error
         return document
 
     def _updated(self, kind: Kind, ref: Ref, live: Document | None, made: Document, sender: Sender) -> Document:
@@ -267,39 +299,38 @@ class Server:
         given = made["metadata"].pop("managedFields", None)
         if given is not None and live is not None:
             managers = ownership.read({"metadata": {"managedFields": given}}) if given != [{}] else {}
-        base = self._typed_live(kind, live)
-        made = self._settled(kind, ref, live, made)
+        made["metadata"]["name"] = ref.name
+        try:
+            made = _written(kind, made)
+        except canonical.UndecodableError as error:
+            raise bad_request(
+                f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {error}'
+            ) from error
         write = Write(
             kind.schema, Holder.updating(sender.manager, kind.api_version, sender.subresource), kind.api_version,
             self.time, strategy.ignored(kind),
         )  # fmt: skip
-        managers = serverside.update(write, base, made, managers)
+        if live is None or managers:  # an object of which nobody's fields are known stays so until it is applied
+            managers = serverside.update(write, self._typed_live(kind, live), made, managers)
         return self._stored(kind, ref, live, made, managers, sender)
 
-    def _kept(
-        self, kind: Kind, ref: Ref, live: Document | None, merged: Document, managers: Managers, sender: Sender
+    def _stored(
+        self, kind: Kind, ref: Ref, live: Document | None, made: Document, managers: Managers, sender: Sender
     ) -> Document:
-        return self._stored(kind, ref, live, self._settled(kind, ref, live, merged), managers, sender)
-
-    def _settled(self, kind: Kind, ref: Ref, live: Document | None, made: Document) -> Document:
-        """As the server writes it, with its defaults, and what only it may say."""
-        made = copied(dict(made))
-        made["metadata"]["name"] = ref.name
-        made = _written(kind, made)
+        """With what only the server says, judged, kept."""
+        made = copied(made)
         if live is None:
             made = strategy.created(kind, made)
             made["metadata"]["uid"] = self.state.new_uid()
             made["metadata"]["creationTimestamp"] = self.time
         else:
             made = strategy.changed(kind, made, live)
-        return admitted(self.state, kind, made, live)
-
-    def _stored(
-        self, kind: Kind, ref: Ref, live: Document | None, made: Document, managers: Managers, sender: Sender
-    ) -> Document:
+        made = admitted(self.state, kind, made, live)
         wrong = problems(kind, made, live)
         if wrong:
             raise invalid(kind, ref.name, wrong)
+        if live is None and ref in self.state.objects:
+            raise already_exists(kind, ref.name, going=ref in self.state.going)
         entries = ownership.written(managers)
         if live is not None and _is_same(made, entries, live):
             return shown(kind, live)
@@ -381,22 +412,12 @@ def _written(kind: Kind, document: Document) -> Document:
         definitions.fill(kind.schema, made)
         made["metadata"] = {name: value for name, value in made["metadata"].items() if value not in (None, {}, [], "")}
         return made
-    try:
-        made = canonical.canonical(kind.schema, document)
-    except canonical.UndecodableError as error:
-        raise bad_request(
-            f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {error}'
-        ) from error
+    made = canonical.canonical(kind.schema, document)
     if kind.kind == "Secret" and "stringData" in made:
         texts = made.pop("stringData")
         encoded = canonical.encoded(texts)
         made["data"] = {**made.get("data", {}), **encoded}
     defaults.fill(kind.schema, made)
-    return made
-
-
-def _known(kind: Kind, document: Document) -> Document:
-    made: Document = definitions.pruned(kind.schema, document)
     return made
 
 

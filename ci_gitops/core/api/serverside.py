@@ -14,7 +14,7 @@ from ci_gitops.core.api import typed
 from ci_gitops.core.api.ownership import Holder, Holding, Managers, capped, owned
 from ci_gitops.core.api.schemas import Schema
 from ci_gitops.core.api.typed import Comparison, Paths
-from ci_gitops.core.fieldsets import Path, text
+from ci_gitops.core.fieldsets import Path, key_of, text
 
 #: Fields that a way of writing leaves alone: the status, or all but it.
 Ignored = tuple[tuple[str, ...], ...]
@@ -98,7 +98,7 @@ def _moved(write: Write, compared: Comparison, managers: Managers, *, force: boo
     conflicts = [
         Conflict(holder, path)
         for holder, holding in managers.items() if holder != write.holder
-        for path in sorted(holding.paths & touched, key=text)
+        for path in sorted(holding.paths & touched, key=_place)
     ]  # fmt: skip
     if conflicts and not force:
         raise ConflictError(conflicts)
@@ -108,6 +108,11 @@ def _moved(write: Write, compared: Comparison, managers: Managers, *, force: boo
         for holder, holding in managers.items()
     }
     return {holder: holding for holder, holding in left.items() if holding.paths}
+
+
+def _place(path: Path) -> list[tuple[bool, str]]:
+    """Where a set of fields tells a path: what is held at one level comes before what is held below it."""
+    return [(length < len(path), key_of(step)) for length, step in enumerate(path, 1)]
 
 
 def _pruned(schema: Schema, merged: Any, held: Paths, last: Paths) -> Any:

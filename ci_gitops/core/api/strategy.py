@@ -19,6 +19,12 @@ _COUNTED = {
     "NetworkPolicy", "Pod", "PodDisruptionBudget", "PriorityClass", "ReplicaSet", "ReplicationController",
     "StatefulSet",
 }  # fmt: skip
+#: Kinds of which a replacement makes an object that is not there.
+MADE_BY_REPLACING = frozenset((
+    "ClusterRole", "ClusterRoleBinding", "Endpoints", "Event", "Lease", "LimitRange", "Role", "RoleBinding", "Service",
+))  # fmt: skip
+#: Built-in kinds of which a replacement must name the version that it replaces; custom ones all do.
+VERSIONED = frozenset(("APIService", "CustomResourceDefinition", "Lease", "PodDisruptionBudget"))
 #: The status that a new object has, where it has one at once.
 _FIRST_STATUS: dict[str, Document] = {
     "CustomResourceDefinition": {"acceptedNames": {"kind": "", "plural": ""}, "conditions": None, "storedVersions": []},
@@ -66,7 +72,6 @@ def created(kind: Kind, document: Document) -> Document:
         document["status"] = copy.deepcopy(_FIRST_STATUS.get(kind.kind, {}))
     if kind.kind == "Namespace":
         document["spec"] = {"finalizers": ["kubernetes"]}
-        metadata.setdefault("labels", {})["kubernetes.io/metadata.name"] = metadata["name"]
     finalizer = _PROTECTED.get(kind.kind)
     if finalizer and not kind.custom:
         metadata["finalizers"] = [*metadata.get("finalizers", ()), finalizer]
@@ -86,7 +91,6 @@ def changed(kind: Kind, document: Document, old: Mapping[str, Any]) -> Document:
             document["status"] = old["status"]
     if kind.kind == "Namespace" and not kind.custom:
         document["spec"] = old["spec"]
-        metadata.setdefault("labels", {})["kubernetes.io/metadata.name"] = metadata["name"]
     if counts(kind) and not same(_counted(kind, document), _counted(kind, old)):
         metadata["generation"] = before.get("generation", 0) + 1
     return document
@@ -105,6 +109,8 @@ def _counted(kind: Kind, document: Mapping[str, Any]) -> Any:
     if kind.custom:
         left_out = {"metadata", "status"} if kind.status else {"metadata"}
         return {name: value for name, value in document.items() if name not in left_out}
+    if kind.kind == "Deployment":
+        return document.get("spec"), document["metadata"].get("annotations")
     if "spec" in kind.schema.fields:
         return document.get("spec")
     return {name: value for name, value in document.items() if name not in ("metadata", "status")}

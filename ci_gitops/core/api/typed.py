@@ -125,6 +125,20 @@ def _errors(schema: Schema, value: Any, path: Path, duplicates: bool) -> Iterato
                 yield from _errors(below, inner, (*path, name), duplicates)
 
 
+def unknown(schema: Schema, value: Any, path: str = "") -> Iterator[str]:
+    """The fields that the schema does not have, as the reading of JSON names them."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            below, where = schema.below(name), f"{path}.{name}" if path else name
+            if below is None:
+                yield where
+            else:
+                yield from unknown(below, inner, where)
+    elif isinstance(value, list) and schema.shape == "list":
+        for number, inner in enumerate(value):
+            yield from unknown(schema.item, inner, f"{path}[{number}]")
+
+
 def _list_errors(schema: Schema, values: list[Any], path: Path, duplicates: bool) -> Iterator[str]:
     seen: set[Step] = set()
     for number, value in enumerate(values):

@@ -6,14 +6,15 @@ The kinds that applications are made of are judged as closely as their mistakes 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from ci_gitops.core.api import definitions, quantities, selectors
-from ci_gitops.core.api.changes import forbidden_changes
+from ci_gitops.core.api.changes import forbidden_changes, new_finalizers
 from ci_gitops.core.api.refusals import Wrong
-from ci_gitops.core.api.schemas import Kind
+from ci_gitops.core.api.schemas import Kind, Schema
 from ci_gitops.core.api.structural import structural
 
 _Object = Mapping[str, Any]
@@ -58,14 +59,31 @@ _FREE_NAMES = {"Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"}
 def problems(kind: Kind, document: _Object, live: _Object | None) -> list[Wrong]:
     """What is wrong with an object that is to be kept in the place of `live`."""
     found = list(_metadata(kind, document))
+    found += new_finalizers(document, live) if live is not None else ()
     if kind.custom:
         return [*found, *definitions.wrongs(kind.schema, document)]
-    if live is not None:
-        found += forbidden_changes(kind.kind, document, live)
     judge = _KINDS.get(kind.kind)
     if judge:
         found += judge(document)
+    known = {each.field for each in found}
+    found += (each for each in _enums(kind.schema, document, "") if each.field not in known)
+    if live is not None:
+        found += forbidden_changes(kind.kind, document, live)
     return list({str(each): each for each in found}.values())
+
+
+def _enums(schema: Schema, value: Any, path: str) -> Iterator[Wrong]:
+    """Words that are none of those that a field takes."""
+    if schema.shape == "object" and isinstance(value, Mapping):
+        for name, inner in value.items():
+            below = schema.below(name)
+            if below is not None and name != "status":
+                yield from _enums(below, inner, f"{path}.{name}" if path else name)
+    elif schema.shape == "list" and isinstance(value, list):
+        for number, inner in enumerate(value):
+            yield from _enums(schema.item, inner, f"{path}[{number}]")
+    elif "enum" in schema.raw and value and value not in schema.raw["enum"]:
+        yield _unsupported(path, value, schema.raw["enum"])
 
 
 # What all objects have
@@ -126,28 +144,53 @@ def _label_value(field: str, value: str) -> Iterator[Wrong]:
 _POLICIES = ("Always", "OnFailure", "Never")
 
 
-def pod_spec(spec: _Object, path: str, *, policies: tuple[str, ...] = _POLICIES) -> Iterator[Wrong]:
-    containers = spec.get("containers") or ()
-    if not containers:
+def pod_spec(
+    spec: _Object, path: str, *, policies: tuple[str, ...] = _POLICIES, claims: Iterable[str] = ()
+) -> Iterator[Wrong]:
+    volumes: set[Any] = set(claims)
+    for number, volume in enumerate(spec.get("volumes") or ()):
+        wrong = list(_volume(volume, f"{path}.volumes[{number}]"))
+        yield from wrong
+        if not wrong:
+            volumes.add(volume.get("name"))
+    if not spec.get("containers"):
         yield Wrong(f"{path}.containers", "Required value")
-    volumes = {volume.get("name") for volume in spec.get("volumes") or ()}
     seen: set[str] = set()
-    for field in ("initContainers", "containers"):
+    for field in ("containers", "initContainers"):
         for number, container in enumerate(spec.get(field) or ()):
             yield from _container(container, f"{path}.{field}[{number}]", volumes)
             name = container.get("name")
             if name and name in seen:
                 yield Wrong(f"{path}.{field}[{number}].name", f'Duplicate value: "{name}"')
             seen.add(name)
-    for number, volume in enumerate(spec.get("volumes") or ()):
-        yield from _dns_label(volume.get("name"), f"{path}.volumes[{number}].name")
-        if len(volume.keys() - {"name"}) > 1:
-            yield Wrong(f"{path}.volumes[{number}]", "Forbidden: may not specify more than 1 volume type")
     policy = spec.get("restartPolicy")
     if policy not in policies:
         yield _unsupported(f"{path}.restartPolicy", policy, policies)
     if (spec.get("terminationGracePeriodSeconds") or 0) < 0:
         yield _negative(f"{path}.terminationGracePeriodSeconds", spec["terminationGracePeriodSeconds"])
+
+
+#: In the order in which servers look at them.
+_VOLUMES = (
+    "emptyDir", "hostPath", "gitRepo", "gcePersistentDisk", "awsElasticBlockStore", "secret", "nfs", "iscsi",
+    "glusterfs", "persistentVolumeClaim", "rbd", "cinder", "cephfs", "flocker", "downwardAPI", "fc", "flexVolume",
+    "configMap", "azureFile", "vsphereVolume", "photonPersistentDisk", "portworxVolume", "azureDisk", "storageos",
+    "projected", "scaleIO", "csi", "ephemeral", "image",
+)  # fmt: skip
+_NAMED_VOLUMES = (("secret", "secretName"), ("configMap", "name"), ("persistentVolumeClaim", "claimName"),
+                  ("hostPath", "path"))  # fmt: skip
+_HANDLERS = ("exec", "httpGet", "tcpSocket", "grpc")
+_PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
+
+
+def _volume(volume: _Object, path: str) -> Iterator[Wrong]:
+    yield from _dns_label(volume.get("name"), f"{path}.name")
+    given = [name for name in _VOLUMES if name in volume]
+    for name in given[1:]:
+        yield Wrong(f"{path}.{name}", "Forbidden: may not specify more than 1 volume type")
+    for name, field in _NAMED_VOLUMES:
+        if given[:1] == [name] and not volume[name].get(field):
+            yield Wrong(f"{path}.{name}.{field}", "Required value")
 
 
 def _container(container: _Object, path: str, volumes: set[Any]) -> Iterator[Wrong]:
@@ -157,10 +200,7 @@ def _container(container: _Object, path: str, volumes: set[Any]) -> Iterator[Wro
     elif container["image"] != container["image"].strip():
         told = f'Invalid value: "{container["image"]}": must not have leading or trailing whitespace'
         yield Wrong(f"{path}.image", told)
-    for number, port in enumerate(container.get("ports") or ()):
-        yield from _port(port.get("containerPort"), f"{path}.ports[{number}].containerPort")
-        if port.get("protocol") not in ("TCP", "UDP", "SCTP"):
-            yield _unsupported(f"{path}.ports[{number}].protocol", port.get("protocol"), ("SCTP", "TCP", "UDP"))
+    yield from _ports(container, path)
     for number, variable in enumerate(container.get("env") or ()):
         if not variable.get("name"):
             yield Wrong(f"{path}.env[{number}].name", "Required value")
@@ -172,7 +212,31 @@ def _container(container: _Object, path: str, volumes: set[Any]) -> Iterator[Wro
             yield Wrong(f"{path}.volumeMounts[{number}].name", f'Not found: "{mount.get("name")}"')
         if not mount.get("mountPath"):
             yield Wrong(f"{path}.volumeMounts[{number}].mountPath", "Required value")
+    for field in _PROBES:
+        if field in container:
+            yield from _handler(container[field], f"{path}.{field}")
     yield from _resources(container.get("resources") or {}, f"{path}.resources")
+
+
+def _ports(container: _Object, path: str) -> Iterator[Wrong]:
+    names: set[str] = set()
+    for number, port in enumerate(container.get("ports") or ()):
+        where = f"{path}.ports[{number}]"
+        name = port.get("name")
+        if name and name in names:
+            yield Wrong(f"{where}.name", f'Duplicate value: "{name}"')
+        names.add(name or "")
+        yield from _port(port.get("containerPort"), f"{where}.containerPort")
+        if port.get("protocol") not in ("TCP", "UDP", "SCTP"):
+            yield _unsupported(f"{where}.protocol", port.get("protocol"), ("SCTP", "TCP", "UDP"))
+
+
+def _handler(probe: _Object, path: str) -> Iterator[Wrong]:
+    given = [name for name in _HANDLERS if name in probe]
+    if not given:
+        yield Wrong(path, "Required value: must specify a handler type")
+    for name in given[1:]:
+        yield Wrong(f"{path}.{name}", "Forbidden: may not specify more than 1 handler type")
 
 
 def _resources(resources: _Object, path: str) -> Iterator[Wrong]:
@@ -234,9 +298,15 @@ def _workload(document: _Object) -> Iterator[Wrong]:
         yield Wrong("spec.template.metadata.labels", told)
     for value in labels.values():
         yield from _label_value("spec.template.metadata.labels", value)
-    yield from pod_spec(template.get("spec") or {}, "spec.template.spec", policies=("Always",))
+    claims = [claim["metadata"].get("name", "") for claim in spec.get("volumeClaimTemplates") or ()]
+    yield from pod_spec(template.get("spec") or {}, "spec.template.spec", policies=("Always",), claims=claims)
     if document["kind"] == "Deployment":
         yield from _strategy(spec)
+    update = spec.get("updateStrategy") or {}
+    if document["kind"] == "StatefulSet" and update.get("type") == "OnDelete" and "rollingUpdate" in update:
+        told = f'{{"Partition":{update["rollingUpdate"].get("partition", 0)},"MaxUnavailable":null}}'
+        why = f"Invalid value: {told}: only allowed for updateStrategy 'RollingUpdate'"
+        yield Wrong("spec.updateStrategy.rollingUpdate", why)
 
 
 def _strategy(spec: _Object) -> Iterator[Wrong]:
@@ -260,7 +330,15 @@ def _pod(document: _Object) -> Iterator[Wrong]:
 
 
 def _job(document: _Object) -> Iterator[Wrong]:
-    yield from _job_spec(document["spec"], "spec")
+    spec = document["spec"]
+    yield from _job_spec(spec, "spec")
+    labels = (spec["template"].get("metadata") or {}).get("labels")
+    if spec.get("selector") is None:
+        yield Wrong("spec.selector", "Required value")
+    if not selectors.selects(spec.get("selector") or {}, labels or {}) or not spec.get("selector"):
+        told = json.dumps(labels, separators=(",", ":"), sort_keys=True)
+        why = f"Invalid value: {told}: `selector` does not match template `labels`"
+        yield Wrong("spec.template.metadata.labels", why)
 
 
 def _job_spec(spec: _Object, path: str) -> Iterator[Wrong]:
@@ -270,8 +348,9 @@ def _job_spec(spec: _Object, path: str) -> Iterator[Wrong]:
     template = (spec.get("template") or {}).get("spec") or {}
     for wrong in pod_spec(template, f"{path}.template.spec", policies=("OnFailure", "Never")):
         if wrong.field.endswith(".restartPolicy"):
-            absent = 'Required value: valid values: "OnFailure", "Never"'
-            yield Wrong(wrong.field, wrong.message if template.get("restartPolicy") else absent)
+            always = template.get("restartPolicy") in (None, "Always")
+            required = 'Required value: valid values: "OnFailure", "Never"'
+            yield Wrong(wrong.field, required if always else wrong.message)
         else:
             yield wrong
 
@@ -359,7 +438,7 @@ def _autoscaler(document: _Object) -> Iterator[Wrong]:
 def _ingress(document: _Object) -> Iterator[Wrong]:
     spec = document["spec"]
     if not spec.get("rules") and not spec.get("defaultBackend"):
-        yield Wrong("spec", "Invalid value: []: either `defaultBackend` or `rules` must be specified")
+        yield Wrong("spec", "Invalid value: null: either `defaultBackend` or `rules` must be specified")
     for number, rule in enumerate(spec.get("rules") or ()):
         for place, path in enumerate((rule.get("http") or {}).get("paths") or ()):
             where = f"spec.rules[{number}].http.paths[{place}]"
@@ -381,7 +460,8 @@ def _binding(document: _Object) -> Iterator[Wrong]:
     for number, subject in enumerate(document.get("subjects") or ()):
         if not subject.get("name"):
             yield Wrong(f"subjects[{number}].name", "Required value")
-        if subject.get("kind") == "ServiceAccount" and not subject.get("namespace"):
+        whole = document["kind"] == "ClusterRoleBinding"
+        if whole and subject.get("kind") == "ServiceAccount" and not subject.get("namespace"):
             yield Wrong(f"subjects[{number}].namespace", "Required value")
 
 

@@ -104,6 +104,10 @@ class Hands:
         known = document["metadata"].get("annotations") or {}
         if annotations.items() <= known.items():
             return document
+        if document["kind"] == "Deployment":  # whose generation counts annotations, but for those of its controller
+            return self.server.set_status(
+                self.kind(document), document, document["status"], CONTROLLERS, annotations={**known, **annotations}
+            )
         changed = copy.deepcopy(document)
         changed["metadata"]["annotations"] = {**known, **annotations}
         return self.replace(changed)

@@ -10,6 +10,7 @@ from ci_gitops.core.api import quantities
 from ci_gitops.core.api.state import Document, Ref
 from ci_gitops.core.controllers.hands import Hands
 
+_PROTECTION = "kubernetes.io/pvc-protection"
 _COMPONENT = "persistentvolume-controller"
 
 
@@ -20,6 +21,9 @@ def run(hands: Hands) -> None:
         elif volume["status"].get("phase") == "Bound":
             _release(hands, volume)
     for claim in hands.all("PersistentVolumeClaim"):
+        if _PROTECTION not in claim["metadata"].get("finalizers", ()):
+            metadata = {**claim["metadata"], "finalizers": [*claim["metadata"].get("finalizers", ()), _PROTECTION]}
+            claim = hands.state.put({**claim, "metadata": metadata}, hands.now)
         if claim["status"].get("phase") == "Pending":
             _bind(hands, claim)
 
