@@ -99,7 +99,7 @@ def advice_on(document: Document, said: Sequence[str], served: frozenset[str] = 
         case ("networking.k8s.io", "Ingress"):
             found.append("Does an ingress controller run for its class, and does it publish its address?")
         case ("batch", "Job"):
-            found += _on_job(document)
+            found += [*_on_job(document), *_looked_up(_CREATE, said, {})]
         case _:
             found += _looked_up(_CREATE, [*said, *_conditions(document)], {})
     return list(dict.fromkeys(found))

@@ -105,6 +105,8 @@ ADVICE: list[tuple[str, dict[str, Any], list[str], str]] = [
     ("evicted", pod(status={"phase": "Failed", "reason": "Evicted", "message": "low on memory"}), [], "ran short"),
     ("quota", replica_set(status={"conditions": [{"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate",
      "message": 'pods "web-1-" is forbidden: exceeded quota: small, requested: pods=1'}]}), [], "The quota small"),
+    ("a quota for jobs", made("Job", "job"), ['pods "job-" is forbidden: exceeded quota: small, requested: pods=1'],
+     "The quota small"),
     ("pod security", replica_set(), ['pods "x" is forbidden: violates PodSecurity "restricted:latest"'],
      "Pod Security level"),
     ("a webhook", replica_set(), ['admission webhook "check.example.com" denied the request: no'], "check.example.com"),

@@ -69,7 +69,7 @@ class Scene:
 
     def web(self, name: str, path: str) -> dict[str, Any]:
         command = "mkdir /www; echo well > /www/index.html; exec /bin/busybox httpd -f -p 8080 -h /www"
-        probe = {"httpGet": {"path": path, "port": 8080}, "periodSeconds": 1}
+        probe = {"httpGet": {"path": path, "port": 8080}, "periodSeconds": 1, "timeoutSeconds": 10}
         return self.workload(name, command, container={"readinessProbe": probe})
 
     def waited(self, documents: Documents, seconds: float = 60.0) -> Outcome:
@@ -123,6 +123,9 @@ def played(scene: Scene) -> Mapping[str, Callable[[], Outcome]]:
     given = {"env": [{"name": "PASSWORD", "valueFrom": {"secretKeyRef": {"name": "known", "key": "password"}}}]}
     scene.kubernetes.apply({"apiVersion": "v1", "kind": "Secret", "stringData": {"password": "rabbit-hole-4"},
                             "metadata": {"name": "known", "namespace": scene.namespace}})  # fmt: skip
+    scene.kubernetes.apply({"apiVersion": "v1", "kind": "ResourceQuota",
+                            "metadata": {"name": "none", "namespace": scene.namespace},
+                            "spec": {"hard": {"pods": "0"}, "scopes": ["Terminating"]}})  # fmt: skip
     secret = {"env": [{"name": "PASSWORD", "valueFrom": {"secretKeyRef": {"name": "door", "key": "password"}}}]}
     fails = "echo starting; echo cannot open /data/db; exit 3"
     stuck = scene.workload("leaving", "sleep 100", pod={"schedulingGates": [{"name": "example.com/never"}]})
@@ -141,6 +144,8 @@ def played(scene: Scene) -> Mapping[str, Callable[[], Outcome]]:
         "autoscaler": lambda: scene.waited([autoscaler], 25.0),
         "balancer": lambda: scene.waited([balancer], 5.0),
         "job": lambda: scene.waited([scene.workload("job", fails, kind="Job", backoffLimit=0)]),
+        "quota": lambda: scene.waited([scene.workload("quota", "true", kind="Job", pod={
+            "activeDeadlineSeconds": 60})], 8.0),
         "deleted": lambda: _deleted(scene, stuck),
         "hook": lambda: scene.hooked(scene.workload("hook", "echo done", kind="Job")),
         "hook that fails": lambda: scene.hooked(scene.workload(
@@ -214,8 +219,9 @@ def test_a_process_that_ends_again_and_again(outcomes: Mapping[str, Outcome]) ->
     ("name", "reason", "advice"),
     [
         ("large", "Unschedulable", "No node has so much cpu free"),
-        ("unready", "Readiness probe failed: HTTP probe failed with statuscode: 404", "GET /missing at port 8080"),
+        ("unready", "Readiness probe failed", "GET /missing at port 8080"),
         ("account", "FailedCreate", "Declare the ServiceAccount nobody"),
+        ("quota", "FailedCreate", "The quota none of the namespace is used up"),
         ("claim", "PersistentVolumeClaim", "There is no storage class fast"),
         ("balancer", "gave it no address", "Nothing in this cluster gives load balancers their addresses"),
         ("autoscaler", "FailedGetResourceMetric", "This cluster serves no metrics.k8s.io"),
