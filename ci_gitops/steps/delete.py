@@ -50,7 +50,7 @@ def delete(run: Run, call: DeleteCall) -> Result:
     with Workplaces(run, call.reach) as places:
         declared = declared_at(places, call)
         place, environment = declared
-        with Destinations(run, call, place, environment) as destinations:
+        with Destinations(run, call, place, environment, call.timeout) as destinations:
             done = _Deleting(run, call, declared, destinations, deadline).delete()
     result = deploy_result(environment.name, place.revision, [done])
     if done.error:

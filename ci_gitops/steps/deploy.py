@@ -71,7 +71,7 @@ def deploy(run: Run, call: DeployCall) -> Result:
     preload(call)
     with Workplaces(run, call.reach) as places:
         place, environment = declared_at(places, call)
-        with Destinations(run, call, place, environment) as destinations:
+        with Destinations(run, call, place, environment, call.timeout) as destinations:
             done = _Pass(places, call, place, environment, destinations, deadline).run_all()
     result = deploy_result(environment.name, place.revision, done)
     error = decisive(done)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ci_gitops.adapters.cluster.base import Cluster
 from ci_gitops.adapters.deadline import Deadline
 from ci_gitops.adapters.git import CommitInfo
+from ci_gitops.adapters.patience import LONGEST_IN_ALL
 from ci_gitops.adapters.records import Ledger, open_ledger, this_run
 from ci_gitops.core.targets import Target
 from ci_gitops.errors import UsageError
@@ -47,6 +48,7 @@ class Destinations:
     ask: Ask
     place: Workplace
     environment: EnvironmentSettings
+    timeout: float = LONGEST_IN_ALL  # of the whole run: trouble with a cluster is given up by then
     _cluster: Cluster | None = None
     _files: Files | None = None
     _folders: dict[tuple[str, str], Directory] = field(default_factory=dict)
@@ -114,7 +116,8 @@ class Destinations:
 
         context = ask.context or (declared.context if declared and not ask.kubeconfig else None)
         access = Access.from_environ(self.run.environ, context=context, kubeconfig=ask.kubeconfig)
-        return Kubernetes(access, namespace, tell=self.run.output.warn)
+        patience = min(LONGEST_IN_ALL, self.timeout)
+        return Kubernetes(access, namespace, tell=self.run.output.warn, patience=patience)
 
     def _opened_files(self, address: str) -> Files:
         if self._files is None:

@@ -72,7 +72,7 @@ def diff(run: Run, call: DiffCall) -> Result:
 
 
 def _against_live(run: Run, call: DiffCall, place: Workplace, environment: EnvironmentSettings) -> Found:
-    with Destinations(run, call, place, environment) as destinations:
+    with Destinations(run, call, place, environment, call.timeout) as destinations:
         targets = place.settings.targets([environment.name], call.apps, paths=place.tree.files())
         sets = RenderedSets(run, place, destinations.of, fresh=call.no_cache)
         rendered = sets.of(targets)

@@ -67,7 +67,7 @@ def verify(run: Run, call: VerifyCall) -> Result:
     deadline = Deadline.after(call.timeout)
     with Workplaces(run, call.reach) as places:
         place, environment = declared_at(places, call)
-        with Destinations(run, call, place, environment) as destinations:
+        with Destinations(run, call, place, environment, call.timeout) as destinations:
             wanted = place.revision if wanted_revision(run, call) else ""
             waiting = _Verifying(run, environment, destinations, deadline, wanted, Ancestry(places, place))
             found = waiting.wait(_targets(place, environment, call))

@@ -404,7 +404,9 @@ def test_the_account_of_the_pod(
     (tmp_path / "namespace").write_text(namespace)
     (tmp_path / "token").write_text("not-yet")
     config = yaml.safe_load(cluster.kubeconfig.read_text())["clusters"][0]["cluster"]
-    (tmp_path / "ca.crt").write_bytes(Path(config["certificate-authority"]).read_bytes())
+    held = config.get("certificate-authority-data")
+    found = base64.b64decode(held) if held else Path(config["certificate-authority"]).read_bytes()
+    (tmp_path / "ca.crt").write_bytes(found)
     host, _, port = grant.host.removeprefix("https://").rpartition(":")
     environ = {"HOME": str(tmp_path), "KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port}
     made = Kubernetes(Access.from_environ(environ), None)

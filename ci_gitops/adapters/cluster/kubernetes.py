@@ -28,7 +28,7 @@ from ci_gitops.adapters.cluster.kubeconfig import Access
 from ci_gitops.adapters.cluster.kubernetes_errors import absent
 from ci_gitops.adapters.cluster.kubernetes_http import JSON, SILENCE, BrokenError, Connection, Request
 from ci_gitops.adapters.cluster.kubernetes_login import Login
-from ci_gitops.adapters.patience import TRIES
+from ci_gitops.adapters.patience import LONGEST_IN_ALL, TRIES
 from ci_gitops.core.fieldsets import same
 from ci_gitops.errors import ClusterError, TemporaryError
 
@@ -58,10 +58,10 @@ class Kubernetes:
     def __init__(
         self, access: Access, namespace: str | None, *, tell: Callable[[str], None] = lambda _: None,
         wait: Callable[[float], None] = time.sleep, clock: Callable[[], float] = time.monotonic,
-        silence: float = SILENCE,
+        silence: float = SILENCE, patience: float = LONGEST_IN_ALL,
     ) -> None:  # fmt: skip
         login = Login(access)
-        self._connection = Connection(login, tell=tell, wait=wait, clock=clock, silence=silence)
+        self._connection = Connection(login, tell=tell, wait=wait, clock=clock, silence=silence, patience=patience)
         self._clock, self._wait = clock, wait
         self._lock = Lock()
         self._catalogue: Catalogue | None = None

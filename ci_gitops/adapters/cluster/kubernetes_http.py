@@ -76,12 +76,12 @@ class Connection:
     def __init__(
         self, login: Login, *, tell: Callable[[str], None] = lambda _: None,
         wait: Callable[[float], None] = time.sleep, clock: Callable[[], float] = time.monotonic,
-        silence: float = SILENCE,
+        silence: float = SILENCE, patience: float = LONGEST_IN_ALL,
     ) -> None:  # fmt: skip
         self._login = login
         self._tell = tell
         self._wait, self._clock, self._silence = wait, clock, silence
-        self._trouble = _Trouble(clock)
+        self._trouble = _Trouble(clock, patience)
         self.name = login.cluster
 
     def send(self, request: Request, *, allowed: tuple[int, ...] = ()) -> Answer:
@@ -213,8 +213,9 @@ class Connection:
 class _Trouble:
     """How long a server has given no good answer, over all threads, and what was said of it."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], patience: float) -> None:
         self._clock = clock
+        self._patience = patience
         self._lock = Lock()
         self._since: float | None = None
         self._told: set[str] = set()
@@ -232,7 +233,7 @@ class _Trouble:
     def left(self) -> float:
         """Seconds until the server is given up."""
         since = self._since
-        return LONGEST_IN_ALL if since is None else LONGEST_IN_ALL - (self._clock() - since)
+        return self._patience - (0.0 if since is None else self._clock() - since)
 
     def telling(self, tell: Callable[[str], None]) -> Callable[[str], None]:
         """Like `tell`, but what several threads meet at once is said once."""
