@@ -7,21 +7,9 @@ from typing import Any
 import click
 
 from ci_gitops.commands.common import Duration, command, option, pass_run
-from ci_gitops.commands.target_options import target_options
+from ci_gitops.commands.target_options import plan_options, target_options
 from ci_gitops.results import Result
 from ci_gitops.run import Run
-
-
-class Percent(click.ParamType[int]):
-    """`60%` or `60`."""
-
-    name = "percent"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        text = str(value).removesuffix("%")
-        if not (text.isascii() and text.isdigit() and int(text) <= 100):
-            self.fail(f"{value!r} is no share between 0% and 100%.", param, ctx)
-        return int(text)
 
 
 @command("deploy", exits=(0, 1, 2, 3, 4, 5, 75))
@@ -32,30 +20,7 @@ class Percent(click.ParamType[int]):
     help="Deploy only what was reviewed: a file of `diff --plan-out`, or the note on the merge request that "
     "brought this revision.",
 )
-@option("--prune/--no-prune", default=None, help="Delete what left Git.  [default: the environment's `prune`]")
-@option(
-    "--prune-limit",
-    type=Percent(),
-    metavar="P%",
-    help="How much of a target may go in one pass, in percent.  [default: half, or two objects]",
-)
-@option(
-    "--prune-kind",
-    "prune_kinds",
-    multiple=True,
-    metavar="KIND",
-    help="Delete objects of this kind too: Namespace, CustomResourceDefinition, PersistentVolumeClaim; may be "
-    "repeated.",
-)
-@option("--take-over", is_flag=True, help="Take fields that another manager holds and that we never applied.")
-@option(
-    "--recreate",
-    "recreate",
-    multiple=True,
-    metavar="KIND",
-    help="Delete and create again where an immutable field changes; `any` is all but PersistentVolumeClaim, "
-    "StatefulSet, CustomResourceDefinition and Namespace. May be repeated.",
-)
+@plan_options
 @option("--wait/--no-wait", default=True, show_default=True, help="Wait until everything is healthy.")
 @option(
     "--timeout",

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ci_gitops.commands.common import Duration, command, option, pass_run
-from ci_gitops.commands.target_options import target_options
+from ci_gitops.commands.target_options import plan_options, target_options
 from ci_gitops.results import Result
 from ci_gitops.run import Run
 
@@ -39,14 +39,7 @@ class Reports(click.ParamType[dict[str, Path]]):
     show_default=True,
     help="Compare with the cluster, or with what another revision declares, which needs no cluster.",
 )
-@option("--prune/--no-prune", default=None, help="Plan deletes of what left Git.  [default: the environment's `prune`]")
-@option("--take-over", is_flag=True, help="Plan to take fields that another manager holds and that we never applied.")
-@option(
-    "--recreate",
-    multiple=True,
-    metavar="KIND",
-    help="Plan to delete and create again where an immutable field changes, as in `deploy`. May be repeated.",
-)
+@plan_options
 @option("--exit-code", is_flag=True, help="End with 3 where there are differences.")
 @option(
     "--plan-out",

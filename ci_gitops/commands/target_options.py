@@ -39,6 +39,32 @@ _WHERE = (
            help="Where records are kept.  [default: the destination's namespace]"),
 )  # fmt: skip
 
+
+class Percent(click.ParamType[int]):
+    """`60%` or `60`."""
+
+    name = "percent"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        text = str(value).removesuffix("%")
+        if not (text.isascii() and text.isdigit() and int(text) <= 100):
+            self.fail(f"{value!r} is no share between 0% and 100%.", param, ctx)
+        return int(text)
+
+
+_PLAN = (
+    option("--prune/--no-prune", default=None, help="Delete what left Git.  [default: the environment's `prune`]"),
+    option("--prune-limit", type=Percent(), metavar="P%",
+           help="How much of a target may go in one pass, in percent.  [default: half, or two objects]"),
+    option("--prune-kind", "prune_kinds", multiple=True, metavar="KIND",
+           help="Delete objects of this kind too: Namespace, CustomResourceDefinition, PersistentVolumeClaim; may be "
+           "repeated."),
+    option("--take-over", is_flag=True, help="Take fields that another manager holds and that we never applied."),
+    option("--recreate", "recreate", multiple=True, metavar="KIND",
+           help="Delete and create again where an immutable field changes; `any` is all but PersistentVolumeClaim, "
+           "StatefulSet, CustomResourceDefinition and Namespace. May be repeated."),
+)  # fmt: skip
+
 _Function = Callable[..., Any]
 
 
@@ -55,6 +81,11 @@ def target_options(function: _Function) -> _Function:
 def one_target_options(function: _Function) -> _Function:
     """One app in one environment, and where it lives."""
     return _added(function, (_ENVIRONMENT, _APP, *_WHAT, _REVISION, *_WHERE, *_ACCESS))
+
+
+def plan_options(function: _Function) -> _Function:
+    """What a plan may do beyond the usual: a diff and the deploy after it are asked alike."""
+    return _added(function, _PLAN)
 
 
 def _added(function: _Function, options: tuple[Callable[[_Function], _Function], ...]) -> _Function:

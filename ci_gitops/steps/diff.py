@@ -11,6 +11,7 @@ from ci_gitops.adapters.handover import must_be_writable, write_document, write_
 from ci_gitops.core.manifests import Manifest
 from ci_gitops.core.plan import API_VERSION, LIVE, PlanList
 from ci_gitops.core.plan_reports import junit, terraform
+from ci_gitops.core.pruning import Belts
 from ci_gitops.core.secret_values import Placeholders
 from ci_gitops.core.targets import Target
 from ci_gitops.errors import CiGitopsError
@@ -36,6 +37,8 @@ class DiffCall(Ask):
 
     against: str = LIVE
     prune: bool | None = None
+    prune_limit: int | None = None
+    prune_kinds: tuple[str, ...] = ()
     take_over: bool = False
     recreate: tuple[str, ...] = ()
     exit_code: bool = False
@@ -80,8 +83,9 @@ def _against_live(run: Run, call: DiffCall, place: Workplace, environment: Envir
         declared = {target: each for target, each in rendered.items() if not isinstance(each, CiGitopsError)}
         doubt = doubt_of(target for target in targets if target not in declared)
         looking = Looking(
-            sets, place.settings, bounds_of(place, environment), prunes(environment, call.prune), doubt=doubt
-        )
+            sets, place.settings, bounds_of(place, environment), prunes(environment, call.prune),
+            Belts(kinds=frozenset(call.prune_kinds), limit=call.prune_limit), doubt,
+        )  # fmt: skip
         outlooks, hidden, broken = _outlooks(
             call, place, environment, destinations, declared, looking, whole=not troubles
         )

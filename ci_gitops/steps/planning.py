@@ -373,7 +373,8 @@ class _Comparing:
     def _failed(self, document: Document, error: CiGitopsError) -> _Found:
         """An object that could not be compared, in the server's words without its secrets."""
         error.message = self.terms.placeholders.conceal(error.message, document)
-        return _Found(unknown(document, error.message), None, error)
+        words = error.message.removeprefix(f"{Key.of(document)}: ")
+        return _Found(unknown(document, words), None, error)
 
     def _immutable(self, case: _Case, error: ApiError) -> _Found:
         """A field that cannot be changed in place: created again where the call names the kind."""
