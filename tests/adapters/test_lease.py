@@ -114,6 +114,23 @@ def test_a_holder_that_went_away_is_replaced_after_its_time_on_our_own_clock(lea
     assert leases.live["spec"]["holderIdentity"] == "id of next"
 
 
+def test_many_who_wait_do_not_keep_a_dead_holder_alive(leases: Leases) -> None:
+    """Each says with which revision it waits; that is no sign of life of the holder."""
+    leases.take(leases.of("killed"))
+    first = leases.of("first")
+    crowd = iter(range(1, 100))
+
+    def others_come_meanwhile(seconds: float) -> None:
+        leases.clock.pause(seconds)
+        number = next(crowd)
+        other = leases.of("other")
+        other.holder = Holder("other", "other", str(number), number)
+        with pytest.raises(TemporaryError):
+            leases.take(other)
+
+    leases.take(first, 16, others_come_meanwhile)
+
+
 @pytest.mark.parametrize("time", ["2001-01-01T00:00:00.000000Z", "2101-01-01T00:00:00.000000Z"])
 def test_the_clock_of_another_machine_is_not_trusted(leases: Leases, time: str) -> None:
     leases.take(leases.of("elsewhere"))

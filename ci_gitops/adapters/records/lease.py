@@ -29,7 +29,6 @@ SAID_BY = "ci-gitops/holder"  # annotation: the holder for people
 WAITING = "ci-gitops/waiting"  # annotation: the newest revision that somebody waits with, and its time
 _LOOK_EVERY = 1.0
 _LONGEST = 60
-_GONE = {404, 409}
 
 
 def steady() -> float:
@@ -67,12 +66,13 @@ class Lease:
 
     def take(self, deadline: Deadline, tell: Callable[[str], None], pause: Callable[[float], None]) -> None:
         """Wait for it until the deadline; TemporaryError then names who has it."""
-        seen, since, told = "", 0.0, False
+        seen: object = None
+        since, told = 0.0, False
         while True:
             began = self.clock()
             live = self.cluster.get(LEASES, self.namespace, self.name)
-            if _version(live) != seen:
-                seen, since = _version(live), began
+            if (state := _state(live)) != seen:
+                seen, since = state, began
             if self._is_free(live, began - since):
                 if self._write(live, began):
                     return
@@ -208,8 +208,9 @@ def _number(spec: Mapping[str, Any], name: str, default: int = 0) -> int:
     return found if isinstance(found, int) else default
 
 
-def _version(live: Document | None) -> str:
-    return str(live["metadata"].get("resourceVersion", "")) if live else ""
+def _state(live: Document | None) -> object:
+    """What a renewal changes; not what those say who wait."""
+    return (live["metadata"].get("uid"), dict(_spec(live))) if live else None
 
 
 def _who(live: Document | None) -> str:
