@@ -13,7 +13,7 @@ from ci_gitops.adapters.deadline import Deadline
 from ci_gitops.adapters.records.base import Writer
 from ci_gitops.core.app_checks import Checked
 from ci_gitops.core.explaining import trouble_lines
-from ci_gitops.core.guards import Decision, Drift, Refusal, Standing, decide, mark, may_recover
+from ci_gitops.core.guards import Decision, Drift, Refusal, Standing, decide, left_open, mark, may_recover
 from ci_gitops.core.health import Health, HealthRule, assess_health, counts, overall
 from ci_gitops.core.holds import Hold
 from ci_gitops.core.hook_runs import Step, attempt_of, remembered, steps_of
@@ -117,6 +117,7 @@ class Deploying:
         view = self.site.view(self.target)
         judged = self._judge(view)
         if judged.done:
+            self._close_what_was_killed(view)
             return self._close_what_recovered(view, judged) or judged.done
         if self.orders.dry_run:
             blocks = diff_blocks(Shown(judged.planned.plan, judged.planned.compared), self.site.placeholders)
@@ -131,6 +132,18 @@ class Deploying:
                 if judged.done:
                     return judged.done
             return self._undertake(writer, view, judged)
+
+    def _close_what_was_killed(self, view: View) -> None:
+        """Records of runs that are gone, where nothing is left to do for them. A run that is alive is left alone."""
+        site = self.site
+        if self.orders.dry_run or not site.cluster.alive or not left_open(view.records):
+            return
+        try:
+            with site.ledger.writing(self.target, patient=False):
+                for record in left_open(site.ledger.records(self.target)):
+                    site.ledger.write(killed(record, datetime.now(UTC)))
+        except TemporaryError as error:
+            self.run.output.detail(error.message)
 
     def mass_deletion(self) -> Refusal | None:
         """Why the whole pass is refused, where prune would take too much of this target."""

@@ -228,6 +228,27 @@ def test_a_retried_old_job_is_refused(place: Place, tmp_path: Path, depth: list[
     assert place.kubectl(*mode) == "calm"
 
 
+def test_the_record_of_a_killed_run_is_closed_by_a_pass_that_has_nothing_to_do(place: Place) -> None:
+    place.deploy()
+    name = place.items("history", "--environment", "staging")[0]["name"]
+    live = json.loads(place.kubectl("get", "configmap", name, "-o", "json"))
+    later = f"{name.rpartition('.')[0]}.999999"
+    record = {**json.loads(live["data"]["record.json"]), "name": later, "outcome": "running", "finished": None,
+              "cause": "heal", "started": "2099-01-01T00:00:00Z"}  # fmt: skip
+    labels = {**live["metadata"]["labels"], "ci-gitops/outcome": "running"}
+    kept = {"apiVersion": "v1", "kind": "ConfigMap", "data": {"record.json": json.dumps(record)},
+            "metadata": {"name": later, "labels": labels}}  # fmt: skip
+    file = place.checkout.parent / "killed.json"
+    file.write_text(json.dumps(kept))
+    place.kubectl("create", "-f", str(file))
+    assert "A deployment is under way." in place("status", "--environment", "staging").out
+    assert "unchanged" in place.deploy().out
+    found = place.items("history", "--environment", "staging")
+    assert [(each["outcome"], (each["failure"] or {}).get("kind")) for each in found] == [
+        ("failed", "trouble"), ("succeeded", None)
+    ]  # fmt: skip
+
+
 def test_two_runs_at_once_do_one_after_the_other(place: Place) -> None:
     """Both want to apply the same; one of them finds it done."""
     with ThreadPoolExecutor(3) as pool:

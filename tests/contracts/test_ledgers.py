@@ -200,6 +200,8 @@ def test_a_second_writer_waits_and_is_told_who_is_the_first(rig: LedgerRig) -> N
         writer.check()
         with pytest.raises(TemporaryError, match="the first run"), second.writing(SHOP):
             pytest.fail("two wrote at once")
+        with pytest.raises(TemporaryError), rig.open(seconds=60).writing(SHOP, patient=False):
+            pytest.fail("two wrote at once")
         with second.writing(CART) as other:
             other.check()
     with second.writing(SHOP) as writer:

@@ -50,10 +50,11 @@ class Ledger(Protocol):
     def write(self, record: Record) -> Record:
         """Open, change or close a record. Closing one lets the oldest of the target go."""
 
-    def writing(self, target: Target) -> AbstractContextManager[Writer]:
+    def writing(self, target: Target, *, patient: bool = True) -> AbstractContextManager[Writer]:
         """Be the one who writes to the target.
 
-        Waits for another run until the ledger's deadline, then TemporaryError that names it.
+        Waits for another run until the ledger's deadline (not `patient`: not at all), then TemporaryError that names
+        it.
         """
 
     def plan_key(self, *, make: bool = False) -> bytes | None:

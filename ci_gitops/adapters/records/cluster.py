@@ -166,11 +166,11 @@ class ClusterLedger:
     # Writing
 
     @contextmanager
-    def writing(self, target: Target) -> Iterator[Writer]:
+    def writing(self, target: Target, *, patient: bool = True) -> Iterator[Writer]:
         name = Inventory(target, self.source, self.namespace).name
         labels = target_labels(target, self.source)
         lease = Lease(self.cluster, self.namespace, name, self.holder, str(target), labels, self.clock)
-        lease.take(self.deadline, self.step, self.pause)
+        lease.take(self.deadline if patient else Deadline.after(0), self.step, self.pause)
         try:
             lease.keep()
             yield lease

@@ -194,24 +194,24 @@ class FolderLedger:
     # Writing
 
     @contextmanager
-    def writing(self, target: Target) -> Iterator[Writer]:
+    def writing(self, target: Target, *, patient: bool = True) -> Iterator[Writer]:
         with ExitStack() as held:
-            self._take(held, target)
+            self._take(held, target, self.deadline if patient else Deadline.after(0))
             yield Locked()
 
-    def _take(self, held: ExitStack, target: Target) -> None:
+    def _take(self, held: ExitStack, target: Target, deadline: Deadline) -> None:
         told = False
         while True:
             try:
                 held.enter_context(self.files.lock(f"{_LOCKS}/{self.environment}.{target.app}", self.holder.said))
                 return
             except TemporaryError as error:
-                if self.deadline.over:
+                if deadline.over:
                     raise TemporaryError(f"{target}: {error.message}", hint=error.hint) from error
                 if not told:
                     self.step(f"{target}: waiting: {error.message}")
                     told = True
-            self.pause(min(_LOOK_EVERY, self.deadline.left()))
+            self.pause(min(_LOOK_EVERY, deadline.left()))
 
     def plan_key(self, *, make: bool = False) -> bytes | None:
         """None: manifests are there to be seen, and a key beside them would be no secret."""

@@ -77,12 +77,12 @@ class Lease:
                 if self._write(live, began):
                     return
                 live = self.cluster.get(LEASES, self.namespace, self.name)  # somebody was quicker
-            self._say_that_we_wait(live)
             who = _who(live)
             if deadline.over:
                 raise TemporaryError(
                     f"{self.subject}: {who} is writing to it now.", hint="Try again when that run has ended."
                 )
+            self._say_that_we_wait(live)
             if not told:
                 tell(f"{self.subject}: waiting for {who}")
                 told = True
