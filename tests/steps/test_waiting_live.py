@@ -69,7 +69,7 @@ class Scene:
 
     def web(self, name: str, path: str) -> dict[str, Any]:
         command = "mkdir /www; echo well > /www/index.html; exec /bin/busybox httpd -f -p 8080 -h /www"
-        probe = {"httpGet": {"path": path, "port": 8080}, "periodSeconds": 1, "timeoutSeconds": 10}
+        probe = {"httpGet": {"path": path, "port": 8080}, "periodSeconds": 1, "timeoutSeconds": 3}
         return self.workload(name, command, container={"readinessProbe": probe})
 
     def waited(self, documents: Documents, seconds: float = 60.0) -> Outcome:
@@ -136,7 +136,7 @@ def played(scene: Scene) -> Mapping[str, Callable[[], Outcome]]:
         "crash": lambda: scene.waited([scene.workload("crash", fails)]),
         "large": lambda: scene.waited([scene.workload("large", "true", container={
             "resources": {"requests": {"cpu": "1000"}}})], 8.0),
-        "unready": lambda: scene.waited([scene.web("unready", "/missing")], 15.0),
+        "unready": lambda: scene.waited([scene.web("unready", "/missing")], 28.0),
         "secret": lambda: scene.waited([scene.workload("secret", "true", container=secret)]),
         "account": lambda: scene.waited([scene.workload("account", "true", pod={"serviceAccountName": "nobody"})], 8.0),
         "claim": lambda: scene.waited([claim(scene, "data", storageClassName="fast"),
