@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 
 from ci_gitops.adapters.cluster.base import Document, Question
 from ci_gitops.adapters.cluster.simulated import Clock, Simulated
+from ci_gitops.core.api.schemas import recorded
+from ci_gitops.core.controllers.behavior import BEHAVIOR, EXIT_CODE, LOG, READY_AFTER, RUN_FOR, WORDS
 from ci_gitops.core.health import assess_health
 from ci_gitops.errors import ClusterError
 
@@ -125,6 +128,19 @@ def test_a_file_that_is_no_cluster_is_refused_and_left_alone(tmp_path: Path, con
         Simulated(path).resource("v1", "Pod")
     assert caught.value.hint
     assert path.read_bytes() == content
+
+
+def test_the_page_lists_the_kinds_that_are_served() -> None:
+    page = (Path(__file__).parents[2] / "docs/simulated-cluster.md").read_text()
+    listed: dict[str, set[str]] = {}
+    for group, kinds in re.findall(r"(?m)^\| (?:core )?`([a-z0-9./]*v[0-9])` \| ([A-Za-z, ]+) \|$", page):
+        listed[group] = set(kinds.split(", "))
+    served: dict[str, set[str]] = {}
+    for kind in recorded().kinds:
+        served.setdefault(kind.api_version, set()).add(kind.kind)
+    assert listed == served
+    for word in (*WORDS, BEHAVIOR, READY_AFTER, RUN_FOR, EXIT_CODE, LOG):
+        assert f"| `{word}` |" in page
 
 
 def test_settings_of_the_file_deny(cluster: Simulated, tmp_path: Path) -> None:

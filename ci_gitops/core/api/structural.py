@@ -27,6 +27,9 @@ def structural(definition: Mapping[str, Any]) -> Iterator[Wrong]:
         yield Wrong(
             "spec.scope", f'Unsupported value: "{spec.get("scope", "")}": supported values: "Cluster", "Namespaced"'
         )
+    if (spec.get("conversion") or {}).get("strategy") == "Webhook":
+        why = "Forbidden: a simulated cluster calls no webhooks; it serves versions that differ in nothing (None)"
+        yield Wrong("spec.conversion.strategy", why)
     versions = spec.get("versions") or ()
     if sum(bool(version.get("storage")) for version in versions) != 1:
         yield Wrong("spec.versions", "Invalid value: must have exactly one version marked as storage version")
