@@ -37,8 +37,14 @@ def pytest_report_header() -> list[str]:
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
+        used = set(getattr(item, "fixturenames", ()))
+        callspec = getattr(item, "callspec", None)
+        if (
+            callspec and "kubernetes" in callspec.params.values()
+        ):  # a contract's rig that asks for the cluster by itself
+            used.add("cluster")
         for rig in SHARED_RIGS:
-            if rig in getattr(item, "fixturenames", ()):
+            if rig in used:
                 item.add_marker(pytest.mark.xdist_group(rig))
                 break
 

@@ -19,8 +19,6 @@ from tests.rig.cluster import Cluster
 from tests.rig.webhook import mutating_webhook
 from tests.steps.planner import Planner, changes, fields, operations
 
-pytestmark = pytest.mark.xdist_group("drift rules")
-
 POD = """
 metadata: {labels: {app: web}, creationTimestamp: null}
 spec:

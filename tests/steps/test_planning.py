@@ -20,7 +20,6 @@ from tests.rig.cluster import Cluster
 from tests.steps.planner import Planner, changes, fields, operations
 from tests.steps.test_drift_rules import AUTOSCALER, CONFIG, DEPLOYMENT, KIND, SERVICE, is_quiet
 
-pytestmark = pytest.mark.xdist_group("drift rules")
 SECRET = "{apiVersion: v1, kind: Secret, metadata: {name: web}, stringData: {password: hunter22}}\n"
 
 

@@ -17,8 +17,6 @@ from ci_gitops.core.differences import updated
 from ci_gitops.core.settled import is_settled
 from tests.conftest import SEED
 
-pytestmark = pytest.mark.xdist_group("drift rules")
-
 TEXTS = st.sampled_from(["", "a", "1", "x\ny"])
 MAPS = st.dictionaries(st.sampled_from(["a", "b.c/d", "e"]), TEXTS, max_size=3)
 ENV = st.lists(
