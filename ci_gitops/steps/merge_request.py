@@ -113,31 +113,37 @@ class RequestWriter:
             self.hand.check(place, plan)
         if self.hand.dry_run:
             return self._written(place, "planned", plan=plan, notes=notes)
-        commit = self._push_new(place, action.branch, plan)
-        if commit is None:
+        new = self._new(place, action, plan)
+        pushed = self._push_new(place, new, plan)
+        if pushed is None:
             return None
-        block = Block().updated(self._trailers(plan))
-        environment = self.environment
-        request = self.forge.open(
-            NewMergeRequest(
-                source=action.branch,
-                target=place.branch,
-                title=title_for(environment.name, block.moves),
-                description=put_block("", block, limit=self.forge.description_limit),
-                labels=environment.labels,
-                reviewers=environment.reviewers,
-                assignees=environment.assignees,
-                squash=environment.squash,
-                remove_source_branch=environment.remove_source_branch,
-            )
-        )
+        commit, said = pushed
+        request = self.forge.open(replace(new, said=said))
         # An open one may have been adopted, whose text is of another time.
         request = self._described(request, place.repository.only_in(commit, place.revision))
         return self._written(place, "opened", commit=commit, merge_request=request, plan=plan, notes=notes)
 
-    def _push_new(self, place: Workplace, branch: str, plan: Plan) -> str | None:
-        """Push a branch that no open merge request has: it may be left over from one that was closed or cut off."""
-        repository = place.repository
+    def _new(self, place: Workplace, action: Open, plan: Plan) -> NewMergeRequest:
+        block = Block().updated(self._trailers(plan))
+        environment = self.environment
+        return NewMergeRequest(
+            source=action.branch,
+            target=place.branch,
+            title=title_for(environment.name, block.moves),
+            description=put_block("", block, limit=self.forge.description_limit),
+            labels=environment.labels,
+            reviewers=environment.reviewers,
+            assignees=environment.assignees,
+            squash=environment.squash,
+            remove_source_branch=environment.remove_source_branch,
+        )
+
+    def _push_new(self, place: Workplace, new: NewMergeRequest, plan: Plan) -> tuple[str, tuple[str, ...]] | None:
+        """Push a branch that no open merge request has: it may be left over from one that was closed or cut off.
+
+        Its new head, and what the server said.
+        """
+        repository, branch = place.repository, new.source
         ref = f"refs/heads/{branch}"
         left = repository.remote_refs(ref).get(ref, "")
         if left:
@@ -145,10 +151,10 @@ class RequestWriter:
             own = repository.only_in(left, place.revision)
             self._no_person(own, branch)
             if self._same(place, left, own, plan):
-                return left
+                return left, ()
         commit = commit_plan(place, plan, self.hand, self.environment.commit.subject)
-        pushed = repository.push([RefUpdate(ref, commit, left)])
-        return commit if pushed.landed else None
+        pushed = repository.push([RefUpdate(ref, commit, left)], options=self.forge.push_options(new))
+        return (commit, pushed.messages) if pushed.landed else None
 
     def _same(self, place: Workplace, left: str, own: Sequence[CommitInfo], plan: Plan) -> bool:
         """Is the left-over branch exactly what would be pushed? Then a run was cut off before it could say so."""

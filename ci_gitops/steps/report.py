@@ -32,8 +32,8 @@ def _document(written: Written) -> dict[str, Any]:
         "commit": written.commit,
         "revision": written.revision,
         "mergeRequest": None if request is None else {
-            "iid": request.iid, "url": request.url, "title": request.title, "state": request.state,
-            "source": request.source, "target": request.target, "head": request.head_sha,
+            "iid": request.iid if request.iid > 0 else None, "url": request.url, "title": request.title,
+            "state": request.state, "source": request.source, "target": request.target, "head": request.head_sha,
         },
         "edits": [
             {
@@ -74,7 +74,7 @@ def _short(old: str | None) -> str:
 def _headline(written: Written) -> str:
     where = f"{written.branch} of {written.url}"
     request = written.merge_request
-    number = f"!{request.iid} {request.title}" if request else ""
+    number = (f"!{request.iid} {request.title}" if request.iid > 0 else request.title) if request else ""
     tries = f" at attempt {written.attempts}" if written.attempts > 1 else ""
     short = (written.commit or written.revision)[:12]
     match written.outcome:
@@ -93,6 +93,6 @@ def leave_dotenv(path: Path, written: Written) -> None:
     # An open merge request's commit is nobody's to deploy yet.
     landed = written.merge_request is None or written.outcome == "merged"
     variables = {"CI_GITOPS_COMMIT": written.revision} if landed else {}
-    if written.merge_request is not None:
+    if written.merge_request is not None and written.merge_request.iid > 0:
         variables["CI_GITOPS_MERGE_REQUEST"] = str(written.merge_request.iid)
     handover.write_dotenv(path, variables)

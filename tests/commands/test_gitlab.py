@@ -11,6 +11,7 @@ from tests.fakes.faults import FAULTS, Fault
 from tests.fakes.gitlab import FakeGitLab
 from tests.rig.cli import Cli, Ran
 from tests.rig.git_server import GitServer, run_git
+from tests.rig.ssh_server import SshServer
 
 CONFIG = b"""\
 version: 1
@@ -157,3 +158,41 @@ def test_in_real_time_a_short_wait_is_waited_for(team: Team) -> None:
     ran = team.update("2")
     assert ran.code == 0, ran.err
     assert len(team.gitlab.state.requests) == 1
+
+
+OPTIONS = """\
+i=0
+while [ $i -lt "${GIT_PUSH_OPTION_COUNT:-0}" ]; do eval "echo \\"\\$GIT_PUSH_OPTION_$i\\"" >> options; i=$((i+1)); done
+echo 'View merge request for ci-gitops/production/shop:'
+echo '  https://gitlab.example.com/group/config/-/merge_requests/12'
+"""
+
+
+def test_with_a_key_alone_the_push_opens_it(cli: Cli, ssh_server: SshServer) -> None:
+    """No token for the API: options of the push are all there is."""
+    config = CONFIG.replace(b"reviewers: [alice, group/sre]", b"assignees: [alice, group/sre]\n    squash: true")
+    files = {".ci-gitops.yaml": config, "apps/shop/production/kustomization.yaml": OVERLAY}
+    url = ssh_server.create("by-push", files)
+    ssh_server.git.hook("by-push", OPTIONS, "post-receive")
+    env = {"CI_GITOPS_REPO": url, "GITLAB_ID_RSA": ssh_server.private_key, "SSH_KNOWN_HOSTS": ssh_server.known_hosts}
+
+    def update(tag: str, *more: str) -> Ran:
+        return cli("-o", "json", "update", f"web:{tag}", "--environment", "production", *more, env=env)
+
+    ran = update("2")
+    assert ran.code == 0, ran.err
+    request = ran.json["mergeRequest"]
+    assert (request["iid"], request["url"]) == (12, "https://gitlab.example.com/group/config/-/merge_requests/12")
+    assert (ssh_server.git.bare("by-push") / "options").read_text().splitlines() == [
+        "merge_request.create", "merge_request.target=main", "merge_request.title=Update shop in production to 2",
+        "merge_request.label=promotion", "merge_request.assign=alice", "merge_request.squash",
+    ]  # fmt: skip
+    again = update("2")
+    assert (again.code, again.json["writes"][0]["outcome"], again.json["mergeRequest"]["iid"]) == (0, "unchanged", None)
+    assert update("3").json["writes"][0]["outcome"] == "updated"
+    assert ssh_server.git.read("by-push", "apps/shop/production/kustomization.yaml", "ci-gitops/production/shop") == (
+        OVERLAY.replace(b"'1'", b"'3'")
+    )
+    refused = update("4", "--merge", "when-green")
+    assert refused.code == 5
+    assert "no token" in refused.json["error"]["message"]

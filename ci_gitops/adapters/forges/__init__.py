@@ -36,8 +36,11 @@ def _needed(site: Site | None, kind: str) -> Site:
 
 def _gitlab(repository: Repository, person: Person, site: Site | None) -> Forge:
     from ci_gitops.adapters.forges.gitlab import GitLabForge
+    from ci_gitops.adapters.forges.gitlab_push import GitLabByPush
 
-    return GitLabForge(repository, person, _needed(site, "gitlab"))
+    site = _needed(site, "gitlab")
+    key_only = repository.url.scheme == "ssh" and (site.token is None or site.source == "CI_JOB_TOKEN")
+    return (GitLabByPush if key_only else GitLabForge)(repository, person, site)
 
 
 FORGES: dict[str, Callable[[Repository, Person, Site | None], Forge]] = {

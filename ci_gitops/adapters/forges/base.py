@@ -100,6 +100,7 @@ class NewMergeRequest:
     draft: bool = False
     squash: bool | None = None  # None: the project's setting
     remove_source_branch: bool | None = None
+    said: tuple[str, ...] = ()  # what the server said when the branch was pushed
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +169,10 @@ class Forge(Protocol):
         ...
 
     def get(self, iid: int) -> MergeRequest: ...
+
+    def push_options(self, new: NewMergeRequest) -> tuple[str, ...]:
+        """Options for the push of its branch, where that opens it."""
+        ...
 
     def open(self, new: NewMergeRequest) -> MergeRequest: ...
 

@@ -149,6 +149,9 @@ class GitHubForge:
     def _pull(self, data: Mapping[str, Any]) -> Pull:
         return records.to_pull(data, self._repository.remote_refs(f"{_HEADS}*"))
 
+    def push_options(self, new: NewMergeRequest) -> tuple[str, ...]:
+        return ()
+
     def open(self, new: NewMergeRequest) -> MergeRequest:
         if there := self._open_one(new):
             return there

@@ -77,6 +77,9 @@ class GitLabForge:
     def get(self, iid: int) -> MergeRequest:
         return self._request(self._read(iid))
 
+    def push_options(self, new: NewMergeRequest) -> tuple[str, ...]:
+        return ()
+
     def open(self, new: NewMergeRequest) -> MergeRequest:
         there = self._open_one(new)
         if there:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote, unquote
 
 from ci_gitops.adapters.forges.base import Approval, CheckState, Comment, CommitStatus, Deployment, Project
 from ci_gitops.core.mergerequests import MergeMethod, MergeRequest, State
@@ -79,7 +80,7 @@ def draft_title(title: str, draft: bool) -> str:
 
 def keyed(key: str, text: str) -> str:
     """The text of our comment of this key."""
-    return f"<!-- ci-gitops:comment {key} -->\n{text}"
+    return f"<!-- ci-gitops:comment {quote(key)} -->\n{text}"
 
 
 def superseded(description: str, iid: int) -> str:
@@ -90,7 +91,7 @@ def to_comment(data: Json) -> Comment:
     body = data.get("body") or ""
     found = _KEY.match(body)
     author = (data.get("author") or {}).get("username", "")
-    return Comment(found["key"] if found else "", author, _KEY.sub("", body), seconds(data.get("created_at")))
+    return Comment(unquote(found["key"]) if found else "", author, _KEY.sub("", body), seconds(data.get("created_at")))
 
 
 def to_approvals(given: Sequence[Json], noted: Mapping[str, int], versions: Sequence[Json]) -> tuple[Approval, ...]:

@@ -95,6 +95,9 @@ class LocalForge:
     def get(self, iid: int) -> MergeRequest:
         return self._seen(iid).request
 
+    def push_options(self, new: NewMergeRequest) -> tuple[str, ...]:
+        return ()
+
     def open(self, new: NewMergeRequest) -> MergeRequest:
         new = replace(new, title=outgoing(new.title), description=outgoing(new.description))
         return self._documents.until_landed(lambda: self._open(new), f"The list of merge requests of {new.target}")
