@@ -86,6 +86,7 @@ class _Deleting:
                 f"{target}: {counted(len(left.deletes), 'object')} would be deleted.", hint="Pass --yes to delete them."
             )
             return self._done(site, target, planned, "refused", error.message, error=error)
+        site.preflight.check(target, planned.work, (), view.inventory.namespace)
         with ledger.writing(target) as writer:
             view = site.look_again(target, manifests)
             left, planned = self._planned(site, view)
