@@ -76,6 +76,8 @@ def _beside(places: Workplaces, checkout: Checkout, stand: Stand, branch: str | 
         own = ci.branch if same_project(url, ci.project_url) else None
         return places.at(Place(url, branch or _target(places.run, url) or own, "the branch whose rules count"))
     wanted = branch or (checkout.default_branch if checkout.origin else None)
+    if checkout.origin and wanted is None and checkout.branch is None:  # a CI system that tells us nothing
+        return places.at(Place(checkout.origin, None, "the branch whose rules count"))
     if wanted in (None, checkout.branch):
         return places.at(Place(root, _HEAD, "the checkout")) if stand.named else None
     try:

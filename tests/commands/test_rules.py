@@ -71,6 +71,16 @@ def test_in_a_checkout_the_branch_that_it_comes_from_counts(cli: Cli, origin: Pa
     assert [each["app"] for each in ran.json["targets"]] == ["shop"]
 
 
+def test_where_nothing_is_known_of_the_origin_it_is_asked(cli: Cli, origin: Path, tmp_path: Path) -> None:
+    job = tmp_path / "job"
+    job.mkdir()
+    git(job, "init", "-q")
+    git(job, "remote", "add", "origin", f"file://{origin}")
+    git(job, "fetch", "-q", "--depth", "1", "origin", "open")
+    git(job, "checkout", "-q", "FETCH_HEAD")
+    is_ruled_by_main(rendered(cli, job))
+
+
 def test_a_plan_says_first_that_the_rules_would_change(cli: Cli, origin: Path, tmp_path: Path) -> None:
     words = ("diff", "--environment", "production", "--repo", str(origin), "--revision", "open")
     text = cli(*words, "--destination", "dir:live", cwd=tmp_path)
