@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 
+from ci_gitops.adapters.cluster.simulated import Simulated
 from ci_gitops.adapters.git import Person, RefUpdate, Repository, commit_folder, create_bare
 from ci_gitops.adapters.git_access import access_for
 from ci_gitops.adapters.oci_layout import push_layout, write_layout
@@ -39,8 +40,8 @@ _KEPT = ("DOCKER_HOST", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY", "DOCKER_CONFIG"
 def cli(run: Run, /, keep: Path | None, context: str | None) -> Result:
     """Walk the whole road on this machine, with no account.
 
-    From a commit to an image, an edit in a config repository, a merge request, its merge and a deployment. Each
-    step names the command that it runs.
+    From a commit to an image, an edit in a config repository, a merge request, its merge and a deployment to a
+    simulated cluster; then drift and healing, a bad image and the way back. Each step names the command that it runs.
     """
     with _folder(run, keep) as folder, ExitStack() as stack:
         host = stack.enter_context(running_registry(folder / "registry", run.environ))
@@ -51,6 +52,8 @@ def cli(run: Run, /, keep: Path | None, context: str | None) -> Result:
         _staging(stage)
         _production(stage)
         _deployment(stage, context)
+        _drift(stage)
+        _way_back(stage, image)
         _history(stage)
     return Result("DemoResult", {"folder": str(keep) if keep else None, "steps": stage.steps}, _what_next(keep, image))
 
@@ -73,7 +76,8 @@ class Stage:
         storage.write_text(
             f'[storage]\ndriver = "vfs"\ngraphroot = "{folder}/layers"\nrunroot = "{folder}/layers/run"\n'
         )
-        environ = {**clean_environment(run.environ, *_KEPT), "CONTAINERS_STORAGE_CONF": str(storage)}
+        person = {"GITLAB_USERNAME": _PERSON.name, "GITLAB_EMAIL": _PERSON.email}
+        environ = {**clean_environment(run.environ, *_KEPT), **person, "CONTAINERS_STORAGE_CONF": str(storage)}
         return cls(outer, Run(environ, folder, None, quiet))
 
     def chapter(self, title: str, *lines: str) -> None:
@@ -85,12 +89,17 @@ class Stage:
         for line in "\n".join(texts).splitlines():
             self.outer.note(f"   {line}")
 
-    def call(self, *words: str) -> Result:
-        """Run one of our commands as the command line would."""
+    def call(self, *words: str, code: int = 0) -> Result:
+        """Run one of our commands as the command line would; `code` is the exit code that the story wants."""
         line = f"ci-gitops {shlex.join(words)}"
         self.outer.note(styled("cyan", f"$ {line}"))
         loaded = import_module(f"ci_gitops.commands.{COMMANDS[words[0]][0]}").cli
-        result: Result = loaded.main(list(words[1:]), prog_name=words[0], standalone_mode=False, obj=self.inner)
+        try:
+            result: Result = loaded.main(list(words[1:]), prog_name=words[0], standalone_mode=False, obj=self.inner)
+        except CiGitopsError as error:
+            if error.exit_code != code or error.result is None:
+                raise
+            result = error.result
         self.say(result.text)
         self.steps.append({"command": line, "kind": result.kind, "result": dict(result.document)})
         return result
@@ -147,17 +156,43 @@ def _staging(stage: Stage) -> None:
 
 def _production(stage: Stage) -> None:
     stage.chapter("Production takes it by a merge request")
-    stage.call("update", "--from", "build.json", "--repo", "config.git", "--environment", "production",
-               "--write", "merge-request")  # fmt: skip
+    stage.call("update", "--from", "build.json", "--repo", "config.git", "--environment", "production")
     stage.call("merge", "--repo", "config.git", "--environment", "production", "--approve")
 
 
 def _deployment(stage: Stage, context: str | None) -> None:
-    stage.chapter("What Git declares is deployed")
-    words = ("deploy", "--repo", "config.git", "--environment", "production")
-    stage.call(*words, "--destination", "dir:live")
+    stage.chapter(
+        "What Git declares is deployed, to a simulated cluster in a file", "A real one is named by --context NAME."
+    )
+    words = ("--repo", "config.git", "--environment", "production")
+    stage.call("deploy", *words)
+    stage.call("status", *words, "--tree")
     if context:
-        stage.call(*words, "--context", context, "--no-wait")
+        stage.call("deploy", *words, "--context", context, "--no-wait")
+
+
+def _drift(stage: Stage) -> None:
+    stage.chapter("Somebody changes the cluster by hand: that is drift", "$ kubectl scale deployment web --replicas 5")
+    cluster = Simulated(stage.inner.cwd / "production.json", "shop-production")
+    scaled = {"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"replicas": 5},
+              "metadata": {"name": "web", "namespace": "shop-production"}}  # fmt: skip
+    cluster.apply(scaled, force=True, manager="kubectl-scale")
+    cluster.close()
+    words = ("--repo", "config.git", "--environment", "production")
+    stage.call("diff", *words)
+    stage.call("deploy", *words)
+
+
+def _way_back(stage: Stage, image: str) -> None:
+    stage.chapter(
+        "A bad image never gets healthy: it is taken back, in the cluster and in Git, and held",
+        "The simulated cluster pulls no image whose tag says `broken`.",
+    )
+    words = ("--repo", "config.git", "--environment", "staging")
+    stage.call("deploy", *words)
+    stage.call("update", f"{image}:2.0-broken", *words)
+    stage.call("deploy", *words, "--rollback-on-failure", code=4)
+    stage.call("history", *words)
 
 
 def _history(stage: Stage) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ci_gitops.core.layout import CONFIG_FILE
+
 ENVIRONMENTS = ("staging", "production")
 FIRST_TAG = "1.0"
 
@@ -44,6 +46,14 @@ metadata:
   name: shop
 """
 _BASE = "resources: [namespace.yaml, deployment.yaml, service.yaml]\n"
+_CONFIGURATION = """\
+environments:
+  staging:
+    destination: {to: "simulated:staging.json", namespace: shop-staging, prune: true, drift: heal}
+  production:
+    write: merge-request
+    destination: {to: "simulated:production.json", namespace: shop-production, prune: true, drift: heal}
+"""
 _OVERLAY = """\
 resources: [../../base]
 namespace: shop-%s
@@ -61,6 +71,7 @@ def application_files() -> dict[str, str]:
 def kustomize_files(image: str) -> dict[str, str]:
     """A config repository with a base and an overlay for each environment."""
     base = {
+        CONFIG_FILE: _CONFIGURATION,
         "apps/shop/base/kustomization.yaml": _BASE,
         "apps/shop/base/namespace.yaml": _NAMESPACE,
         "apps/shop/base/deployment.yaml": _DEPLOYMENT % image,
@@ -74,7 +85,7 @@ def kustomize_files(image: str) -> dict[str, str]:
 
 def plain_files(image: str) -> dict[str, str]:
     """The same as plain manifests, for a machine without kustomize."""
-    files = {}
+    files = {CONFIG_FILE: _CONFIGURATION}
     for name in ENVIRONMENTS:
         inside = f"  namespace: shop-{name}\n"
         files[f"environments/{name}/shop/namespace.yaml"] = _NAMESPACE.replace("name: shop", f"name: shop-{name}")

@@ -51,6 +51,15 @@ class Graces:
     custom: float = 60.0  # controllers of custom resources report errors on the way
     steady: float = 3.0  # without a readiness probe a process that ends at once is ready for a moment
 
+    @classmethod
+    def at(cls, pace: float) -> Graces:
+        """For controllers that are so much faster."""
+        usual = cls()
+        return cls(
+            confirm=usual.confirm / pace, rollout=usual.rollout / pace, image=usual.image / pace,
+            reference=usual.reference / pace, custom=usual.custom / pace, steady=usual.steady / pace,
+        )  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Link:

@@ -36,7 +36,7 @@ from ci_gitops.core.records import (
 from ci_gitops.core.targets import Target
 from ci_gitops.core.tenancy import Bounds
 from ci_gitops.core.text import counted
-from ci_gitops.core.waiting import Verdict
+from ci_gitops.core.waiting import Graces, Verdict
 from ci_gitops.errors import CiGitopsError, RefusedError, TemporaryError, UnhealthyError
 from ci_gitops.run import Run
 from ci_gitops.steps.applying import Applying, in_stages
@@ -344,7 +344,7 @@ class Deploying:
             self.run, self.site.cluster, there,
             Wait(name=str(self.target), deadline=self.deadline.end, rules=self.orders.health,
                  changed=frozenset(applying.applied), superseded=applying.writer.superseded,
-                 clock=Clock(self.deadline.now)),
+                 clock=Clock(self.deadline.now), graces=Graces.at(self.site.cluster.pace)),
         )  # fmt: skip
         return self._judged_health(verdict, {Key.of(document): document for document in there})
 

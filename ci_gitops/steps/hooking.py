@@ -15,6 +15,7 @@ from ci_gitops.core.hook_runs import HookTask, attempt_in, decide
 from ci_gitops.core.hooks import wishes
 from ci_gitops.core.inventory import SOURCE, Key
 from ci_gitops.core.records import Failure, HookOutcome, HookRun
+from ci_gitops.core.waiting import Graces
 from ci_gitops.errors import ClusterError
 from ci_gitops.run import Run
 from ci_gitops.steps.bookkeeping import Book
@@ -65,7 +66,12 @@ class Hooks:
             self.run,
             self.cluster,
             live,
-            Wait(name=str(task), deadline=self.deadline.end, clock=Clock(self.deadline.now)),
+            Wait(
+                name=str(task),
+                deadline=self.deadline.end,
+                clock=Clock(self.deadline.now),
+                graces=Graces.at(self.cluster.pace),
+            ),
         )
         if verdict.end == "deadline":  # it may still end well: the next pass goes on with it
             raise BrokenError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import time
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,8 @@ ROOT = Path(__file__).parents[2]
 
 VARIES = re.compile(
     r"[0-9a-f]{64}|\b[0-9a-f]{12}\b|127\.0\.0\.1:\d+"  # digests, commits, ports
-    r"|\S*/?demo(?=/)|\bshop(?=/(web |config|live))"  # the folder
+    r"|\S*/?demo(?=/)|\bshop(?=/(web |config|production|staging))"  # the folder
+    r"|(?<=web-)[a-z0-9]{10}(-[a-z0-9]{5})?|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"  # pods, times
 )
 
 
@@ -41,37 +41,36 @@ def bare_path(tmp_path: Path) -> str:
 
 
 def test_it_walks_the_road_with_git_alone(cli: Cli, tmp_path: Path, bare_path: str) -> None:
-    started = time.monotonic()
     ran = cli("demo", "--keep", "demo", cwd=tmp_path, PATH=bare_path)
     assert ran.code == 0, ran.err
-    assert time.monotonic() - started < 20
     commands = [line.split()[2] for line in ran.err.splitlines() if line.startswith("$ ci-gitops ")]
-    assert commands == ["build", "update", "update", "update", "merge", "deploy"]
+    assert commands == [
+        "build", "update", "update", "update", "merge", "deploy", "status", "diff", "deploy", "deploy", "update",
+        "deploy", "history",
+    ]  # fmt: skip
     assert "A ready-made image stands in for it" in ran.err
     assert "What to try next" in ran.out
     assert (tmp_path / "demo/image/oci-layout").exists()
-    assert (tmp_path / "demo/live/production/shop/shop-production_apps_v1_deployment_web.yaml").exists()
+    assert (tmp_path / "demo/production.json").exists()
 
 
 def test_its_document_holds_every_step(cli: Cli, tmp_path: Path) -> None:
     ran = cli("-o", "json", "demo", cwd=tmp_path)
     assert ran.code == 0, ran.err
     assert ran.json["kind"] == "DemoResult"
-    assert [step["kind"] for step in ran.json["steps"]][-4:] == [
-        "UpdateResult",
-        "UpdateResult",
-        "MergeResult",
-        "DeployResult",
-    ]
+    kinds = [step["kind"] for step in ran.json["steps"]]
+    assert kinds[-4:] == ["DeployResult", "UpdateResult", "DeployResult", "History"]
     assert list(tmp_path.iterdir()) == []
 
 
 def test_production_runs_what_the_merge_request_brought(cli: Cli, tmp_path: Path) -> None:
     ran = cli("-o", "json", "demo", cwd=tmp_path)
-    steps = {step["kind"]: step["result"] for step in ran.json["steps"]}
-    assert steps["UpdateResult"]["mergeRequest"]["state"] == "open"
-    assert len(steps["MergeResult"]["merged"]) == 1
-    assert steps["DeployResult"]["outcome"] == "applied"
+    results = [(step["kind"], step["result"]) for step in ran.json["steps"]]
+    opened = [result for kind, result in results if kind == "UpdateResult"][2]
+    assert opened["mergeRequest"]["state"] == "open"
+    assert len(next(result for kind, result in results if kind == "MergeResult")["merged"]) == 1
+    outcomes = [result["outcome"] for kind, result in results if kind == "DeployResult"]
+    assert outcomes == ["succeeded", "healed", "succeeded", "unhealthy"]
 
 
 def test_this_jobs_variables_are_not_the_demos(cli: Cli, tmp_path: Path) -> None:

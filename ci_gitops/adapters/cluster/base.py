@@ -82,6 +82,7 @@ class Cluster(Protocol):
 
     namespace: str  # where objects go that name none
     alive: bool  # whether anything acts on the objects, so that health can be waited for
+    pace: float  # how much faster than those of a real cluster its controllers are
 
     @property
     def version(self) -> str: ...

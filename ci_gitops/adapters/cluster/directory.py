@@ -48,6 +48,7 @@ class Directory:
 
     namespace = ""  # objects that name none stay without
     alive = False
+    pace = 1.0
 
     def __init__(self, files: Files, target: Target) -> None:
         self.files = files

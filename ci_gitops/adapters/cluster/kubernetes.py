@@ -54,6 +54,7 @@ class Kubernetes:
     """The Protocol `Cluster` on a real API server."""
 
     alive = True
+    pace = 1.0
 
     def __init__(
         self, access: Access, namespace: str | None, *, tell: Callable[[str], None] = lambda _: None,

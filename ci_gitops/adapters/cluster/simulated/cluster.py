@@ -39,6 +39,7 @@ class Simulated:
     """A cluster in the file `path`, which is made when it is first used."""
 
     alive = True
+    pace = 20.0
 
     def __init__(self, path: Path, namespace: str | None = None, *, clock: Clock | None = None) -> None:
         self._path = path
@@ -51,7 +52,8 @@ class Simulated:
         return f"simulated cluster {self._path}"
 
     def close(self) -> None:
-        """Nothing is kept open."""
+        """Nothing is kept open, and the file is left alone from now on."""
+        self._store.close()
 
     def publish(self, message: str) -> None:
         """Everything is visible at once."""

@@ -36,22 +36,31 @@ class Store:
         self._seen: tuple[int, int, int] | None = None  # of the file that the state was read from
         self._state: State | None = None
         self._texts: dict[int, tuple[Document, str]] = {}  # documents that were written before, as they are written
+        self._closed = False
         self.settings: dict[str, Any] = {}
+
+    def close(self) -> None:
+        """Leave the file alone from now on, whatever watch still goes on in another thread."""
+        with self._lock:
+            self._closed = True
 
     @contextmanager
     def opened(self, now: float) -> Iterator[State]:
         """The state, for us alone; what was changed in it is kept. After an error nothing is."""
-        with self._lock, self._locked():
-            state = self._current(now)
-            before = (state.version, state.marks)
-            try:
-                yield state
-                if (state.version, state.marks) != before or self._seen is None:
-                    self._write(state)
-            except BaseException:
-                if (state.version, state.marks) != before:
-                    self._state = self._seen = None  # read again what the file says
-                raise
+        with self._lock:
+            if self._closed:
+                raise ClusterError(f"The simulated cluster {self._path} was closed.")
+            with self._locked():
+                state = self._current(now)
+                before = (state.version, state.marks)
+                try:
+                    yield state
+                    if (state.version, state.marks) != before or self._seen is None:
+                        self._write(state)
+                except BaseException:
+                    if (state.version, state.marks) != before:
+                        self._state = self._seen = None  # read again what the file says
+                    raise
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
