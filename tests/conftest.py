@@ -43,6 +43,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             callspec and "kubernetes" in callspec.params.values()
         ):  # a contract's rig that asks for the cluster by itself
             used.add("cluster")
+        if os.environ.get("KUBECONFIG"):
+            used.discard("cluster")  # one that is there already is shared by all workers
         for rig in SHARED_RIGS:
             if rig in used:
                 item.add_marker(pytest.mark.xdist_group(rig))

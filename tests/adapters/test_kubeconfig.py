@@ -126,6 +126,13 @@ def test_no_file_and_no_pod(tmp_path: Path) -> None:
         Login(Access.from_environ({"HOME": str(tmp_path)}))
 
 
+def test_a_variable_that_is_no_file_shows_nothing_of_it() -> None:
+    with pytest.raises(SettingsError, match="holds a kubeconfig's text") as caught:
+        Login(Access.from_environ({"KUBECONFIG": "apiVersion: v1\nusers: [{name: a, user: {token: very-secret}}]\n"}))
+    assert "very-secret" not in caught.value.message
+    assert "type File" in str(caught.value.hint)
+
+
 # Credentials
 
 

@@ -10,6 +10,7 @@ from ci_gitops.adapters.cluster import kubernetes_login
 from ci_gitops.adapters.cluster.kubernetes import Access, Kubernetes
 from ci_gitops.core.manifests import parse
 from ci_gitops.errors import ClusterError, SettingsError, TemporaryError
+from tests.contracts.cluster_rigs import deployment
 from tests.rig.cluster import Cluster
 
 CONFIG = """
@@ -85,3 +86,16 @@ def test_a_server_far_away_sends_less(cluster: Cluster, namespace: str, monkeypa
     (found,) = target.list(maps, namespace, fields="metadata.name=big").items
     assert found["data"] == big["data"]
     target.close()
+
+
+def test_what_the_server_warns_of_is_told_once(cluster: Cluster, namespace: str) -> None:
+    told: list[str] = []
+    target = Kubernetes(Access(None, str(cluster.kubeconfig)), namespace, tell=told.append)
+    label = "pod-security.kubernetes.io/warn=restricted"
+    cluster.kubectl("label", "namespace", namespace, label)
+    for name in ("one", "two"):
+        target.apply(deployment(name=name, replicas=0), dry_run=True)
+        target.apply(deployment(name=name, replicas=0))
+    target.close()
+    (warning,) = told
+    assert warning.startswith(f'Deployment {namespace}/one: would violate PodSecurity "restricted:latest": ')

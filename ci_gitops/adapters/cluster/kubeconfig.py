@@ -56,6 +56,11 @@ class Kubeconfig:
     def __init__(self, access: Access) -> None:
         self._paths = access.kubeconfig or str(access.default)
         self._environ = access.environ
+        if "\n" in self._paths:
+            raise SettingsError(
+                "KUBECONFIG holds a kubeconfig's text, where the path of a file is expected.",
+                hint="In GitLab's settings, give the variable the type File.",
+            )
         try:
             self._read(access.context)
         except loading_errors() as error:

@@ -11,7 +11,7 @@ import json
 import re
 import time
 import urllib.parse
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Any
@@ -28,6 +28,7 @@ from ci_gitops.errors import CiGitopsError, ClusterError, TemporaryError
 SILENCE = 35.0  # seconds without a byte
 _CONNECT = 20.0
 JSON = "application/json"
+_WARNING = re.compile(r'\b299 \S+ "((?:[^"\\]|\\.)*)"')
 _PERHAPS_DONE = (502, 504)  # a proxy or the server itself gave up on an answer
 
 
@@ -82,6 +83,7 @@ class Connection:
         self._tell = tell
         self._wait, self._clock, self._silence = wait, clock, silence
         self._trouble = _Trouble(clock, patience)
+        self._warned: set[str] = set()
         self.name = login.cluster
 
     def send(self, request: Request, *, allowed: tuple[int, ...] = ()) -> Answer:
@@ -158,7 +160,18 @@ class Connection:
         except (HTTPError, OSError) as error:
             raise self._lost(request, _reason(error)) from error
         response.release_conn()
+        self._warn(request, response.headers.getlist("Warning"))
         return Answer(response.status, response.headers, body)
+
+    def _warn(self, request: Request, headers: Sequence[str]) -> None:
+        """What the server warns of, each once: deprecated APIs, pods that a namespace's policy would not like
+        (https://kubernetes.io/docs/reference/using-api/deprecation-policy/).
+        """
+        for text in (found[1] for header in headers for found in _WARNING.finditer(header)):
+            if text not in self._warned:
+                self._warned.add(text)
+                said = plain(re.sub(r"\\(.)", r"\1", text))
+                self._tell(f"{request.about}: {said}" if request.about else f"{self.name}: {said}")
 
     def _exchange(self, request: Request) -> urllib3.BaseHTTPResponse:
         """One request; a credential that ran out is had anew, once."""
