@@ -64,7 +64,8 @@ def app_name(run: Run, identity: str) -> str | None:
 
 
 def _own_branch(run: Run, url: str) -> str | None:
-    return run.ci.branch if same_project(url, run.ci.project_url) else None
+    """Of the pipeline, where it is that repository's; in a merge request's the one that it would be merged into."""
+    return run.ci.target_branch or run.ci.branch if same_project(url, run.ci.project_url) else None
 
 
 def _host_and_path(url: str) -> tuple[str, str]:
