@@ -6,6 +6,7 @@ https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resou
 from __future__ import annotations
 
 import copy
+import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -148,7 +149,7 @@ def without_nulls(declared: Schema, value: Any) -> Any:
             name: without_nulls(below, inner)
             for name, inner in value.items()
             if (below := declared.below(name)) is not None
-            and (inner is not None or below.raw.get("nullable") or below.shape == "any" or below.default is None)
+            and (inner is not None or below.raw.get("nullable") or below.shape == "any" or below.default is not None)
         }
     if isinstance(value, list) and declared.shape == "list":
         return [without_nulls(declared.item, inner) for inner in value]
@@ -167,7 +168,6 @@ def wrongs(declared: Schema, value: Any, path: str = "") -> Iterator[Wrong]:
     wanted = _TYPES.get(declared.shape)
     if wanted and found != wanted and not (wanted == "number" and found == "integer"):
         yield Wrong(path, f'Invalid value: "{found}": {path} in body must be of type {wanted}: "{found}"')
-        return
     yield from _limits(declared, value, path)
     if isinstance(value, Mapping):
         for name in sorted(declared.required):
@@ -178,8 +178,25 @@ def wrongs(declared: Schema, value: Any, path: str = "") -> Iterator[Wrong]:
             if below is not None and (path or name not in ("metadata", "apiVersion", "kind")):
                 yield from wrongs(below, inner, _join(path, name))
     elif isinstance(value, list) and declared.shape == "list":
+        yield from _twice(declared, value, path)
         for number, inner in enumerate(value):
             yield from wrongs(declared.item, inner, f"{path}[{number}]")
+
+
+def _twice(declared: Schema, values: list[Any], path: str) -> Iterator[Wrong]:
+    """Items of a set, or with the same keys, that are there more than once."""
+    if declared.atomic:
+        return
+    seen = set()
+    for number, value in enumerate(values):
+        mark = value
+        if declared.keys:
+            given = value if isinstance(value, Mapping) else {}
+            mark = {key: given[key] for key in declared.keys if key in given}
+        told = json.dumps(mark, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+        if told in seen:
+            yield Wrong(f"{path}[{number}]", f"Duplicate value: {told}")
+        seen.add(told)
 
 
 def _join(path: str, name: str) -> str:

@@ -6,6 +6,7 @@ with the record of who owns what.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -129,7 +130,7 @@ class Server:
             raise RefusalError(409, "Conflict", str(error), causes) from error
         merged["metadata"]["name"] = ref.name
         try:
-            made = _written(kind, merged)
+            made = _written(kind, merged, nulls=True)
         except canonical.UndecodableError as error:
             what = f"{kind.group}/{kind.version}"
             cannot = f"unable to convert unstructured object to {what}, Kind={kind.kind}: error decoding from json"
@@ -163,12 +164,12 @@ class Server:
         self._need_namespace(kind, ref)
         made = self._sent(kind, ref, document)
         made["metadata"]["name"] = name
-        return self._updated(kind, ref, None, self._read(kind, ref, made), sender)
+        return self._updated(kind, ref, None, self._read(kind, made), sender)
 
     def replace(self, kind: Kind, namespace: str, document: Mapping[str, Any], sender: Sender) -> Document:
         ref = self._ref(kind, namespace, document["metadata"]["name"])
         live = self.state.get(ref)
-        made = self._read(kind, ref, self._sent(kind, ref, document))
+        made = self._read(kind, self._sent(kind, ref, document))
         wanted = made["metadata"].get("resourceVersion")
         if live is None:
             if kind.custom or kind.kind not in strategy.MADE_BY_REPLACING:
@@ -204,7 +205,7 @@ class Server:
         except canonical.UndecodableError as error:
             shown_patch = json.dumps(made, separators=(",", ":"))
             raise invalid(kind, "", [Wrong("patch", f"Invalid value: {json.dumps(shown_patch)}: {error}")]) from error
-        return self._updated(kind, ref, live, self._read(kind, ref, made, strict=False), sender)
+        return self._updated(kind, ref, live, self._read(kind, made, strict=False), sender)
 
     def delete(
         self, kind: Kind, namespace: str, name: str, propagation: Propagation, *, uid: str = "", dry_run: bool = False
@@ -279,7 +280,7 @@ class Server:
             return {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": {}}
         return {**canonical.canonical(kind.schema, {}), "apiVersion": kind.api_version, "kind": kind.kind}
 
-    def _read(self, kind: Kind, ref: Ref, document: Document, *, strict: bool = True) -> Document:
+    def _read(self, kind: Kind, document: Document, *, strict: bool = True) -> Document:
         """What a plain write says. RefusalError where it cannot be read, or says what the kind does not know."""
         about = f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}'
         unknown = list(typed.unknown(kind.schema, document)) if strict else []
@@ -289,9 +290,8 @@ class Server:
         try:
             typed.check(kind.schema, definitions.pruned(kind.schema, document), duplicates=True)
         except typed.TypedError as error:
-            if kind.custom:
-                raise invalid(kind, ref.name, list(definitions.wrongs(kind.schema, document))) from error
-            raise bad_request(f"{about}: {error.places[0]}") from error
+            if not kind.custom:  # those are judged by their schema when they are to be kept
+                raise bad_request(f"{about}: {error.places[0]}") from error
         return document
 
     def _updated(self, kind: Kind, ref: Ref, live: Document | None, made: Document, sender: Sender) -> Document:
@@ -311,7 +311,8 @@ class Server:
             self.time, strategy.ignored(kind),
         )  # fmt: skip
         if live is None or managers:  # an object of which nobody's fields are known stays so until it is applied
-            managers = serverside.update(write, self._typed_live(kind, live), made, managers)
+            with contextlib.suppress(typed.TypedError):  # then it is not kept
+                managers = serverside.update(write, self._typed_live(kind, live), made, managers)
         return self._stored(kind, ref, live, made, managers, sender)
 
     def _stored(
@@ -405,10 +406,12 @@ def shown(kind: Kind, document: Document) -> Document:
     return {"apiVersion": kind.api_version, "kind": kind.kind, **copied(rest)}
 
 
-def _written(kind: Kind, document: Document) -> Document:
+def _written(kind: Kind, document: Document, *, nulls: bool = False) -> Document:
+    """By its type, with defaults. `nulls` keeps those that a custom resource may not hold, so that they are refused."""
     if kind.custom:
         made: Document = definitions.pruned(kind.schema, document)
-        made = definitions.without_nulls(kind.schema, made)
+        if not nulls:
+            made = definitions.without_nulls(kind.schema, made)
         definitions.fill(kind.schema, made)
         made["metadata"] = {name: value for name, value in made["metadata"].items() if value not in (None, {}, [], "")}
         return made

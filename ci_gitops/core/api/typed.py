@@ -49,7 +49,7 @@ def form(schema: Schema, value: Any) -> str:
         return "list"
     if schema.shape != "any":
         return "scalar"
-    return "map" if isinstance(value, Mapping) else "list" if isinstance(value, list) else "scalar"
+    return "map" if value is None or isinstance(value, Mapping) else "list" if isinstance(value, list) else "scalar"
 
 
 def _is_atomic(schema: Schema, shape: str) -> bool:
@@ -81,8 +81,9 @@ def step_of(schema: Schema, item: Any) -> Step:
         if declared is not None and declared.default is not None:
             keys[key] = declared.default
     if not keys:
-        wanted = " ".join(schema.keys)
-        raise TypedError([f"associative list with keys has an element that omits all key fields [{wanted}]"])
+        wanted = " ".join(f'"{key}"' for key in schema.keys)
+        told = f"omits all key fields [{wanted}] (and doesn't have default values for any key fields)"
+        raise TypedError([f"associative list with keys has an element that {told}"])
     return Item.of(keys)
 
 
@@ -117,7 +118,7 @@ def _errors(schema: Schema, value: Any, path: Path, duplicates: bool) -> Iterato
     elif not isinstance(value, Mapping):
         yield f"{where}expected map, got {_shown(value)}"
     else:
-        for name, inner in value.items():
+        for name, inner in sorted(value.items()):
             below = schema.below(name)
             if below is None:
                 yield f".{text((*path, name))}: field not declared in schema"
