@@ -160,10 +160,13 @@ class GitHubRig(_GitRig):
             self.server.base, self.fake.name, self.fake.token(person), "CI_GITOPS_TOKEN", tell=self.told.append,
             wait=clock.sleep, now=clock.now, clock=clock.now, seconds=5.0,
         )  # fmt: skip
-        access = GitAccess(user=self.server.user, token=self.server.password, source="CI_GITOPS_TOKEN")
-        repository = self._stack.enter_context(Repository.open(self.server.url(self.name), access))
+        repository = self._stack.enter_context(self.repository())
         who = Person(person, f"{person}@example.com")
         return open_forge("github", repository, who, dataclasses.replace(site, **more))
+
+    def repository(self) -> Repository:
+        access = GitAccess(user=self.server.user, token=self.server.password, source="CI_GITOPS_TOKEN")
+        return Repository.open(self.server.url(self.name), access)
 
     def settings(self, **settings: object) -> None:
         if "mergeMethod" in settings:
