@@ -169,12 +169,20 @@ class Merger:
         reason = "; ".join(f"{gate.gate}: {gate.reason}" for gate in waiting(gates))
         runs = facts.checks.pipeline in ("pending", "running")
         verdict = Verdict(request, "waiting", gates, reason, ci_runs=runs)
+        self._take_back(request, facts, reason)
         if not request.armed_sha or self.dry_run:
             return verdict
         if self._may_be_armed(verdict):
             return replace(verdict, state="armed")
         taken_back = "its auto-merge was taken back, since a gate does not hold any more"
         return replace(verdict, request=self.forge.disarm(request.iid), reason=f"{reason}; {taken_back}")
+
+    def _take_back(self, request: MergeRequest, facts: GateFacts, reason: str) -> None:
+        """Where the forge waits for our status, it must not say that gates hold which do not hold any more."""
+        said = {status.name: status.state for status in facts.checks.statuses}
+        if self.forge.keeps_gates and said.get(_GATES_STATUS) == "success" and not self.dry_run:
+            status = CommitStatus(_GATES_STATUS, "pending", reason)
+            self.forge.set_status(request.head_sha, status, ref=request.source)
 
     def _merge(self, request: MergeRequest, policy: MergePolicy, gates: Sequence[GateState]) -> MergeOutcome:
         overridden = [gate for gate in gates if gate.overridden]
@@ -193,7 +201,7 @@ class Merger:
 
     def _left_to_the_forge(self, outcome: MergeOutcome, call: MergeCall) -> MergeOutcome:
         """All gates hold and the forge waits for something of its own: it may merge by itself when that is there."""
-        if self.forge.keeps_gates or not self.forge.project().auto_merge or outcome.request.armed_sha:
+        if not self.forge.project().auto_merge or outcome.request.armed_sha:
             return outcome
         try:
             armed = self.forge.arm(outcome.request.iid, call)

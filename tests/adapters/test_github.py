@@ -11,7 +11,9 @@ from ci_gitops.adapters.forges.github_api import api_address
 from ci_gitops.adapters.forges.github_merge import meaning
 from ci_gitops.adapters.patience import AwayError
 from ci_gitops.core.comment_keys import marked
+from ci_gitops.core.gates import GateRules
 from ci_gitops.errors import CiGitopsError, ForgeError, RefusedError, UsageError
+from ci_gitops.steps.merging import MergePolicy, Merger
 from tests.contracts.forge_rigs import GitHubRig
 from tests.contracts.test_forges import SOURCE, new, pushed
 from tests.fakes.faults import FAULTS, Fault
@@ -272,13 +274,13 @@ def test_a_method_that_is_not_allowed_is_refused(rig: GitHubRig, forge: Forge) -
     assert "Merge commits are not allowed on this repository" in outcome.reason
 
 
-def test_a_branch_that_must_be_up_to_date_is_named(rig: GitHubRig, forge: Forge) -> None:
+def test_a_branch_that_must_be_up_to_date_can_be_made_anew(rig: GitHubRig, forge: Forge) -> None:
     iid, head = opened(rig, forge)
     rig.fake.rules.up_to_date = True
     rig.branch("main", {"README.md": b"# Others\n"})
     outcome = forge.merge(iid, MergeCall(head))
-    assert outcome.state == "blocked"
-    assert "Update branch" in outcome.reason
+    assert (outcome.state, outcome.behind) == ("blocked", True)
+    assert "rebase" in outcome.reason
 
 
 def test_a_push_that_github_has_not_seen_yet_is_waited_for(rig: GitHubRig, forge: Forge) -> None:
@@ -455,3 +457,33 @@ def test_an_answer_of_another_shape_is_no_answer(rig: GitHubRig, forge: Forge) -
         rig.fake.faults.add(Fault("status", 200, body=body), "GET", r"/pulls/\d+$")
         with pytest.raises(ForgeError):
             forge.get(iid)
+
+
+# Races
+
+
+def test_a_head_that_moves_between_gate_and_merge_is_judged_again(rig: GitHubRig, forge: Forge) -> None:
+    iid, head = opened(rig, forge)
+    rig.approve("alice", iid, head)
+    rig.before_merge(lambda: pushed(rig, "web:evil"))
+    verdict = Merger(forge).merge(forge.get(iid), MergePolicy("now", GateRules(1)))
+    assert (verdict.state, verdict.unmet[0].gate) == ("waiting", "approvals")
+    assert "1 approval of an older head" in verdict.reason
+    assert rig.server.read("config", "apps/shop/kustomization.yaml").startswith(b"images: []")
+
+
+def test_a_branch_that_is_deleted_at_the_last_moment_is_not_merged(rig: GitHubRig, forge: Forge) -> None:
+    iid, head = opened(rig, forge)
+    rig.before_merge(lambda: rig.git("update-ref", "-d", f"refs/heads/{SOURCE}"))
+    outcome = forge.merge(iid, MergeCall(head))
+    assert (outcome.state, outcome.request.state) == ("blocked", "closed")
+    assert "does not exist" in outcome.reason
+    assert rig.server.head("config", SOURCE) is None
+
+
+def test_what_somebody_merged_at_the_last_moment_is_merged(rig: GitHubRig, forge: Forge) -> None:
+    iid, head = opened(rig, forge)
+    rig.before_merge(lambda: rig.fake.land(rig.fake.pull(iid), "squash", "By a person", ""))
+    outcome = forge.merge(iid, MergeCall(head))
+    assert (outcome.state, outcome.request.merge_sha) == ("merged", rig.server.head("config"))
+    assert rig.server.messages("config")[0] == "By a person"

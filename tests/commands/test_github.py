@@ -196,6 +196,37 @@ def test_a_person_s_commit_on_the_branch_is_not_written_over(github: GitHub) -> 
     assert github.server.head("octo/config", BRANCH) == theirs
 
 
+def test_what_only_github_holds_back_is_armed_and_a_withdrawn_approval_takes_it_back(github: GitHub) -> None:
+    github.configure("merge: manual, gates: {approvals: 1}")
+    github.fake.rules.statuses.append(GATES)
+    github.fake.rules.approvals = 2
+    github.update("1.2")
+    github.fake.review("alice", 1, "APPROVED")
+    ran = github.merge()
+    assert ran.code == 0, ran.err
+    assert github.fake.pull(1).armed
+    github.fake.review("alice", 1, "DISMISSED")
+    ran = github.merge()
+    assert ran.json["waiting"][0]["gate"] == "approvals"
+    assert [one["state"] for one in github.fake.statuses if one["context"] == GATES] == ["success", "pending"]
+    for person in ("alice", "bob"):
+        github.fake.review(person, 1, "APPROVED")
+    assert github.fake.pull(1).state == "open"
+    assert len(github.merge().json["merged"]) == 1
+
+
+def test_branches_that_must_be_up_to_date_are_made_anew_one_after_the_other(github: GitHub) -> None:
+    github.configure("merge: manual")
+    github.fake.rules.up_to_date = True
+    github.update("1.2")
+    github.update("1.2", app="pay")
+    ran = github.merge()
+    assert ran.code == 0, ran.err
+    assert [one["mr"] for one in ran.json["merged"]] == [1, 2]
+    assert "1.2" in github.deployed()
+    assert "1.2" in github.deployed(PRODUCTION.replace("shop", "pay"))
+
+
 def test_two_schedulers_at_once_merge_each_once(github: GitHub) -> None:
     github.configure("merge: manual")
     github.update("1.2")

@@ -253,8 +253,8 @@ def why_not(pull: Pull, head_sha: str, *, draft_matters: bool = True) -> str:
 def _refused(pull: Pull, kind: Meaning, words: str) -> MergeOutcome:
     request = pull.request
     if pull.mergeable_state == "behind":
-        reason = f"its branch must be up to date with {request.target}, which has moved on: press 'Update branch'"
-        return MergeOutcome("blocked", request, reason)
+        reason = f"{request.target} has moved on, and its rules want the branch up to date: it needs a rebase"
+        return MergeOutcome("blocked", request, reason, behind=True)
     said = words or "it does not say why"
     return MergeOutcome("blocked" if kind == "never" else "waiting", request, f"GitHub does not merge it: {said}")
 
