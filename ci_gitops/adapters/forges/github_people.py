@@ -81,7 +81,8 @@ class GitHubPeople:
         if not people:
             return
         wanted = list(dict.fromkeys(people))
-        answer = self.api.again("POST", f"{self.path}/issues/{iid}/assignees", {"assignees": wanted[:_MOST_ASSIGNEES]})
+        body = {"assignees": wanted[:_MOST_ASSIGNEES]}
+        answer = self.api.until_known(lambda: self.api.sent("POST", f"{self.path}/issues/{iid}/assignees", body))
         taken = {str(one["login"]).lower() for one in answer.get("assignees") or ()}
         for name in wanted:
             if name.lower() not in taken:
