@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -257,3 +258,16 @@ class _Memory(LocalFiles):
 
     def write(self, path: str, content: bytes) -> None:
         self._files[path] = content
+
+
+def test_targets_come_and_go_side_by_side(tmp_path: Path) -> None:
+    files = LocalFiles(tmp_path)
+
+    def come_and_go(number: int) -> None:
+        for _ in range(20):
+            files.write(f"production/app-{number}/a.yaml", b"a")
+            files.remove(f"production/app-{number}/a.yaml")
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(come_and_go, range(8)))
+    assert list(tmp_path.iterdir()) == []

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from threading import RLock
 from typing import Protocol
 
 from ci_gitops.core.text import plain
@@ -66,6 +67,7 @@ class LocalFiles:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._lock = RLock()  # a folder that one thread finds empty is not taken from under another one's file
 
     def __str__(self) -> str:
         return f"folder {self._root}"
@@ -108,8 +110,7 @@ class LocalFiles:
         folder, _, name = path.rpartition("/")
         if len(content) > MAX_BYTES:
             raise ClusterError(f"{self._root / path} would be larger than {MAX_BYTES >> 20} MiB.")
-        with self._told(path), self._opened(folder, make=True) as place:
-            assert place is not None
+        with self._lock, self._told(path), self._opened(folder, make=True) as place:
             temporary = f".{name[:100]}.{os.getpid()}.tmp"
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
             try:
@@ -123,18 +124,22 @@ class LocalFiles:
 
     def remove(self, path: str) -> None:
         folder, _, name = path.rpartition("/")
-        with self._told(path), self._opened(folder) as place:
-            if place is None:
-                return
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(name, dir_fd=place)
+        with self._lock, self._told(path):
+            with self._opened(folder) as place, contextlib.suppress(FileNotFoundError):
+                if place is not None:
+                    os.unlink(name, dir_fd=place)
+            self._remove_empty(folder)
+
+    def _remove_empty(self, folder: str) -> None:
         while folder:
             folder, _, name = folder.rpartition("/")
-            try:
-                with self._opened(folder) as place:
+            with self._opened(folder) as place:
+                if place is None:
+                    return
+                try:
                     os.rmdir(name, dir_fd=place)
-            except OSError:
-                return  # it holds something still
+                except OSError:  # it holds something still
+                    return
 
     @contextmanager
     def lock(self, path: str, said: str) -> Iterator[None]:
@@ -142,7 +147,6 @@ class LocalFiles:
         folder, _, name = path.rpartition("/")
         with self._told(path):
             place = self._open(folder, make=True)
-        assert place is not None
         try:
             with self._told(path):
                 held = self._locked(place, name)
@@ -183,26 +187,26 @@ class LocalFiles:
     @contextmanager
     def _opened(self, folder: str, *, make: bool = False) -> Iterator[int | None]:
         """The folder's descriptor; None where it is not there."""
-        place = self._open(folder, make=make)
+        place: int | None = None
+        if make:
+            place = self._open(folder, make=True)
+        else:
+            with contextlib.suppress(FileNotFoundError):
+                place = self._open(folder, make=False)
         try:
             yield place
         finally:
             if place is not None:
                 os.close(place)
 
-    def _open(self, folder: str, *, make: bool) -> int | None:
-        """Reached step by step, without following links."""
-        try:
-            if make:
-                self._root.mkdir(parents=True, exist_ok=True)
-            place = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return None
+    def _open(self, folder: str, *, make: bool) -> int:
+        """Reached step by step, without following links; FileNotFoundError where it is not there."""
+        if make:
+            self._root.mkdir(parents=True, exist_ok=True)
+        place = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         for part in folder.split("/") if folder else ():
             try:
                 below = _below(place, part, make=make)
-            except FileNotFoundError:
-                return None
             finally:
                 os.close(place)
             place = below
