@@ -128,8 +128,9 @@ def test_the_oldest_records_go_and_the_last_success_stays(rig: LedgerRig) -> Non
     ledger = rig.open()
     good = ledger.write(closed(opened(ledger)))
     ledger.write(closed(opened(ledger, CART, 0)))
+    moved = replace(SHOP, path="elsewhere/shop")
     for minute in range(1, 24):
-        ledger.write(closed(opened(ledger, SHOP, minute), "failed"))
+        ledger.write(closed(opened(ledger, moved if minute > 9 else SHOP, minute), "failed"))
     found = rig.open().records(SHOP)
     assert len(found) == 21
     assert found[-1] == good

@@ -58,8 +58,8 @@ class ClusterLedger:
     clock: Callable[[], float] = steady
     pause: Callable[[float], None] = time.sleep
     _versions: dict[str, str] = field(default_factory=dict)  # of the records' objects, by name
-    _known: dict[Target, dict[str, Record]] = field(default_factory=dict)
-    _dropped: set[Target] = field(default_factory=set)
+    _known: dict[str, dict[str, Record]] = field(default_factory=dict)  # by app: its files may have moved
+    _dropped: set[str] = field(default_factory=set)  # apps
     _told: set[str] = field(default_factory=set)
     _lock: Lock = field(default_factory=Lock)
 
@@ -106,16 +106,16 @@ class ClusterLedger:
             self.cluster.delete(CONFIG_MAPS, self.namespace, document["metadata"]["name"])
         self.cluster.delete(CONFIG_MAPS, self.namespace, inventory.name)
         with self._lock:
-            self._known.pop(inventory.target, None)
-            self._dropped.add(inventory.target)
+            self._known.pop(inventory.target.app, None)
+            self._dropped.add(inventory.target.app)
 
     # Records
 
     def records(self, target: Target | None = None) -> tuple[Record, ...]:
         found = [record for document in self._record_objects(target) if (record := self._record(document))]
         with self._lock:
-            for known in {record.target for record in found} | ({target} if target else set()):
-                self._known[known] = {record.name: record for record in found if record.target == known}
+            for app in {record.target.app for record in found} | ({target.app} if target else set()):
+                self._known[app] = {record.name: record for record in found if record.target.app == app}
         return newest_first(found)
 
     def _record_objects(self, target: Target | None) -> tuple[Document, ...]:
@@ -146,8 +146,8 @@ class ClusterLedger:
         document = self._put(record_object(record, self.namespace, version), f"the record of {record.target}")
         with self._lock:
             self._versions[record.name] = str(document["metadata"]["resourceVersion"])
-            if record.target in self._known:
-                self._known[record.target][record.name] = record
+            if record.target.app in self._known:
+                self._known[record.target.app][record.name] = record
         if record.closed:
             self._let_go(record.target)
         return record
@@ -155,11 +155,11 @@ class ClusterLedger:
     def _let_go(self, target: Target) -> None:
         """The oldest records of the target, where there are too many. That this fails is no failure of a deploy."""
         try:
-            if target not in self._known:
+            if target.app not in self._known:
                 self.records(target)
-            for old in overdue(self._known[target].values(), self.limit):
+            for old in overdue(self._known[target.app].values(), self.limit):
                 self.cluster.delete(CONFIG_MAPS, self.namespace, old.name)
-                self._known[target].pop(old.name, None)
+                self._known[target.app].pop(old.name, None)
         except (ClusterError, TemporaryError) as error:
             self._tell_once(f"Old records of {target} stay: {error.message}")
 
@@ -175,7 +175,7 @@ class ClusterLedger:
             lease.keep()
             yield lease
         finally:
-            lease.release(remove=target in self._dropped)
+            lease.release(remove=target.app in self._dropped)
 
     def _put(self, document: Document, what: str) -> Document:
         """Create it, or write it as the next version of what was read."""
