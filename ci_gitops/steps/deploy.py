@@ -13,7 +13,7 @@ from functools import partial
 
 from ci_gitops.adapters.deadline import Deadline
 from ci_gitops.core.app_checks import Checked
-from ci_gitops.core.holds import Hold, hold_on, holds_path, parse_holds
+from ci_gitops.core.holds import hold_on
 from ci_gitops.core.inventory import Inventory
 from ci_gitops.core.manifests import Manifest
 from ci_gitops.core.pruning import Belts
@@ -31,6 +31,7 @@ from ci_gitops.steps.declared import Ask, declared_at
 from ci_gitops.steps.deploy_report import Done, Outcome, decisive, deploy_result
 from ci_gitops.steps.deploying import Deploying, Orders
 from ci_gitops.steps.destinations import Destinations, preload
+from ci_gitops.steps.held import holds_at
 from ci_gitops.steps.looking import bounds_of, doubt_of, ignored, own_plan_key, prunes, sites_of
 from ci_gitops.steps.plan_note import NoteAsk, agree, reviewed_plan
 from ci_gitops.steps.planning import Planned, Terms
@@ -96,6 +97,7 @@ class _Pass:
         self._sets = RenderedSets(run, place, destinations.of, fresh=call.no_cache)
         self._failed: list[Done] = []
         self._ancestry = Ancestry(places, place)
+        self._holds = holds_at(place, environment.name)
         ask = NoteAsk(repo=call.repo, apps=call.apps)
         self._reviewed = reviewed_plan(places, place, environment.name, call.plan, ask) if call.plan else None
 
@@ -156,7 +158,7 @@ class _Pass:
     def _deploying(self, site: Site, target: Target, orders: Orders, writes: ThreadPoolExecutor) -> Deploying:
         return Deploying(
             self._run, site, target, orders, partial(self._terms, site), self._deadline, writes,
-            ignored(self._place.settings, target.app), partial(hold_on, holds=self._holds()), self._past(target),
+            ignored(self._place.settings, target.app), partial(hold_on, holds=self._holds), self._past(target),
         )  # fmt: skip
 
     def _terms(self, site: Site, view: View) -> Terms:
@@ -168,11 +170,6 @@ class _Pass:
 
     def _past(self, target: Target) -> Callable[[Record], Sequence[Manifest]]:
         return lambda record: self._sets.at(record.revision, target)
-
-    def _holds(self) -> tuple[Hold, ...]:
-        path = holds_path(self._environment.name)
-        rules = self._place.rules
-        return parse_holds(rules.read([path])[path], path) if rules.holds(path) else ()
 
     def _orders(self, doubt: str | None) -> Orders:
         call, environment, commit = self._call, self._environment, self._commit

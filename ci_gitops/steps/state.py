@@ -14,6 +14,7 @@ from typing import Literal
 from ci_gitops.adapters.cluster.base import Document
 from ci_gitops.adapters.deadline import Deadline
 from ci_gitops.core.health import Health, assess_health, counts, missing, overall
+from ci_gitops.core.holds import Hold, hold_on
 from ci_gitops.core.inventory import Key
 from ci_gitops.core.object_images import named_images
 from ci_gitops.core.records import Record
@@ -23,6 +24,7 @@ from ci_gitops.run import Run
 from ci_gitops.settings import EnvironmentSettings
 from ci_gitops.steps.declared import Ask
 from ci_gitops.steps.destinations import Destinations
+from ci_gitops.steps.held import holds_at
 from ci_gitops.steps.looking import Looking, bounds_of, own_plan_key, sites_of
 from ci_gitops.steps.rendered import RenderedSets
 from ci_gitops.steps.site import Site, View
@@ -46,6 +48,7 @@ class State:
     since: str | None = None
     changes: Mapping[str, int] = field(default_factory=dict)  # what a deploy would do
     message: str | None = None
+    hold: Hold | None = None
     objects: tuple[Document, ...] = field(default=(), repr=False)
 
     @property
@@ -65,6 +68,7 @@ class Sight:
         sets = RenderedSets(run, place, destinations.of, fresh=ask.no_cache)
         self._run, self._environment = run, environment
         self._rendered = sets.of(targets)
+        self._holds = holds_at(place, environment.name)
         # A target that does not render declares nothing that could be compared, and is there nevertheless.
         declared = {
             target: () if isinstance(found, CiGitopsError) else found for target, found in self._rendered.items()
@@ -101,6 +105,7 @@ class Sight:
             since=_since(view.records),
             changes=changes,
             message=message or _said(newest),
+            hold=hold_on(target, self._holds),
             objects=objects,
         )
 
@@ -153,7 +158,8 @@ def _said(newest: Record | None) -> str | None:
     if newest is None or newest.outcome in ("succeeded", "applied"):
         return None
     if newest.failure:
-        return f"The last deployment failed: {newest.failure.message}"
+        again = " It is not tried again by itself." if newest.marks else ""
+        return f"The last deployment failed: {newest.failure.message}{again}"
     return "A deployment is under way." if not newest.closed else "The last deployment gave way to a newer one."
 
 

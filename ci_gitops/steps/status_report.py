@@ -30,7 +30,7 @@ def status_result(states: Sequence[State], trees: Mapping[str, tuple[Node, ...]]
 
 
 def _item(state: State, nodes: Sequence[Node] | None) -> dict[str, Any]:
-    health = state.health
+    health, hold = state.health, state.hold
     item = {
         "target": {"app": state.target.app, "environment": state.target.environment},
         "destination": state.destination,
@@ -41,6 +41,7 @@ def _item(state: State, nodes: Sequence[Node] | None) -> dict[str, Any]:
         "since": state.since,
         "changes": dict(state.changes),
         "record": state.record.document if state.record else None,
+        "hold": {"reason": hold.reason, "by": hold.by, "at": hold.at} if hold else None,
         "message": state.message,
     }
     return item if nodes is None else {**item, "objects": [_node(node, alive=health is not None) for node in nodes]}
@@ -62,7 +63,7 @@ def _lines(states: Sequence[State], trees: Mapping[str, tuple[Node, ...]]) -> It
     if not any(state.deployed for state in states):
         names = ", ".join(dict.fromkeys(state.target.environment for state in states))
         yield f"Nothing was deployed to {names} yet; `ci-gitops deploy` does it."
-        states = [state for state in states if state.message]
+        states = [state for state in states if state.message or state.hold]
     for state in states:
         yield from (f"  {state.target}: {reason}" for reason in _reasons(state))
         nodes = trees.get(str(state.target), ())
@@ -86,6 +87,8 @@ def _row(state: State) -> tuple[str, ...]:
 
 def _reasons(state: State) -> Iterator[str]:
     """What a person wants to know of it beyond the table."""
+    if state.hold:
+        yield f"It is {state.hold}."
     if state.message:
         yield state.message
     if state.deployed and state.health and state.health.status not in _CALM:

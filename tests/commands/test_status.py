@@ -112,6 +112,19 @@ def test_what_runs_and_how_it_does(place: Place) -> None:
     assert (shop["sync"], shop["health"]["status"], shop["changes"]) == ("out-of-sync", "missing", {"create": 1})
 
 
+def test_a_hold_is_told_and_stops_what_is_new(place: Place) -> None:
+    place.deploy()
+    commit(place.checkout, {
+        ".ci-gitops/holds/staging.yaml": "- {app: shop, reason: it loses orders, by: alice}\n",
+        "environments/staging/shop/settings.yaml": config_map("settings", "wild"),
+    })  # fmt: skip
+    ran = place.deploy(code=5)
+    assert "shop in staging is held by alice: it loses orders. Something new waits for it." in ran.err
+    ran = place("status", "--environment", "staging")
+    assert "shop in staging: It is held by alice: it loses orders." in ran.out
+    assert place.state("shop")["hold"] == {"reason": "it loses orders", "by": "alice", "at": None}
+
+
 def test_a_tree_down_to_what_controllers_made(place: Place) -> None:
     commit(place.checkout, {"environments/staging/shop/web.yaml": WORKLOAD})
     place.deploy("--no-wait")
