@@ -10,8 +10,3 @@ OF_THE_CLUSTER = {
     "PriorityClass", "PriorityLevelConfiguration", "RuntimeClass", "StorageClass", "ValidatingAdmissionPolicy",
     "ValidatingAdmissionPolicyBinding", "ValidatingWebhookConfiguration", "VolumeAttachment",
 }  # fmt: skip
-
-
-def known_scope(api_version: str, kind: str) -> bool | None:
-    """Whether the objects of a kind live in namespaces; None where only a server can tell."""
-    return False if kind in OF_THE_CLUSTER else None

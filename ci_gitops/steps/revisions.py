@@ -8,6 +8,7 @@ from typing import Any
 from ci_gitops.adapters.git import commit_of, find_checkout
 from ci_gitops.core.between import between
 from ci_gitops.core.desired import desired
+from ci_gitops.core.known_kinds import OF_THE_CLUSTER
 from ci_gitops.core.layout import CONFIG_FILE
 from ci_gitops.core.manifests import Manifest
 from ci_gitops.core.plan import PlanList, make_plan
@@ -85,17 +86,9 @@ def _placed(manifest: Manifest, namespace: str | None) -> dict[str, Any]:
     """As it would be sent, as far as that is known without a cluster; a hook without a name by what its begins with."""
     sent = desired(manifest.document)
     metadata = {**sent["metadata"], "name": manifest.name}
-    if namespace and not metadata.get("namespace") and manifest.kind not in _OF_THE_CLUSTER:
+    if namespace and not metadata.get("namespace") and manifest.kind not in OF_THE_CLUSTER:
         metadata["namespace"] = namespace
     return {**sent, "metadata": metadata}
-
-
-#: The usual kinds that live in no namespace; the server is not asked.
-_OF_THE_CLUSTER = {
-    "APIService", "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "IngressClass",
-    "MutatingWebhookConfiguration", "Namespace", "PersistentVolume", "PriorityClass", "StorageClass",
-    "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding", "ValidatingWebhookConfiguration",
-}  # fmt: skip
 
 
 def _notes(place: Workplace, before: Workplace) -> tuple[str, ...]:
