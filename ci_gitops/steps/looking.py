@@ -20,6 +20,7 @@ from ci_gitops.core.pruning import Belts, Leaving, leaving
 from ci_gitops.core.records import Record, last_success
 from ci_gitops.core.targets import Target
 from ci_gitops.core.tenancy import Bounds, refuse_violations
+from ci_gitops.core.text import counted
 from ci_gitops.errors import RefusedError
 from ci_gitops.run import Run
 from ci_gitops.settings import EnvironmentSettings, Settings
@@ -43,13 +44,16 @@ def sites_of(
     for target in destinations.kept(deadline) if with_gone else ():
         cluster = destinations.of(target)
         shares.setdefault(id(cluster), (cluster, {}))
-    return [
+    sites = [
         Site(
             cluster, destinations.ledger(cluster, deadline, commit), share, create_namespace=create_namespace,
             with_gone=with_gone,
         )
         for cluster, share in shares.values()
     ]  # fmt: skip
+    for warning in (warning for site in sites for warning in site.live.warnings):
+        destinations.run.output.warn(warning)
+    return sites
 
 
 def ignored(settings: Settings, app: str) -> tuple[Rule, ...]:
@@ -156,6 +160,10 @@ class Looking:
             site, view, terms, rules=ignored(self.settings, target.app), deletes=left.compared if self.prune else (),
             past=lambda record: self.sets.at(record.revision, target),
         )  # fmt: skip
+        if view.gone and not self.prune:
+            held = counted(len(view.inventory.members), "object")
+            notes = (*planned.plan.notes, f"It left Git; its {held} stay, since pruning is off.")
+            planned = replace(planned, plan=replace(planned.plan, notes=notes))
         return Outlook(view, left, planned, self._refusal(site, view, left))
 
     def _refusal(self, site: Site, view: View, left: Leaving) -> RefusedError | None:

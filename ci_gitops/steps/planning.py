@@ -8,7 +8,7 @@ is its own state with the server's words: it is never taken for one that is in s
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -45,6 +45,7 @@ from ci_gitops.steps.observing import Live
 
 _AT_ONCE = 4  # more gain nothing: the server's own work decides
 _FOR_TRIAL = "default"  # where objects are tried whose namespace is only planned
+_SKIPPED = "its annotation says that it is left alone"
 _NAMED_BY_CONTENT = {"APIService", "CustomResourceDefinition"}  # which no other name would fit
 
 
@@ -138,13 +139,14 @@ def plan_target(
     new = past.succeeded is None or past.succeeded.rendered != prepared.rendered
     comparing = _Comparing(cluster, live, inventory, terms, tuple(rules), past, new)
     found = comparing.all(prepared.documents)
+    found += [_Found(skipped(document, _SKIPPED)) for document in prepared.skipped]
     found += [_removed(compared) for compared in deletes]
     hooks = _hooks(prepared, installing=past.succeeded is None) if new else ()
     plan = make_plan(
         prepared.target,
         [each.compared for each in found],
         hooks=[(hook.phase, hook.document) for hook in hooks],
-        notes=prepared.warnings,
+        notes=(*prepared.warnings, *_going(prepared, live)),
         key=terms.key,
         placeholders=terms.placeholders,
     )
@@ -157,6 +159,13 @@ def plan_target(
         tuple(each.compared for each in found),
         tuple(each.trouble for each in found if each.trouble),
     )
+
+
+def _going(prepared: Prepared, live: Live) -> Iterator[str]:
+    """What may be gone when the deploy is done, whatever is applied to it."""
+    for key in map(Key.of, prepared.documents):
+        if value_at(live.get(key), ("metadata", "deletionTimestamp")) is not MISSING:
+            yield f"{key} is being deleted: it is made again only when it is gone."
 
 
 def _hooks(prepared: Prepared, *, installing: bool) -> tuple[PreparedHook, ...]:

@@ -127,6 +127,22 @@ def test_new_and_drifted_are_told_apart(planner: Planner, cluster: Cluster) -> N
     assert gone.drifted
 
 
+def test_what_is_skipped_or_being_deleted_is_told(planner: Planner, cluster: Cluster) -> None:
+    skip = CONFIG.replace("name: web", "name: kept, annotations: {ci-gitops/hook: Skip}")
+    planner.deploy(CONFIG + "---\n" + skip)
+    cluster.kubectl("patch", "configmap", "web", "-n", planner.namespace, "--type=merge", "-p",
+                    '{"metadata":{"finalizers":["example.com/theirs"]}}')  # fmt: skip
+    cluster.kubectl("delete", "configmap", "web", "-n", planner.namespace, "--wait=false")
+    found = planner.plan(CONFIG + "---\n" + skip)
+    assert operations(found) == [("unchanged", "ConfigMap"), ("skipped", "ConfigMap")]
+    assert found.plan.is_empty
+    assert found.plan.notes == (
+        f"ConfigMap {planner.namespace}/web is being deleted: it is made again only when it is gone.",
+    )
+    cluster.kubectl("patch", "configmap", "web", "-n", planner.namespace, "--type=merge", "-p",
+                    '{"metadata":{"finalizers":null}}')  # fmt: skip
+
+
 # What is only planned
 
 
