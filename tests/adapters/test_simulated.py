@@ -120,6 +120,21 @@ def test_the_file_holds_the_cluster_for_the_next_process(tmp_path: Path) -> None
     assert json.loads(path.read_text())["kind"] == "SimulatedCluster"
 
 
+def test_it_needs_no_library_of_kubernetes() -> None:
+    program = (
+        "import sys; import ci_gitops.adapters.cluster.simulated\n"
+        "print([name for name in ('kubernetes', 'urllib3', 'pydantic', 'yaml') if name in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_a_place_that_cannot_hold_it_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path, tmp_path / "file" / "cluster.json"):
+        with pytest.raises(ClusterError, match=re.escape(str(path))):
+            Simulated(path).resource("v1", "Pod")
+
+
 @pytest.mark.parametrize("content", [b"", b"junk", b"[]", b"{}", b'{"apiVersion": "v1", "kind": "List"}', b"\xff\xfe"])
 def test_a_file_that_is_no_cluster_is_refused_and_left_alone(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "cluster.json"
@@ -155,3 +170,13 @@ def test_settings_of_the_file_deny(cluster: Simulated, tmp_path: Path) -> None:
     assert resource
     with pytest.raises(ClusterError, match='cannot delete resource "configmaps"'):
         cluster.delete(resource, "default", "a")
+
+
+def test_rules_that_cannot_be_read_are_refused(cluster: Simulated, tmp_path: Path) -> None:
+    cluster.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}})
+    path = tmp_path / "cluster.json"
+    for denied in (["delete"], [{"verb": ["delete"]}], [{"verbs": "delete"}]):
+        document = json.loads(path.read_text()) | {"settings": {"denied": denied}}
+        path.write_text(json.dumps(document))
+        with pytest.raises(ClusterError, match="does not hold a simulated cluster"):
+            cluster.resource("v1", "Pod")

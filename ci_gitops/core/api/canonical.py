@@ -20,6 +20,7 @@ _ZEROS: dict[str, Any] = {"boolean": False, "integer": 0, "number": 0, "string":
 _WRITTEN: dict[str, dict[str, Any]] = {
     "core.v1.Event": {"eventTime": None, "firstTimestamp": None, "lastTimestamp": None, "reportingComponent": "",
                       "reportingInstance": ""},
+    "core.v1.ResourceFieldSelector": {"divisor": "0"},
     "rbac.v1.ClusterRole": {"rules": None},
     "rbac.v1.Role": {"rules": None},
 }  # fmt: skip

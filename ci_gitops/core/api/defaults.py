@@ -142,8 +142,10 @@ def _daemon_rolling(rolling: _Object) -> None:
 
 def _stateful_set(spec: _Object) -> None:
     strategy = spec.setdefault("updateStrategy", {})
-    if strategy.get("type") in (None, "RollingUpdate"):
-        strategy.setdefault("rollingUpdate", {}).setdefault("partition", 0)
+    if not strategy.get("type"):
+        strategy.setdefault("rollingUpdate", {})
+    if strategy.get("type") in (None, "RollingUpdate") and "rollingUpdate" in strategy:
+        strategy["rollingUpdate"].setdefault("partition", 0)
     for claim in spec.get("volumeClaimTemplates", ()):
         claim["apiVersion"], claim["kind"] = "v1", "PersistentVolumeClaim"
 

@@ -14,7 +14,7 @@ from ci_gitops.core.api import typed
 from ci_gitops.core.api.ownership import Holder, Holding, Managers, capped, owned
 from ci_gitops.core.api.schemas import Schema
 from ci_gitops.core.api.typed import Comparison, Paths
-from ci_gitops.core.fieldsets import Path, key_of, text
+from ci_gitops.core.fieldsets import Path, key_of
 
 #: Fields that a way of writing leaves alone: the status, or all but it.
 Ignored = tuple[tuple[str, ...], ...]
@@ -27,7 +27,7 @@ class Conflict:
 
     @property
     def field(self) -> str:
-        return f".{text(self.path)}"
+        return typed.dotted(self.path)
 
 
 class ConflictError(Exception):

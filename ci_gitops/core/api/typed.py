@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ci_gitops.core.api.schemas import ANYTHING, Schema
-from ci_gitops.core.fieldsets import MISSING, Item, Member, Path, Step, same, text
+from ci_gitops.core.fieldsets import MISSING, Item, Member, Path, Step, same
 
 Paths = frozenset[Path]
 #: Steps below which something is held; the step None says that the node itself is.
@@ -36,6 +36,12 @@ class Comparison:
     @property
     def is_same(self) -> bool:
         return not (self.added or self.modified or self.removed)
+
+
+def dotted(path: Path) -> str:
+    """A path as the server writes it, names of fields as they are."""
+    return "".join(f".{step}" if isinstance(step, str) else f"[{step}]" if isinstance(step, int) else str(step)
+                   for step in path)  # fmt: skip
 
 
 # ---- the shape of a value
@@ -102,7 +108,7 @@ def check(schema: Schema, value: Any, *, duplicates: bool = False) -> None:
 
 
 def _errors(schema: Schema, value: Any, path: Path, duplicates: bool) -> Iterator[str]:
-    where = f".{text(path)}: " if path else ""
+    where = f"{dotted(path)}: " if path else ""
     if value is None:
         return
     shape = form(schema, value)
@@ -121,7 +127,7 @@ def _errors(schema: Schema, value: Any, path: Path, duplicates: bool) -> Iterato
         for name, inner in sorted(value.items()):
             below = schema.below(name)
             if below is None:
-                yield f".{text((*path, name))}: field not declared in schema"
+                yield f"{dotted((*path, name))}: field not declared in schema"
             else:
                 yield from _errors(below, inner, (*path, name), duplicates)
 
@@ -148,10 +154,10 @@ def _list_errors(schema: Schema, values: list[Any], path: Path, duplicates: bool
             try:
                 step = step_of(schema, value)
             except TypedError as error:
-                yield f".{text(path)}: element {number}: {error}"
+                yield f"{dotted(path)}: element {number}: {error}"
                 continue
             if step in seen and not duplicates:
-                yield f".{text(path)}: duplicate entries for key {step}"
+                yield f"{dotted(path)}: duplicate entries for key {step}"
             seen.add(step)
         yield from _errors(schema.item if schema.shape == "list" else ANYTHING, value, (*path, step), duplicates)
 
@@ -163,7 +169,7 @@ def _scalar_error(schema: Schema, value: Any) -> str | None:
     if schema.shape == "string" and not isinstance(value, str):
         if schema.format == "quantity" and is_number:
             return None
-        return f"expected string, got &value.valueUnstructured{{Value:{_shown(value)}}}"
+        return f"expected string, got &value.valueUnstructured{{Value:{_printed(value)}}}"
     if schema.shape == "boolean" and not isinstance(value, bool):
         return f"expected boolean, got {_shown(value)}"
     if schema.shape == "int-or-string" and isinstance(value, Mapping | list):
@@ -178,9 +184,18 @@ def _go_type(value: Any) -> str:
 
 
 def _shown(value: Any) -> str:
+    """As Go prints a value behind a pointer."""
+    return f"&{{{_printed(value)}}}"
+
+
+def _printed(value: Any) -> str:
+    if value is None:
+        return "<nil>"
     if isinstance(value, bool):
         return "true" if value else "false"
-    return str(value) if not isinstance(value, Mapping | list) else _go_type(value)
+    if isinstance(value, Mapping):
+        return f"map[{' '.join(f'{name}:{_printed(inner)}' for name, inner in sorted(value.items()))}]"
+    return f"[{' '.join(map(_printed, value))}]" if isinstance(value, list) else str(value)
 
 
 # ---- the paths of a value

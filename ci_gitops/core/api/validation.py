@@ -292,10 +292,8 @@ def _workload(document: _Object) -> Iterator[Wrong]:
         yield Wrong("spec.selector", "Required value")
     elif not selector.get("matchLabels") and not selector.get("matchExpressions"):
         yield Wrong("spec.selector", "Invalid value: {}: empty selector is invalid for deployment")
-    elif not selectors.selects(selector, labels):
-        shown = ",".join(f'"{name}":"{value}"' for name, value in sorted(labels.items()))
-        told = f"Invalid value: {{{shown}}}: `selector` does not match template `labels`"
-        yield Wrong("spec.template.metadata.labels", told)
+    if selector != {} and not selectors.selects(selector, labels):
+        yield _mismatch(labels)
     for value in labels.values():
         yield from _label_value("spec.template.metadata.labels", value)
     claims = [claim["metadata"].get("name", "") for claim in spec.get("volumeClaimTemplates") or ()]
@@ -307,6 +305,12 @@ def _workload(document: _Object) -> Iterator[Wrong]:
         told = f'{{"Partition":{update["rollingUpdate"].get("partition", 0)},"MaxUnavailable":null}}'
         why = f"Invalid value: {told}: only allowed for updateStrategy 'RollingUpdate'"
         yield Wrong("spec.updateStrategy.rollingUpdate", why)
+
+
+def _mismatch(labels: Any) -> Wrong:
+    told = json.dumps(labels or None, separators=(",", ":"), sort_keys=True)
+    why = f"Invalid value: {told}: `selector` does not match template `labels`"
+    return Wrong("spec.template.metadata.labels", why)
 
 
 def _strategy(spec: _Object) -> Iterator[Wrong]:
@@ -336,9 +340,7 @@ def _job(document: _Object) -> Iterator[Wrong]:
     if spec.get("selector") is None:
         yield Wrong("spec.selector", "Required value")
     if not selectors.selects(spec.get("selector") or {}, labels or {}) or not spec.get("selector"):
-        told = json.dumps(labels, separators=(",", ":"), sort_keys=True)
-        why = f"Invalid value: {told}: `selector` does not match template `labels`"
-        yield Wrong("spec.template.metadata.labels", why)
+        yield _mismatch(labels)
 
 
 def _job_spec(spec: _Object, path: str) -> Iterator[Wrong]:

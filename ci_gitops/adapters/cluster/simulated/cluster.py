@@ -93,13 +93,16 @@ class Simulated:
     # Reading
 
     def get(self, resource: Resource, namespace: str, name: str) -> Document | None:
-        with self._server() as server:
-            return server.get(self._served(server, resource), namespace, name)
+        with self._server(_named(resource.kind, namespace, name)) as server:
+            kind = self._served(server, resource)
+            self._allowed("get", kind, namespace, name)
+            return server.get(kind, namespace, name)
 
     def list(self, resource: Resource, namespace: str | None = None, *, labels: str = "", fields: str = "") -> Listed:
         fits = self._filter(labels, fields)
-        with self._server() as server:
+        with self._server(f"{resource.kind} objects") as server:
             kind = self._served(server, resource)
+            self._allowed("list", kind, namespace or "")
             inside = namespace if kind.namespaced and namespace else None
             found = [each for each in server.state.of_kind(named(kind.group, kind.kind), inside) if fits(each)]
             found.sort(key=Ref.of)
@@ -112,7 +115,7 @@ class Simulated:
         end = self._clock.now() + seconds
         at: int | None = int(since) if since else None
         while True:
-            with self._server() as server:
+            with self._server(f"watching {resource.kind} objects") as server:
                 events, at = self._happened(server, resource, namespace, name, at)
             yield from events
             left = end - self._clock.now()
@@ -127,6 +130,7 @@ class Simulated:
         self, server: Server, resource: Resource, namespace: str | None, name: str, at: int | None
     ) -> tuple[builtins.list[Event], int]:
         kind = self._served(server, resource)
+        self._allowed("watch", kind, namespace or "", name)
         state, wanted = server.state, named(kind.group, kind.kind)
 
         def fits(ref: Ref) -> bool:
@@ -247,12 +251,15 @@ class Simulated:
             )
         return kind, str(metadata.get("namespace") or self.namespace) if kind.namespaced else "", name
 
-    def _allowed(self, verb: str, kind: Kind, namespace: str, name: str) -> None:
+    def _allowed(self, verb: str, kind: Kind, namespace: str, name: str = "") -> None:
         question = Question(verb, kind.group, kind.plural, namespace, name)
         if any(_covers(rule, question) for rule in self._store.settings.get("denied") or ()):
             where = f' in the namespace "{namespace}"' if namespace else " at the cluster scope"
             what = f'resource "{kind.plural}" in API group "{kind.group}"{where}'
-            raise forbidden(kind, name, f'User "simulated" cannot {verb} {what}')
+            told = f'User "simulated" cannot {verb} {what}'
+            if not name:
+                raise RefusalError(403, "Forbidden", f"{kind.qualified} is forbidden: {told}")
+            raise forbidden(kind, name, told)
 
     def _filter(self, labels: str, fields: str) -> selectors.Match:
         try:

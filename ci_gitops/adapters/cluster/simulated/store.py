@@ -99,7 +99,7 @@ class Store:
             document = json.loads(self._path.read_bytes())
             if document["apiVersion"] != API_VERSION or document["kind"] != KIND:
                 raise ValueError(f"it says {document['apiVersion']}, {document['kind']}")
-            self.settings = dict(document.get("settings") or {})
+            self.settings = _settings(document.get("settings") or {})
             return _state(document)
         except OSError as error:
             raise ClusterError(f"{self._path} cannot be read: {error.strerror}.") from error
@@ -146,6 +146,15 @@ class Store:
 
 
 _HINT = "Name another file, or delete this one to begin with an empty cluster."
+
+
+def _settings(found: dict[str, Any]) -> dict[str, Any]:
+    """`denied` is a list of rules, each of lists of words."""
+    for rule in found.get("denied", ()):
+        for name, words in rule.items():
+            if name not in ("verbs", "groups", "resources", "namespaces") or not isinstance(words, list):
+                raise ValueError(f"settings.denied holds {name}: {words!r}")
+    return dict(found)
 
 
 def _state(document: dict[str, Any]) -> State:
