@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from ci_gitops.core.differences import Operation
@@ -11,10 +11,14 @@ from ci_gitops.core.health import Health
 from ci_gitops.core.lazily import Lazily
 from ci_gitops.core.plan import Change, Plan
 from ci_gitops.core.records import Record
+from ci_gitops.core.secret_values import Placeholders
 from ci_gitops.core.targets import Target
+from ci_gitops.core.text import counted
 from ci_gitops.errors import CiGitopsError
 from ci_gitops.output import styled
 from ci_gitops.results import Result
+from ci_gitops.steps.diff_report import Shown, diff_blocks
+from ci_gitops.steps.planning import Planned
 
 #: How a pass ended for one target. `drifted`, `manual` and `held` left it as it was; `blocked` waited for another app.
 Outcome = Literal[
@@ -38,6 +42,7 @@ _DONE: dict[Operation, str] = {"create": "created", "update": "updated", "delete
          "skipped": "left alone", "unknown": "not comparable"}  # fmt: skip
 _PLANNED: dict[Operation, str] = {**_DONE, "create": "to create", "update": "to update", "delete": "to delete"}
 #: Of several failures the first of these codes counts.
+_SHOWN = 20  # objects of one target
 _PRECEDENCE = (70, 1, 2, 4, 5, 75, 3)
 
 
@@ -55,6 +60,7 @@ class Done:
     details: tuple[str, ...] = ()
     error: CiGitopsError | None = None
     blocks: tuple[str, ...] = ()  # of a plan: what would change in each object, as text
+    written: int | None = None  # how many objects were written before it broke off; None: it did not
 
     @property
     def is_well(self) -> bool:
@@ -97,7 +103,7 @@ def _target(done: Done) -> dict[str, Any]:
 
 
 def _lines(done: Done) -> list[str]:
-    sums = _sums(done)
+    sums = _sums(done) if done.written is None else _partly(done)
     health = f"; {done.health.status}" if done.health else ""
     lines = [
         f"  {done.target.app} -> {done.destination}: {_styled(done.outcome)}{f' ({sums}{health})' if sums else ''}"
@@ -110,6 +116,13 @@ def _lines(done: Done) -> list[str]:
         lines.append(f"    {done.message}")
     lines += [f"      {line}" for line in done.details]
     return lines
+
+
+def _partly(done: Done) -> str:
+    """Of a deployment that broke off: how far it came."""
+    summary = done.plan.summary if done.plan else {}
+    planned = sum(summary.get(operation, 0) for operation in ("create", "update", "delete"))
+    return f"{done.written} of {counted(planned, 'change')} made"
 
 
 def _sums(done: Done) -> str:
@@ -133,3 +146,18 @@ def _change(change: Change) -> list[str]:
 def _styled(outcome: Outcome) -> str:
     style = _STYLES.get(outcome)
     return styled(style, outcome) if style else outcome
+
+
+def before_writing(planned: Planned, hidden: Placeholders) -> str:
+    """What is about to change in objects that are there; those that come or go are named with the result."""
+    pairs = zip(planned.plan.changes, planned.compared, strict=True)
+    changes, compared = [], []
+    for change, found in pairs:
+        if change.operation == "update":
+            changes.append(change)
+            compared.append(found)
+    shown = Shown(replace(planned.plan, changes=tuple(changes[:_SHOWN])), tuple(compared[:_SHOWN]))
+    blocks = diff_blocks(shown, hidden)
+    if len(changes) > _SHOWN:
+        blocks.append(f"… and {counted(len(changes) - _SHOWN, 'more object')}; `ci-gitops diff` shows all of them.")
+    return "\n".join(blocks)

@@ -41,7 +41,7 @@ from ci_gitops.errors import CiGitopsError, RefusedError, TemporaryError, Unheal
 from ci_gitops.run import Run
 from ci_gitops.steps.applying import Applying, in_stages
 from ci_gitops.steps.bookkeeping import Book
-from ci_gitops.steps.deploy_report import Done, Outcome
+from ci_gitops.steps.deploy_report import Done, Outcome, before_writing
 from ci_gitops.steps.diff_report import Shown, diff_blocks
 from ci_gitops.steps.explaining import explain
 from ci_gitops.steps.hooking import Hooks
@@ -51,6 +51,7 @@ from ci_gitops.steps.site import Site, View
 from ci_gitops.steps.undertaking import BrokenError, SupersededError
 from ci_gitops.steps.waiting import Clock, Wait, wait_healthy
 
+_LONGEST = 300  # characters of an error
 #: What a revision is called, and whether it is behind the one that a target has: None where nobody can tell.
 Behind = Callable[[Inventory], bool | None]
 
@@ -278,6 +279,7 @@ class Deploying:
         ledger = self.site.ledger
         now = datetime.now(UTC)
         records = [ledger.write(killed(each, now)) if not each.closed else each for each in view.records]
+        self._say(judged.planned)
         self._make_plan_key(view)
         rendered = view.prepared.rendered
         opened = open_record(
@@ -399,10 +401,13 @@ class Deploying:
         applying.hooks.clear()
         self._keep(inventory, view, judged, applying)
         record = self._close(book, "failed", failure=failure, health=broken.health)
-        error = broken.error or UnhealthyError(f"{self.target}: {failure.message}", hint=_next_step(failure))
+        error = broken.error or UnhealthyError(f"{self.target}: {_gist(failure.message)}", hint=_next_step(failure))
         outcome: Outcome = "unhealthy" if error.exit_code == 4 else "away" if error.exit_code == 75 else "failed"
-        done = self._done(
-            outcome, record=record, health=broken.health, message=failure.message, details=lines, error=error
+        done = replace(
+            self._done(
+                outcome, record=record, health=broken.health, message=failure.message, details=lines, error=error
+            ),
+            written=len(applying.applied) + len(applying.removed),
         )
         if self.orders.roll_back and record.marks and judged.cause == "deploy":
             return self._rolled_back(done, applying.writer, record, judged.records)
@@ -446,6 +451,13 @@ class Deploying:
             return self._undertake(writer, view, judged)
         except CiGitopsError as error:
             return self._done("failed", message=error.message, error=error)
+
+    def _say(self, planned: Planned) -> None:
+        """What is about to be written, before it is."""
+        output = self.run.output
+        text = before_writing(planned, self.site.placeholders) if output.verbosity >= 0 else ""
+        if text:
+            output.note(f"{self.target}:\n{text}")
 
     # What is kept
 
@@ -521,6 +533,11 @@ def _said(error: BaseException) -> str:
     if isinstance(error, CiGitopsError):
         return error.message
     return "The run was interrupted." if isinstance(error, KeyboardInterrupt) else f"A bug: {error!r}"
+
+
+def _gist(message: str) -> str:
+    """Servers repeat themselves; the result and the record have all of it."""
+    return message if len(message) <= _LONGEST else f"{message[: _LONGEST - 2].rstrip()} …"
 
 
 def _next_step(failure: Failure) -> str | None:
