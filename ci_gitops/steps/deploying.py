@@ -126,13 +126,19 @@ class Deploying:
         self.site.preflight.check(self.target, judged.work, judged.planned.hooks, view.inventory.namespace)
         self.site.ensure_namespace([view.inventory.namespace, self.site.cluster.namespace])
         with self.site.ledger.writing(self.target) as writer:
-            if self.site.ledger.inventory(self.target).resource_version != view.inventory.resource_version:
+            if self._has_changed(view):
                 self.run.output.step(f"{self.target}: another run was here meanwhile; looking again")
                 view = self.site.look_again(self.target)
                 judged = self._judge(view)
                 if judged.done:
                     return judged.done
             return self._undertake(writer, view, judged)
+
+    def _has_changed(self, view: View) -> bool:
+        """Whether another run wrote since: it may have failed with what we bring, or gone further than we saw."""
+        ledger = self.site.ledger
+        kept = ledger.inventory(self.target).resource_version
+        return kept != view.inventory.resource_version or ledger.records(self.target) != view.records
 
     def _close_what_was_killed(self, view: View) -> None:
         """Records of runs that are gone, where nothing is left to do for them. A run that is alive is left alone."""
