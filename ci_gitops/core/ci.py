@@ -1,11 +1,13 @@
 """What the CI system says about the job: project, commit, pipeline, person, registry.
 
-Read from GitLab's predefined variables
-(https://docs.gitlab.com/ci/variables/predefined_variables/); on a developer's machine everything is None.
+Read from GitLab's predefined variables (https://docs.gitlab.com/ci/variables/predefined_variables/), or from those of
+a workflow of GitHub (https://docs.github.com/en/actions/reference/workflows-and-actions/variables); on a developer's
+machine everything is None.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -42,6 +44,8 @@ class CiFacts:
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> CiFacts:
         """Facts from variables; an empty variable is an absent one."""
+        if environ.get("GITHUB_ACTIONS") == "true" and environ.get("GITLAB_CI") != "true":
+            return _of_workflow({name: value for name, value in environ.items() if value})
 
         def text(name: str) -> str | None:
             return environ.get(name) or None
@@ -68,7 +72,7 @@ class CiFacts:
             pipeline_source=text("CI_PIPELINE_SOURCE"),
             job_url=text("CI_JOB_URL"),
             merge_request=number("CI_MERGE_REQUEST_IID"),
-            target_branch=text("CI_MERGE_REQUEST_TARGET_BRANCH_NAME") or text("GITHUB_BASE_REF"),
+            target_branch=text("CI_MERGE_REQUEST_TARGET_BRANCH_NAME"),
             target_url=f"{target_url}.git" if target_url else None,
             fork=text("CI_MERGE_REQUEST_SOURCE_PROJECT_ID") != text("CI_MERGE_REQUEST_PROJECT_ID"),
             user=text("GITLAB_USER_LOGIN"),
@@ -79,3 +83,34 @@ class CiFacts:
             registry=text("CI_REGISTRY"),
             registry_image=text("CI_REGISTRY_IMAGE"),
         )
+
+
+def _of_workflow(environ: Mapping[str, str]) -> CiFacts:
+    """The facts of a job of GitHub Actions. What a pull request brings counts as a stranger's: no variable says."""
+    server, project, run = (environ.get(f"GITHUB_{name}") for name in ("SERVER_URL", "REPOSITORY", "RUN_ID"))
+    project_url = f"{server}/{project}" if server and project else None
+    run_url = f"{project_url}/actions/runs/{run}" if project_url and run else None
+    kind, name = environ.get("GITHUB_REF_TYPE"), environ.get("GITHUB_REF_NAME")
+    asked = environ.get("GITHUB_EVENT_NAME", "").startswith("pull_request")
+    number = re.match(r"refs/pull/(\d+)/", environ.get("GITHUB_REF", ""))
+    actor, identity = environ.get("GITHUB_ACTOR"), environ.get("GITHUB_ACTOR_ID")
+    return CiFacts(
+        server_url=server,
+        project=project,
+        project_id=environ.get("GITHUB_REPOSITORY_ID"),
+        project_url=project_url,
+        repository_url=f"{project_url}.git" if project_url else None,
+        commit=environ.get("GITHUB_SHA"),
+        branch=environ.get("GITHUB_HEAD_REF") or (name if kind == "branch" else None),
+        tag=name if kind == "tag" else None,
+        pipeline_id=int(run) if run and run.isdigit() else None,
+        pipeline_url=run_url,
+        pipeline_source=environ.get("GITHUB_EVENT_NAME"),
+        job_url=run_url,
+        merge_request=int(number[1]) if number else None,
+        target_branch=environ.get("GITHUB_BASE_REF"),
+        target_url=f"{project_url}.git" if project_url and asked else None,
+        fork=asked,
+        user=actor,
+        user_email=f"{identity}+{actor}@users.noreply.github.com" if actor and identity else None,
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -272,3 +273,15 @@ def test_an_answer_that_is_lost_opens_no_second_one(github: GitHub) -> None:
     assert (ran.code, ran.json["outcome"]) == (0, "opened"), ran.err
     assert len(github.fake.pulls) == 1
     assert github.fake.pull(1).labels == ["promotion"]
+
+
+def test_a_workflow_of_the_config_repository_needs_only_its_token(github: GitHub, tmp_path: Path) -> None:
+    github.configure("merge: manual")
+    github.update("1.2")
+    workflow = {
+        "GITHUB_ACTIONS": "true", "GITHUB_SERVER_URL": github.server.base, "GITHUB_REPOSITORY": "octo/config",
+        "GITHUB_REF_NAME": "main", "GITHUB_REF_TYPE": "branch", "GITHUB_TOKEN": github.server.password,
+    }  # fmt: skip
+    ran = github.cli("-o", "json", "merge", "--environment", "production", cwd=tmp_path, env=workflow)
+    assert ran.code == 0, ran.err
+    assert len(ran.json["merged"]) == 1

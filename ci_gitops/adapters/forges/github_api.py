@@ -104,7 +104,7 @@ class GitHubApi:
             asked = {"per_page": PAGE, **query, **({"page": number} if number > 1 else {})}
             headers, data = self._asked("GET", path, query=asked)
             page = self._object(data, path).get(key) if key else data
-            if not isinstance(page, list):
+            if not isinstance(page, list) or not all(isinstance(one, dict) for one in page):
                 raise self._nonsense(path)
             items += page
             if not _NEXT.search(headers.get("link", "")) or (most and len(items) >= most):
