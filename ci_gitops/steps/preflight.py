@@ -14,6 +14,7 @@ from ci_gitops.errors import ClusterError
 from ci_gitops.steps.planning import Work
 
 _SHOWN = 6
+_EVERYTHING = Question("*", "*", "*")
 _ANEW = ("create", "delete", "patch")
 _VERBS = {"create": ("create", "patch"), "update": ("patch",), "delete": ("delete",)}
 
@@ -24,6 +25,7 @@ class Preflight:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._answers: dict[Question, bool] = {}
+        self._may_everything = False
         self._lock = Lock()
 
     def check(self, target: Target, work: Iterable[Work], hooks: Iterable[PreparedHook], records: str) -> None:
@@ -59,9 +61,12 @@ class Preflight:
         with self._lock:
             new = [each for each in asked if each not in self._answers]
             try:
-                self._answers.update(zip(new, self._cluster.may(new), strict=True))
+                if new and not self._answers:  # an administrator needs no more than one answer
+                    self._may_everything = all(self._cluster.may([_EVERYTHING]))
+                answers = (True,) * len(new) if self._may_everything else self._cluster.may(new)
             except ApiError:
-                self._answers.update(dict.fromkeys(new, True))
+                answers = (True,) * len(new)
+            self._answers.update(zip(new, answers, strict=True))
             return sorted(right for each, right in asked.items() if not self._answers[each])
 
 
