@@ -10,6 +10,7 @@ import pytest
 
 from tests.commands.test_deploy import CONFIG, SECOND, commit, git
 from tests.rig.cli import Cli
+from tests.rig.git_server import GitServer
 from tests.rig.parts import program
 from tests.rig.renderers import renderer_path
 
@@ -160,3 +161,14 @@ def test_a_branch_that_may_not_be_pushed_is_told(cli: Cli, clone: Path) -> None:
     assert ran.code == 5, ran.err
     assert {each["outcome"] for each in ran.json["targets"]} == {"refused"}
     assert "rendered branches are protected" in ran.json["error"]["message"]
+
+
+def test_a_server_is_pushed_to_with_the_token_that_reads_it(cli: Cli, git_server: GitServer, tmp_path: Path) -> None:
+    url = git_server.create("config", {"environments/staging/shop/a.yaml": CONFIG.encode()})
+    words = ("deploy", "--environment", "staging", "--repo", url, "--destination", f"dir:.@{RENDERED}")
+    ran = cli(*words, cwd=tmp_path, CI_GITOPS_TOKEN=git_server.password)
+    assert ran.code == 0, ran.err
+    assert b"calm" in git_server.read("config", "staging/shop/v1_configmap_settings.yaml", RENDERED)
+    refused = cli(*words, cwd=tmp_path, CI_GITOPS_TOKEN="wrong")
+    assert refused.code != 0
+    assert "wrong" not in refused.err
