@@ -24,6 +24,8 @@ _RUN = uuid.uuid4().hex[:8]
 
 
 class ClusterRig(Protocol):
+    tended: bool  # whether controllers empty namespaces and take away what is owned
+
     def cluster(self, namespace: str) -> Cluster:
         """The cluster as a new run sees it; objects without a namespace go to this one."""
         ...
@@ -34,8 +36,9 @@ class ClusterRig(Protocol):
 class KubernetesRig:
     """A real API server."""
 
-    def __init__(self, kubeconfig: Path) -> None:
+    def __init__(self, kubeconfig: Path, tended: bool) -> None:
         self._kubeconfig = kubeconfig
+        self.tended = tended
 
     def cluster(self, namespace: str) -> Cluster:
         return Kubernetes(Access(None, str(self._kubeconfig)), namespace)
@@ -45,11 +48,14 @@ class KubernetesRig:
 
 
 def _kubernetes(request: pytest.FixtureRequest) -> ClusterRig:
-    return KubernetesRig(request.getfixturevalue("cluster").kubeconfig)
+    cluster = request.getfixturevalue("cluster")
+    return KubernetesRig(cluster.kubeconfig, cluster.tended)
 
 
 class SimulatedRig:
     """A cluster in a file, which each run opens anew."""
+
+    tended = True
 
     def __init__(self, path: Path) -> None:
         self._path = path

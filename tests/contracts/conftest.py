@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.contracts.cluster_rigs import CLUSTER_RIGS, ClusterRig, Place, clear
+from tests.rig.parts import missing
 
 
 @pytest.fixture(params=CLUSTER_RIGS, scope="session")
@@ -22,3 +23,11 @@ def place(cluster_rig: ClusterRig) -> Iterator[Place]:
     made = Place(cluster_rig)
     yield made
     made.close()
+
+
+@pytest.fixture
+def tended(place: Place) -> Place:
+    """A place where controllers take away what is to go."""
+    if not place.rig.tended:
+        missing("a controller manager", "set KUBECONFIG, or put kube-controller-manager beside kube-apiserver")
+    return place

@@ -278,18 +278,18 @@ def owner_and_child(place: Place) -> None:
     place.apply(child)
 
 
-def test_what_an_object_owns_goes_with_it(place: Place) -> None:
-    owner_and_child(place)
-    assert place.delete("ConfigMap", "owner")
-    assert place.get("ConfigMap", "owner") is None
-    until(lambda: place.get("ConfigMap", "child") is None, "the child is gone")
+def test_what_an_object_owns_goes_with_it(tended: Place) -> None:
+    owner_and_child(tended)
+    assert tended.delete("ConfigMap", "owner")
+    assert tended.get("ConfigMap", "owner") is None
+    until(lambda: tended.get("ConfigMap", "child") is None, "the child is gone")
 
 
-def test_in_the_foreground_it_goes_first(place: Place) -> None:
-    owner_and_child(place)
-    since = place.cluster.list(place.resource("ConfigMap"), place.namespace).resource_version
-    assert place.delete("ConfigMap", "owner", propagation="Foreground")
-    events = place.cluster.watch(place.resource("ConfigMap"), place.namespace, since=since, seconds=30)
+def test_in_the_foreground_it_goes_first(tended: Place) -> None:
+    owner_and_child(tended)
+    since = tended.cluster.list(tended.resource("ConfigMap"), tended.namespace).resource_version
+    assert tended.delete("ConfigMap", "owner", propagation="Foreground")
+    events = tended.cluster.watch(tended.resource("ConfigMap"), tended.namespace, since=since, seconds=30)
     gone: list[str] = []
     marked: Document = {}
     for event in events:
@@ -305,11 +305,11 @@ def test_in_the_foreground_it_goes_first(place: Place) -> None:
     assert marked["metadata"]["deletionTimestamp"]
 
 
-def test_orphans_stay(place: Place) -> None:
-    owner_and_child(place)
-    assert place.delete("ConfigMap", "owner", propagation="Orphan")
-    until(lambda: place.get("ConfigMap", "owner") is None, "the owner is gone")
-    assert "ownerReferences" not in place.live("ConfigMap", "child")["metadata"]
+def test_orphans_stay(tended: Place) -> None:
+    owner_and_child(tended)
+    assert tended.delete("ConfigMap", "owner", propagation="Orphan")
+    until(lambda: tended.get("ConfigMap", "owner") is None, "the owner is gone")
+    assert "ownerReferences" not in tended.live("ConfigMap", "child")["metadata"]
 
 
 # Namespaces
@@ -325,38 +325,38 @@ def test_a_missing_namespace_is_named(place: Place) -> None:
         assert "declare it" in str(caught.value.hint)
 
 
-def test_a_namespace_takes_its_contents_with_it(place: Place) -> None:
-    inner = f"{place.namespace}-inner"
-    space, maps = place.resource("Namespace"), place.resource("ConfigMap")
-    place.apply(namespace(inner))
-    place.apply(config(mode="calm") | {"metadata": {"name": "settings", "namespace": inner}})
-    assert place.cluster.delete(space, "", inner)
-    until(lambda: place.cluster.get(space, "", inner) is None, "the namespace is gone", 120)
-    assert place.cluster.list(maps, inner).items == ()
+def test_a_namespace_takes_its_contents_with_it(tended: Place) -> None:
+    inner = f"{tended.namespace}-inner"
+    space, maps = tended.resource("Namespace"), tended.resource("ConfigMap")
+    tended.apply(namespace(inner))
+    tended.apply(config(mode="calm") | {"metadata": {"name": "settings", "namespace": inner}})
+    assert tended.cluster.delete(space, "", inner)
+    until(lambda: tended.cluster.get(space, "", inner) is None, "the namespace is gone", 120)
+    assert tended.cluster.list(maps, inner).items == ()
 
 
-def test_a_namespace_that_leaves_takes_nothing_new(place: Place) -> None:
-    inner = f"{place.namespace}-inner"
-    space, maps = place.resource("Namespace"), place.resource("ConfigMap")
-    place.apply(namespace(inner))
+def test_a_namespace_that_leaves_takes_nothing_new(tended: Place) -> None:
+    inner = f"{tended.namespace}-inner"
+    space, maps = tended.resource("Namespace"), tended.resource("ConfigMap")
+    tended.apply(namespace(inner))
     held = {"name": "settings", "namespace": inner, "finalizers": ["example.com/wait"]}
-    place.apply(config(mode="calm") | {"metadata": held})
-    assert place.cluster.delete(space, "", inner)
-    leaving = place.cluster.get(space, "", inner)
+    tended.apply(config(mode="calm") | {"metadata": held})
+    assert tended.cluster.delete(space, "", inner)
+    leaving = tended.cluster.get(space, "", inner)
     assert leaving is not None
     assert leaving["metadata"]["deletionTimestamp"]
     assert leaving["status"]["phase"] == "Terminating"
     with pytest.raises(ApiError, match="because it is being terminated") as caught:
-        place.apply(config("late") | {"metadata": {"name": "late", "namespace": inner}})
+        tended.apply(config("late") | {"metadata": {"name": "late", "namespace": inner}})
     assert caught.value.status == 403
 
     def marked() -> bool:
-        found = place.cluster.get(maps, inner, "settings")
+        found = tended.cluster.get(maps, inner, "settings")
         return found is not None and "deletionTimestamp" in found["metadata"]
 
     until(marked, "its contents leave", 120)
-    place.cluster.patch(maps, inner, "settings", [{"op": "remove", "path": "/metadata/finalizers"}])
-    assert place.cluster.get(maps, inner, "settings") is None
+    tended.cluster.patch(maps, inner, "settings", [{"op": "remove", "path": "/metadata/finalizers"}])
+    assert tended.cluster.get(maps, inner, "settings") is None
 
 
 def test_objects_of_the_whole_cluster_are_in_no_namespace(place: Place) -> None:

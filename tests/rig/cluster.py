@@ -32,11 +32,15 @@ HOW = "set KUBECONFIG, or KUBEBUILDER_ASSETS to the folder that `setup-envtest u
 
 @dataclass(frozen=True)
 class Cluster:
-    """`kubeconfig` is an administrator's; `registry` is HOST:PORT that pods pull from, None without a node."""
+    """`kubeconfig` is an administrator's; `registry` is HOST:PORT that pods pull from, None without a node.
+
+    `tended`: namespaces are emptied and what is owned goes with its owner, as controllers see to it.
+    """
 
     kubeconfig: Path
     programs: Path | None
     registry: str | None
+    tended: bool = True
 
     @property
     def runs_pods(self) -> bool:
@@ -59,7 +63,8 @@ def cluster() -> Iterator[Cluster]:
     elif kit := os.environ.get("CI_GITOPS_TEST_CLUSTER"):
         yield from _from_kit(kit)
     elif assets := os.environ.get("KUBEBUILDER_ASSETS"):
-        yield from api_server(Path(assets))
+        with _api_server(Path(assets), controllers=True) as made:
+            yield made.cluster
     else:
         missing("a Kubernetes API", HOW)
 
@@ -137,7 +142,7 @@ def api_server(assets: Path) -> Iterator[Cluster]:
 
 
 @contextlib.contextmanager
-def _api_server(assets: Path) -> Iterator[ApiServer]:
+def _api_server(assets: Path, *, controllers: bool = False) -> Iterator[ApiServer]:
     with tempfile.TemporaryDirectory(prefix="ci-gitops-api-") as folder:
         home = Path(folder)
         token, etcd_port, port = secrets.token_hex(16), _free_port(), _free_port()
@@ -168,11 +173,19 @@ def _api_server(assets: Path) -> Iterator[ApiServer]:
         except BaseException:
             etcd.kill()
             raise
-        made = ApiServer(Cluster(_kubeconfig(home, port, token), assets, None), etcd, process, api)
-        try:
+        manager = assets / "kube-controller-manager"  # `setup-envtest` brings none
+        tended = controllers and manager.exists()
+        kubeconfig = _kubeconfig(home, port, token)
+        made = ApiServer(Cluster(kubeconfig, assets, None, tended), etcd, process, api)
+        with contextlib.ExitStack() as stack:
+            stack.callback(made.close)
+            if tended:
+                tending = _start(home, manager, f"--kubeconfig={kubeconfig}", "--leader-elect=false",
+                                 "--controllers=namespace-controller,garbage-collector-controller",
+                                 "--secure-port=0", "--kube-api-qps=200", "--kube-api-burst=400")  # fmt: skip
+                stack.callback(tending.wait, 10)
+                stack.callback(tending.terminate)
             yield made
-        finally:
-            made.close()
 
 
 def _start(home: Path, program: Path, *arguments: object) -> subprocess.Popen[bytes]:
