@@ -16,6 +16,7 @@ import yaml
 from ci_gitops.core.secret_values import LAST_APPLIED
 
 _AROUND = 2
+_LONGEST = 300  # characters of a line
 _SERVERS = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid")
 GAP = "  ..."
 
@@ -73,12 +74,17 @@ def _lines(old: Sequence[str], new: Sequence[str]) -> Iterator[Line]:
         for tag, i1, i2, j1, j2 in group:
             if tag == "equal":
                 for before, after in zip(range(i1, i2), range(j1, j2), strict=True):
-                    yield Line(" ", f"{before + 1:3d},{after + 1:3d}   {old[before]}")
+                    yield Line(" ", f"{before + 1:3d},{after + 1:3d}   {_cut(old[before])}")
                 continue
             for number in range(i1, i2):
-                yield Line("-", f"{number + 1:3d}     - {old[number]}")
+                yield Line("-", f"{number + 1:3d}     - {_cut(old[number])}")
             for number in range(j1, j2):
-                yield Line("+", f"    {number + 1:3d} + {new[number]}")
+                yield Line("+", f"    {number + 1:3d} + {_cut(new[number])}")
         end = group[-1][2]
     if end and end < len(old):
         yield Line(".", GAP)
+
+
+def _cut(line: str) -> str:
+    """A line that a log can hold: files in one line have megabytes."""
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]} … ({len(line)} characters)"

@@ -45,6 +45,12 @@ def test_too_long_is_cut_and_told() -> None:
     assert len(lines) == 5
 
 
+def test_a_line_of_a_megabyte_is_cut() -> None:
+    (line,) = contextual([], ["x" * 10**6])
+    assert line.text.endswith("xxx … (1000000 characters)")
+    assert len(line.text) < 400
+
+
 @given(st.lists(st.sampled_from("abc"), max_size=12), st.lists(st.sampled_from("abc"), max_size=12))
 def test_the_diff_leads_from_one_to_the_other(old: list[str], new: list[str]) -> None:
     lines = contextual(old, new)
