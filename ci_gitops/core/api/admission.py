@@ -85,18 +85,18 @@ def _give_ports(state: State, service: Document, before: Mapping[str, Any]) -> N
 
 
 def _pod(state: State, pod: Document, live: Mapping[str, Any] | None) -> None:
+    spec = pod["spec"]
+    tolerations = spec.setdefault("tolerations", [])  # at every write, as the API server does
+    for key in _TOLERATED:
+        if not any(each.get("key") == key for each in tolerations):
+            tolerations.append({"effect": "NoExecute", "key": key, "operator": "Exists", "tolerationSeconds": 300})
     if live is not None:
         return
-    spec = pod["spec"]
     spec.setdefault("enableServiceLinks", True)
     spec.setdefault("serviceAccountName", "default")
     spec["serviceAccount"] = spec["serviceAccountName"]
     spec.setdefault("priority", 0)
     spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
-    tolerations = spec.setdefault("tolerations", [])
-    for key in _TOLERATED:
-        if not any(each.get("key") == key for each in tolerations):
-            tolerations.append({"effect": "NoExecute", "key": key, "operator": "Exists", "tolerationSeconds": 300})
     for container in [*spec.get("containers", ()), *spec.get("initContainers", ())]:
         resources = container.setdefault("resources", {})
         for name, value in (resources.get("limits") or {}).items():
