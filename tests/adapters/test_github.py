@@ -371,6 +371,13 @@ def test_a_merge_queue_is_joined(rig: GitHubRig, forge: Forge) -> None:
     assert (after.state, after.request.merge_sha) == ("merged", rig.server.head("config"))
 
 
+def test_a_merge_queue_has_a_method_of_its_own(rig: GitHubRig, forge: Forge) -> None:
+    iid, head = opened(rig, forge)
+    rig.fake.rules.queue = True
+    rig.settings(mergeMethod="fast-forward")
+    assert forge.merge(iid, MergeCall(head, "squash")).state == "armed"
+
+
 def test_a_queue_that_does_not_take_it_yet_waits(rig: GitHubRig, forge: Forge) -> None:
     iid, head = opened(rig, forge)
     rig.fake.rules.queue, rig.fake.rules.approvals = True, 1

@@ -80,7 +80,8 @@ class GitHubMerge:
             kind = meaning(refusal) if refusal and pull.mergeable is not None else "again"
             if kind == "again" and turns.more():
                 continue
-            if kind == "queue":
+            # The queue has a method of its own, so a method that is not allowed may only mean that there is one.
+            if kind == "queue" or (kind == "never" and self.has_queue(pull.request.target)):
                 return self.join_queue(iid, call)
             return _refused(pull, kind, refusal.words if refusal else "")
 
