@@ -66,7 +66,7 @@ class Reports(click.ParamType[dict[str, Path]]):
 @option(
     "--forge",
     type=click.Choice(["gitlab", "github", "local"]),
-    help="Where merge requests are.  [default: `forge` of the configuration, local for a folder, GitLab in GitLab CI]",
+    help="Where merge requests are.  [default: `forge` of the configuration, local for a folder, the CI system's own]",
 )
 @option("--forge-url", metavar="URL", help="The forge's address.  [default: CI_SERVER_URL, else the repository's host]")
 @option(

@@ -25,8 +25,8 @@ _OPTIONS = (
     option("--sign", type=click.Choice(["gpg", "ssh"]),
            help="Sign the commit with the key in CI_GITOPS_SIGNING_KEY (its text, or a file's path)."),
     option("--forge", type=click.Choice(["gitlab", "github", "local"]),
-           help="Where merge requests are.  [default: `forge` of the configuration, local for a folder, GitLab in "
-           "GitLab CI]"),
+           help="Where merge requests are.  [default: `forge` of the configuration, local for a folder, the CI "
+           "system's own]"),
     option("--forge-url", metavar="URL", help="The forge's address.  [default: CI_SERVER_URL, else the repository's "
            "host]"),
     token_file_option,

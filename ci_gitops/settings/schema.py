@@ -33,7 +33,7 @@ class Config(Model):
         None, description="Only in an application's own file: where the config repository is."
     )
     forge: Literal["gitlab", "github", "local"] | None = Field(
-        None, description="Where merge requests are. Default: local for a folder, GitLab in GitLab CI."
+        None, description="Where merge requests are. Default: local for a folder, else the CI system's own."
     )
     apps: dict[Name, App] = Field({}, description="The apps by name. Default: as detected from the usual layouts.")
     environments: dict[Name, Environment] = Field(
