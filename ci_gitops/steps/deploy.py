@@ -74,6 +74,10 @@ def deploy(run: Run, call: DeployCall) -> Result:
         place, environment = declared_at(places, call)
         with Destinations(run, call, place, environment, call.timeout) as destinations:
             done = _Pass(places, call, place, environment, destinations, deadline).run_all()
+        if any(each.record for each in done):
+            from ci_gitops.steps.deployment_record import tell_forge  # it brings the forges along
+
+            tell_forge(places, place, environment, done)
     result = deploy_result(environment.name, place.revision, done)
     error = decisive(done)
     if error:

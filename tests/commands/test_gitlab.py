@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -45,9 +46,9 @@ class Team:
         self.gitlab.state.groups["group/sre"] = ["bob", "carol"]
         server.password = self.gitlab.state.user("robot").token
 
-    def __call__(self, *arguments: object, **variables: str) -> Ran:
+    def __call__(self, *arguments: object, cwd: Path | None = None, **variables: str) -> Ran:
         env = {"CI_GITOPS_TOKEN": self.server.password, "CI_GITOPS_REPO": self.url, **variables}
-        return self.cli("-o", "json", *arguments, env=env)
+        return self.cli("-o", "json", *arguments, cwd=cwd, env=env)
 
     def update(self, tag: str, *more: object, environment: str = "production", app: str = "shop") -> Ran:
         return self("update", f"web:{tag}", "--environment", environment, "--app", app, *more)
@@ -196,3 +197,23 @@ def test_with_a_key_alone_the_push_opens_it(cli: Cli, ssh_server: SshServer) -> 
     refused = update("4", "--merge", "when-green")
     assert refused.code == 5
     assert "no token" in refused.json["error"]["message"]
+
+
+def test_a_deploy_is_recorded_on_the_forge_too(team: Team, tmp_path: Path) -> None:
+    """Success means healthy. In a job whose environment this is GitLab keeps the record itself."""
+    plain = b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\n"
+    team.server.commit(NAME, {"apps/shop/live/settings.yaml": plain}, "Declare")
+    words = ("deploy", "--environment", "live", "--app", "shop", "--repo", team.url)
+    team.server.commit(NAME, {".ci-gitops.yaml": CONFIG + b"  live: {destination: {to: 'simulated:live.json', "
+                              b"namespace: live}, createNamespace: true}\n"}, "Configure")  # fmt: skip
+    head = team.server.head(NAME)
+    ran = team(*words, cwd=tmp_path)
+    assert ran.code == 0, ran.err
+    (record,) = team.gitlab.state.deployments
+    assert (record.environment, record.sha, record.status) == ("live", head, "success")
+    assert team(*words, cwd=tmp_path).code == 0
+    assert len(team.gitlab.state.deployments) == 1, "a pass that changes nothing records nothing"
+    team.server.commit(NAME, {"apps/shop/live/settings.yaml": plain + b"data: {a: b}\n"}, "Change")
+    own = {"GITLAB_CI": "true", "CI_ENVIRONMENT_NAME": "live", "CI_ENVIRONMENT_ACTION": "start"}
+    assert team(*words, cwd=tmp_path, **own).code == 0
+    assert len(team.gitlab.state.deployments) == 1
