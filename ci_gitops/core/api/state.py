@@ -116,7 +116,8 @@ class State:
         self.objects[ref] = made
         if before is None:
             self.mark(metadata["uid"], "made", now)
-            self.mark(metadata["uid"], "version", self.version)
+            if ref.kind.startswith("CustomResourceDefinition."):
+                self.mark(metadata["uid"], "version", self.version)
         else:
             self._leave(ref, before)
         self._enter(ref, made)
