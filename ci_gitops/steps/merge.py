@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ci_gitops.adapters.forges.base import Forge
@@ -19,7 +19,7 @@ from ci_gitops.steps import people
 from ci_gitops.steps.forge import forge_for
 from ci_gitops.steps.merge_report import ended
 from ci_gitops.steps.merging import MergePolicy, Merger, Patience, Verdict, joined, policy_of, settle
-from ci_gitops.steps.rebasing import renewed
+from ci_gitops.steps.rebasing import renew
 from ci_gitops.steps.workplace import Reach, Workplace, Workplaces
 
 _TROUBLE = 100.0  # seconds
@@ -177,13 +177,16 @@ class _Story:
         merger = Merger(shop.forge, self._overrides, self._ask.dry_run)
         verdict = merger.merge(request, lambda current: self._policy(shop, current, written))
         for _ in range(_RENEWALS):
-            committer = people.author(self._run)
-            if not verdict.behind or not renewed(shop.place.repository, verdict.request, committer):
-                break
+            if not verdict.behind:
+                return verdict
+            renewal = renew(shop.place.repository, verdict.request, people.author(self._run))
+            if renewal == "stays":
+                return verdict
+            if renewal == "made":
+                self._run.output.note(f"Made the branch of !{request.iid} anew on top of {shop.place.branch}.")
             shop.place = self._places.refreshed(shop.place)
-            self._run.output.note(f"Made the branch of !{request.iid} anew on top of {shop.place.branch}.")
             verdict = merger.merge(request, lambda current: self._policy(shop, current, written))
-        return verdict
+        return replace(verdict, state="waiting") if verdict.behind else verdict
 
     def _policy(self, shop: _Shop, request: MergeRequest, written: Sequence[str]) -> MergePolicy:
         """The rules of all environments that it writes to: those it names, and those whose files it changes."""

@@ -112,7 +112,10 @@ class Merger:
         for _ in range(_HEAD_MOVES):
             request = self.forge.get(request.iid)
             verdict = self._once(request, policy)
-            if verdict.state != "refused" or self.forge.get(request.iid).head_sha == request.head_sha:
+            if verdict.state != "refused":
+                return verdict
+            now = self.forge.get(request.iid)
+            if (now.state, now.head_sha) == (request.state, request.head_sha):
                 return verdict
         return replace(verdict, state="waiting", reason="its branch keeps moving; the next run looks again")
 

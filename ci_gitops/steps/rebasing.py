@@ -6,23 +6,31 @@ they are made again one by one, with their messages; gates and approvals are for
 
 from __future__ import annotations
 
+from typing import Literal
+
 from ci_gitops.adapters.git import Person, RefUpdate, Repository
 from ci_gitops.core.mergerequests import MergeRequest, person_commit
 
+#: made: it has a new head; moved: another run was faster, look again; stays: it conflicts, or is a person's work.
+Renewal = Literal["made", "moved", "stays"]
 
-def renewed(repository: Repository, request: MergeRequest, committer: Person) -> str:
-    """The new head of its branch; "" where it stays as it is: it has moved, it conflicts, or is a person's work."""
+
+def renew(repository: Repository, request: MergeRequest, committer: Person) -> Renewal:
+    there = repository.remote_refs(f"refs/heads/{request.source}")
+    if request.head_sha not in there.values():
+        return "moved"
     head, base = repository.fetch(request.source), repository.fetch(request.target)
     own = repository.only_in(head, base)
-    if head != request.head_sha or not own or person_commit(own):
-        return ""
+    if head != request.head_sha or not own:
+        return "moved"
+    if person_commit(own):
+        return "stays"
     top = base
     for commit in reversed(own):
         author = Person(commit.author, commit.email)
         merged = repository.merge(top, commit.sha, commit.message, author=author, committer=committer, squash=True)
         if merged.sha is None:
-            return ""
+            return "stays"
         top = merged.sha
-    if not repository.push([RefUpdate(f"refs/heads/{request.source}", top, head)]).landed:
-        return ""
-    return top
+    landed = repository.push([RefUpdate(f"refs/heads/{request.source}", top, head)]).landed
+    return "made" if landed else "moved"

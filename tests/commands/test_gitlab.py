@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -30,17 +31,17 @@ environments:
 """
 OVERLAY = b"images:\n- name: web\n  newTag: '1'\n"
 NAME = "group/config"
+FOLDERS = [f"apps/{app}/{name}" for app in ("shop", "cart") for name in ("production", "staging")]
 
 
 class Team:
     """A config repository on GitLab, and the job that works on it with a token of robot's."""
 
-    def __init__(self, cli: Cli, server: GitServer) -> None:
+    def __init__(self, cli: Cli, server: GitServer, config: bytes = CONFIG, folders: Sequence[str] = FOLDERS) -> None:
         self.cli, self.server = cli, server
-        folders = [f"apps/{app}/{name}" for app in ("shop", "cart") for name in ("production", "staging")]
         server.user = "oauth2"
         self.url = server.create(
-            NAME, {".ci-gitops.yaml": CONFIG, **{f"{one}/kustomization.yaml": OVERLAY for one in folders}}
+            NAME, {".ci-gitops.yaml": config, **{f"{one}/kustomization.yaml": OVERLAY for one in folders}}
         )
         self.gitlab = FakeGitLab(server, Clock(), repository=NAME)
         self.gitlab.state.groups["group/sre"] = ["bob", "carol"]
@@ -217,3 +218,36 @@ def test_a_deploy_is_recorded_on_the_forge_too(team: Team, tmp_path: Path) -> No
     own = {"GITLAB_CI": "true", "CI_ENVIRONMENT_NAME": "live", "CI_ENVIRONMENT_ACTION": "start"}
     assert team(*words, cwd=tmp_path, **own).code == 0
     assert len(team.gitlab.state.deployments) == 1
+
+
+@pytest.mark.parametrize(
+    ("scopes", "state", "words"),
+    [
+        (("api", "write_repository"), "ok", "robot (a personal access token) may ask for merges to main"),
+        (("read_api",), "fail", "has the scopes read_api; merge requests need api"),
+    ],
+)
+def test_doctor_says_what_the_token_may_do(team: Team, scopes: tuple[str, ...], state: str, words: str) -> None:
+    team.gitlab.state.user("robot").scopes = scopes
+    ran = team("doctor", "--environment", "production")
+    found = [one for one in ran.json["items"] if one["check"] == "forge"]
+    assert [one["state"] for one in found] == [state]
+    assert words in found[0]["message"]
+
+
+@pytest.mark.parametrize("count", [4, pytest.param(30, marks=pytest.mark.full)])
+def test_two_schedulers_merge_everything_once(cli: Cli, git_server: GitServer, count: int) -> None:
+    """Each merge leaves all the others behind, and two jobs work on them at once."""
+    apps = [f"app{number}" for number in range(count)]
+    lines = "".join(f'  {app}: {{path: "apps/{app}/{{environment}}"}}\n' for app in apps)
+    config = f"version: 1\nforge: gitlab\napps:\n{lines}environments:\n  staging: {{write: merge-request}}\n"
+    team = Team(cli, git_server, config.encode(), [f"apps/{app}/staging" for app in apps])
+    team.gitlab.rules.merge_method = "ff"
+    for app in apps:
+        assert team.update("2", environment="staging", app=app).code == 0
+    with ThreadPoolExecutor(2) as pool:
+        ran = [*pool.map(lambda _: team("merge", "--environment", "staging", "--wait"), range(2))]
+    assert [one.code for one in ran] == [0, 0], [one.err for one in ran]
+    assert {team.tag("staging", app) for app in apps} == {"2"}
+    assert [one.state for one in team.gitlab.state.requests] == ["merged"] * count
+    assert len(team.server.messages(NAME)) == count + 1

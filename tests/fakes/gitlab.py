@@ -340,7 +340,7 @@ class FakeGitLab(FakeApi):
         mr = self._mr(found["iid"])
         if call.body.get("sha") not in (None, mr.head):
             raise Refused(409, "SHA does not match HEAD of source branch")
-        if self.merging.status(mr) not in ("mergeable", "ci_still_running"):
+        if mr.train or self.merging.status(mr) not in ("mergeable", "ci_still_running"):
             raise Refused(400, "Failed to merge")
         mr.train = True
         return Answer(201, [{"id": mr.iid, "status": "fresh", "target_branch": mr.target}])

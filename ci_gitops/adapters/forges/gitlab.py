@@ -75,7 +75,9 @@ class GitLabForge:
         return tuple(sorted(requests, key=lambda one: one.iid))
 
     def get(self, iid: int) -> MergeRequest:
-        return self._request(self._read(iid))
+        request = self._request(self._read(iid))
+        # A branch that is gone may have gone with a merge, between the two questions.
+        return request if request.head_sha else self._request(self._read(iid))
 
     def push_options(self, new: NewMergeRequest) -> tuple[str, ...]:
         return ()

@@ -22,6 +22,7 @@ Json = Mapping[str, Any]
 Move = Literal["ask", "poll", "wait", "stop", "done"]
 _LOOKS = 8  # how often an answer that is still being computed is asked for
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 8.0
+_ON_THE_WAY = ("idle", "fresh", "stale", "merging")
 _LATE = 4  # looks after which no merge commit is expected any more
 _ASKS = 4  # how often the merge itself is asked for
 _TURNED_AWAY = (400, 405, 406, 409, 422)
@@ -102,6 +103,8 @@ class GitLabMerge:
             return stopped
         path = self.api.at(f"/merge_trains/merge_requests/{self.iid}")
         self.api.lists.add(path)
+        if self._car(path):
+            return self._outcome("armed", data, f"it is on the merge train of {data['target_branch']}")
         body: dict[str, Any] = {"sha": self.call.head_sha}
         if stopped:  # it still waits: on to the train when its checks have passed
             body["auto_merge"] = True
@@ -139,6 +142,9 @@ class GitLabMerge:
         if data["state"] == "closed":
             return MergeOutcome("blocked", request, "it is closed")
         if not request.head_sha:
+            again = self._read()
+            if again["state"] not in ("opened", "locked"):  # merged meanwhile, and its branch deleted with that
+                return self._decided(again)
             return MergeOutcome("blocked", request, f"its branch {request.source!r} does not exist any more")
         if request.head_sha != self.call.head_sha:
             moved = f"its branch has moved from {self.call.head_sha[:12]} to {request.head_sha[:12]}"
@@ -228,9 +234,10 @@ class GitLabMerge:
         return {"merge_when_pipeline_succeeds": True} if numbers and numbers < (17, 11) else {"auto_merge": True}
 
     def _car(self, path: str) -> Reply | None:
-        """Its place on the train, where it has one."""
+        """Its place on the train, where it has one: a train that has come to its end stays listed."""
         found = self.api.get(path, accept=(403, 404))
-        return Reply(200, found.data) if found.ok else None
+        waits = found.ok and self.api.record(found.data, "merge train").get("status") in _ON_THE_WAY
+        return found if waits else None
 
     @property
     def _path(self) -> str:

@@ -9,8 +9,8 @@ from ci_gitops.adapters.git import Repository
 from ci_gitops.adapters.git_access import access_for, environment_variable
 from ci_gitops.core.git_urls import parse_git_url
 from ci_gitops.errors import CiGitopsError
+from ci_gitops.steps.checks import forge
 from ci_gitops.steps.checks.base import Finding, Scene, failed
-from ci_gitops.steps.forge import forge_for
 
 _PROBE = "ci-gitops/doctor"  # never pushed: its name lies where branches of merge requests do
 
@@ -64,15 +64,9 @@ def _look(scene: Scene, goal: Goal) -> Iterator[Finding]:
             yield Finding("push", "ok", f"{url} takes pushes to {what}, as far as its protection allows.")
             if goal.by_merge_request:
                 step = ("forge", "CI_GITOPS_FORGE")
-                yield _forge(scene, opened, url)
+                yield from forge.look(scene, opened, url)
     except CiGitopsError as error:
         yield failed(step[0], error, step[1])
-
-
-def _forge(scene: Scene, opened: Repository, url: str) -> Finding:
-    forge = forge_for(scene.run, opened, scene.run.environ.get("CI_GITOPS_FORGE"))
-    project = forge.project()
-    return Finding("forge", "ok", f"{url}: {forge.whoami().name} may ask for merges to {project.default_branch}.")
 
 
 def _address_setting(scene: Scene) -> str:
