@@ -37,8 +37,8 @@ class Case:
     head: str
     iid: int = 0
 
-    def forge(self) -> Forge:
-        return self.rig.forge(seconds=0.3)
+    def forge(self, fault: Fault | None = None) -> Forge:
+        return self.rig.forge(seconds=0.5 if fault and fault.kind == "hang" else 20.0)
 
     @property
     def pulls(self) -> int:
@@ -103,9 +103,9 @@ def calls_of(rig: GitHubRig, action: str) -> list[tuple[str, str]]:
     return [(call.method, call.path) for call in rig.fake.calls[before:]]
 
 
-def failure_of(action: str, case: Case) -> CiGitopsError | None:
+def failure_of(action: str, case: Case, fault: Fault) -> CiGitopsError | None:
     try:
-        ACTIONS[action](case.forge(), case)
+        ACTIONS[action](case.forge(fault), case)
     except CiGitopsError as error:
         return error
     return None
@@ -117,7 +117,7 @@ def fails(rig: GitHubRig, action: str, at: int, name: str) -> None:
     fault: Fault = FAULTS[name]
     rig.fake.faults.add(fault, skip=at)
     slept = sum(rig.fake.clock.slept)
-    error = failure_of(action, case)
+    error = failure_of(action, case, fault)
     assert error is None or (error.message.endswith(".") and error.exit_code in (1, 5, 75)), error
     assert case.deployments <= 1
     assert name not in LONG or sum(rig.fake.clock.slept) - slept < 10
