@@ -29,9 +29,10 @@ from ci_gitops.steps.ancestry import Ancestry
 from ci_gitops.steps.app_checks import run_checks
 from ci_gitops.steps.declared import Ask, declared_at
 from ci_gitops.steps.deploy_report import Done, Outcome, decisive, deploy_result
-from ci_gitops.steps.deploying import Deploying, Orders
+from ci_gitops.steps.deploying import Deploying
 from ci_gitops.steps.destinations import Destinations, preload
 from ci_gitops.steps.held import holds_at
+from ci_gitops.steps.judging import Orders
 from ci_gitops.steps.looking import bounds_of, doubt_of, ignored, own_plan_key, prunes, sites_of
 from ci_gitops.steps.plan_note import NoteAsk, agree, reviewed_plan
 from ci_gitops.steps.planning import Planned, Terms
@@ -161,8 +162,9 @@ class _Pass:
 
     def _deploying(self, site: Site, target: Target, orders: Orders, writes: ThreadPoolExecutor) -> Deploying:
         return Deploying(
-            self._run, site, target, orders, partial(self._terms, site), self._deadline, writes,
-            ignored(self._place.settings, target.app), partial(hold_on, holds=self._holds), self._past(target),
+            run=self._run, site=site, target=target, orders=orders, terms=partial(self._terms, site),
+            rules=ignored(self._place.settings, target.app), holds=partial(hold_on, holds=self._holds),
+            past=self._past(target), deadline=self._deadline, pool=writes,
         )  # fmt: skip
 
     def _terms(self, site: Site, view: View) -> Terms:

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from ci_gitops.adapters.cluster.base import Document
 from ci_gitops.adapters.cluster.bounded import bounded
 from ci_gitops.adapters.deadline import Deadline
 from ci_gitops.adapters.records.base import Writer
-from ci_gitops.core.app_checks import Checked
 from ci_gitops.core.explaining import trouble_lines
-from ci_gitops.core.guards import Decision, Drift, Refusal, Standing, decide, left_open, mark, may_recover
-from ci_gitops.core.health import Health, HealthRule, assess_health, counts, overall
-from ci_gitops.core.holds import Hold
+from ci_gitops.core.guards import Decision, left_open, mark, may_recover
+from ci_gitops.core.health import Health
 from ci_gitops.core.hook_runs import Step, attempt_of, remembered, steps_of
-from ci_gitops.core.ignoring import Rule
 from ci_gitops.core.inventory import Inventory, Key, Member
 from ci_gitops.core.manifests import Manifest
 from ci_gitops.core.object_images import named_images
-from ci_gitops.core.pruning import Belts, Leaving, remaining
+from ci_gitops.core.pruning import remaining
 from ci_gitops.core.records import (
-    Cause,
     Failure,
-    Origin,
     Record,
     killed,
     last_success,
@@ -33,75 +28,31 @@ from ci_gitops.core.records import (
     recovered,
     stamp,
 )
-from ci_gitops.core.targets import Target
-from ci_gitops.core.tenancy import Bounds
-from ci_gitops.core.text import counted
 from ci_gitops.core.waiting import Graces, Verdict
 from ci_gitops.errors import CiGitopsError, RefusedError, TemporaryError, UnhealthyError
-from ci_gitops.run import Run
 from ci_gitops.steps.applying import Applying, in_stages
 from ci_gitops.steps.bookkeeping import Book
 from ci_gitops.steps.deploy_report import Done, Outcome, before_writing
 from ci_gitops.steps.diff_report import Shown, diff_blocks
 from ci_gitops.steps.explaining import explain
 from ci_gitops.steps.hooking import Hooks
-from ci_gitops.steps.looking import leaving_of, only_allowed, plan_view, refuse_what_is_not_allowed
-from ci_gitops.steps.planning import Planned, Terms, Work
-from ci_gitops.steps.site import Site, View
+from ci_gitops.steps.judging import Judged, Judging
+from ci_gitops.steps.looking import only_allowed
+from ci_gitops.steps.planning import Planned
+from ci_gitops.steps.site import View
 from ci_gitops.steps.undertaking import BrokenError, SupersededError
 from ci_gitops.steps.waiting import Clock, Wait, wait_healthy
 
 _LONGEST = 300  # characters of an error
-#: What a revision is called, and whether it is behind the one that a target has: None where nobody can tell.
-Behind = Callable[[Inventory], bool | None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Orders:
-    """What holds for all targets of a pass."""
+@dataclass(slots=True, kw_only=True)
+class Deploying(Judging):
+    """One target, brought to what is declared."""
 
-    revision: str
-    time: int  # when it was committed, in seconds
-    behind: Behind
-    origin: Origin = field(default_factory=Origin)
-    sandbox: str | None = None
-    drift: Drift = "report"
-    manual: bool = False
-    named: bool = False  # a person named the revision
-    planned: bool = False  # ... or the plan
-    force: bool = False
-    retry: bool = False
-    rerun_hooks: bool = False
-    prune: bool = False
-    belts: Belts = field(default_factory=Belts)
-    doubt: str | None = None  # why nothing at all is pruned
-    wait: bool = True
-    dry_run: bool = False
-    health: tuple[HealthRule, ...] = ()
-    reviewed: Callable[[Planned], None] = lambda planned: None  # RefusedError where the plan is another one
-    checks: Callable[[Deadline], Sequence[Checked]] = lambda deadline: ()  # questions to the application
-    bounds: Bounds = field(default_factory=Bounds)
-    roll_back: bool = False
-    rollback_seconds: float = 600.0
-    revert: Callable[[Record, Record], tuple[str, ...]] = lambda good, bad: ()  # in Git; what was done, in sentences
-
-
-@dataclass(slots=True)
-class Deploying:
-    """The pass over one target. `past` renders what an earlier record applied."""
-
-    run: Run
-    site: Site
-    target: Target
-    orders: Orders
-    terms: Callable[[View], Terms]
     deadline: Deadline
     pool: Executor
-    rules: tuple[Rule, ...] = ()
-    holds: Callable[[Target], Hold | None] = lambda target: None
-    past: Callable[[Record], Sequence[Manifest]] | None = None
     seen: tuple[str, int] | None = None  # the revision that the inventory keeps, where it is not the deployed one
-    _plan: Planned | None = field(default=None)
 
     def deploy(self) -> Done:
         """Never raises what a person can do something about: that is in what it returns."""
@@ -116,7 +67,7 @@ class Deploying:
 
     def _passed(self) -> Done:
         view = self.site.view(self.target)
-        judged = self._judge(view)
+        judged = self.judge(view)
         if judged.done:
             self._close_what_was_killed(view)
             return self._close_what_recovered(view, judged) or judged.done
@@ -129,7 +80,7 @@ class Deploying:
             if self._has_changed(view):
                 self.run.output.step(f"{self.target}: another run was here meanwhile; looking again")
                 view = self.site.look_again(self.target)
-                judged = self._judge(view)
+                judged = self.judge(view)
                 if judged.done:
                     return judged.done
             return self._undertake(writer, view, judged)
@@ -152,109 +103,6 @@ class Deploying:
         except TemporaryError as error:
             self.run.output.detail(error.message)
 
-    def mass_deletion(self) -> Refusal | None:
-        """Why the whole pass is refused, where prune would take too much of this target."""
-        view = self.site.view(self.target)
-        left = self._leaving(view) if self.orders.prune else None
-        if left is None or left.refusal is None:
-            return None
-        decision = decide(self._standing(view))
-        untouched = decision.action in ("held", "refuse") or (decision.action == "report" and decision.note)
-        return None if untouched else left.refusal
-
-    def refuse(self, refusal: Refusal) -> Done:
-        error = RefusedError(refusal.message, hint=refusal.hint)
-        return self._done("refused", message=error.message, error=error)
-
-    # What is to be done
-
-    def _judge(self, view: View) -> Judged:
-        """What the pass does with the target, as it was seen."""
-        records, inventory = view.records, view.inventory
-        refuse_what_is_not_allowed(self.site, view.prepared, self.orders.bounds)
-        left = self._leaving(view)
-        planned = self._planned(view, left)
-        decision = decide(self._standing(view))
-        if decision.refusal:
-            refused = self.refuse(decision.refusal)
-            done = replace(refused, outcome="held") if decision.action == "held" else refused
-            return Judged(planned, left, decision, done)
-        if left.refusal and self.orders.prune:
-            raise RefusedError(left.refusal.message, hint=left.refusal.hint)
-        if planned.troubles:
-            return Judged(planned, left, decision, self._stopped(planned.troubles))
-        if view.gone and not self.orders.prune:
-            return Judged(planned, left, decision, self._left_behind(view))
-        if decision.action in ("held", "report") and (decision.action == "held" or decision.new or planned.drifted):
-            return Judged(planned, left, decision, self._reported(view, decision, planned))
-        drifting = decision.action == "report"
-        work = tuple(each for each in planned.work if not (drifting and each.drift))
-        again = self.orders.rerun_hooks and bool(view.prepared.hooks)
-        if not work and not decision.new and not again:
-            self._note_revision(inventory)
-            return Judged(planned, left, decision, self._done("unchanged", health=self._health(view)))
-        self.orders.reviewed(planned)
-        cause: Cause = "deploy" if decision.new or again or any(not each.drift for each in work) else "heal"
-        return Judged(planned, left, decision, None, work, cause, records)
-
-    def _planned(self, view: View, left: Leaving) -> Planned:
-        self._plan = plan_view(
-            self.site, view, self.terms(view), rules=self.rules, past=self.past,
-            deletes=left.compared if self.orders.prune else (),
-        )  # fmt: skip
-        return self._plan
-
-    def _leaving(self, view: View) -> Leaving:
-        return leaving_of(self.site, view, self.orders.belts, self.orders.doubt)
-
-    def _standing(self, view: View) -> Standing:
-        orders = self.orders
-        return Standing(
-            inventory=view.inventory, records=view.records, revision=orders.revision,
-            rendered=view.prepared.rendered, behind=orders.behind(view.inventory), hold=self.holds(self.target),
-            drift=orders.drift, manual=orders.manual, named=orders.named, planned=orders.planned, force=orders.force,
-            retry=orders.retry,
-        )  # fmt: skip
-
-    def _stopped(self, troubles: Sequence[CiGitopsError]) -> Done:
-        """Nothing is written where one object cannot be: a target is not left half-way for what was known before."""
-        order = (1, 5, 75)
-        first = min(troubles, key=lambda each: order.index(each.exit_code) if each.exit_code in order else 0)
-        outcome: Outcome = {5: "refused", 75: "away"}.get(first.exit_code, "failed")  # type: ignore[assignment]
-        others = tuple(each.message for each in troubles if each is not first)
-        return self._done(outcome, message=first.message, details=others, error=first)
-
-    def _reported(self, view: View, decision: Decision, planned: Planned) -> Done:
-        health = self._health(view)
-        if decision.action == "held":
-            return self._done("held", message=decision.note, health=health)
-        if decision.new:
-            return self._done("manual", message=decision.note, health=health)
-        drifted = [each.key for each in planned.work if each.drift]
-        message = f"{len(drifted)} of its objects drifted; `drift: heal`, or a new revision, brings them back."
-        return self._done("drifted", message=message, health=health)
-
-    def _left_behind(self, view: View) -> Done:
-        """A target that left Git, where nothing is pruned."""
-        count = len(view.inventory.members)
-        message = (
-            f"It left Git; its {counted(count, 'object')} stay, since pruning is off. "
-            f"`ci-gitops delete --environment {self.target.environment} --app {self.target.app}` removes them."
-        )
-        self.run.output.warn(f"{self.target}: {message}")
-        return self._done("unchanged", message=message)
-
-    def _note_revision(self, inventory: Inventory) -> None:
-        """A commit that is nothing new for this target is still one that it has: nothing older comes after it."""
-        orders = self.orders
-        if orders.dry_run or not inventory.resource_version or inventory.revision == orders.revision:
-            return
-        if inventory.time <= orders.time:
-            try:
-                self.site.ledger.keep(replace(inventory, revision=orders.revision, time=orders.time))
-            except TemporaryError as error:  # another run writes: it knows better
-                self.run.output.detail(error.message)
-
     def _close_what_recovered(self, view: View, judged: Judged) -> Done | None:
         """A revision that failed, and is found as declared and healthy after all."""
         record = mark(view.records, view.prepared.rendered)
@@ -267,17 +115,6 @@ class Deploying:
             return None
         closed = self.site.ledger.write(recovered(record, datetime.now(UTC), health))
         return self._done("recovered", record=closed, health=health)
-
-    def _health(self, view: View) -> Health | None:
-        if not self.site.cluster.alive:
-            return None
-        found = [(Key.of(document), view.live.get(Key.of(document))) for document in view.prepared.documents]
-        now = datetime.now(UTC)
-        return overall(
-            (str(key), assess_health(live, self.orders.health, now=now))
-            for key, live in found
-            if live is None or counts(live)
-        )
 
     # Doing it
 
@@ -433,8 +270,9 @@ class Deploying:
         self.run.output.warn(f"{self.target}: {bad.revision[:12]} failed; going back to {good.revision[:12]}")
         orders = replace(self.orders, revision=good.revision, roll_back=False, checks=lambda deadline: ())
         again = Deploying(
-            self.run, self.site, self.target, orders, self.terms, Deadline.after(self.orders.rollback_seconds),
-            self.pool, self.rules, self.holds, seen=(self.orders.revision, self.orders.time),
+            run=self.run, site=self.site, target=self.target, orders=orders, terms=self.terms, rules=self.rules,
+            holds=self.holds, deadline=Deadline.after(self.orders.rollback_seconds), pool=self.pool,
+            seen=(self.orders.revision, self.orders.time),
         )  # fmt: skip
         back = again.back_to(writer, manifests)
         words = (
@@ -502,29 +340,6 @@ class Deploying:
         self, book: Book, outcome: str, *, failure: Failure | None = None, health: Health | None = None
     ) -> Record:
         return book.note(outcome=outcome, finished=stamp(datetime.now(UTC)), failure=failure, health=health)
-
-    def _done(
-        self, outcome: Outcome, *, record: Record | None = None, health: Health | None = None,
-        message: str | None = None, details: tuple[str, ...] = (), error: CiGitopsError | None = None,
-    ) -> Done:  # fmt: skip
-        plan = self._plan.plan if self._plan else None
-        return Done(
-            target=self.target, destination=str(self.site.cluster), outcome=outcome, plan=plan, record=record,
-            health=health, message=message, details=details, error=error,
-        )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """What is to be done with a target; `done` where that is nothing."""
-
-    planned: Planned
-    left: Leaving
-    decision: Decision
-    done: Done | None
-    work: tuple[Work, ...] = ()
-    cause: Cause = "deploy"
-    records: tuple[Record, ...] = ()
 
 
 def _images(documents: Sequence[Document]) -> tuple[str, ...]:
