@@ -180,6 +180,18 @@ def test_all_trouble_together_has_a_bound(proxy: FaultProxy, tmp_path: Path, nam
         assert proxy.count("GET") == tries
 
 
+def test_a_connection_that_ends_before_it_is_secure(proxy: FaultProxy, tmp_path: Path) -> None:
+    """As when the server is stopped in the middle: no verdict on its certificate."""
+    path = proxy.kubeconfig(tmp_path)
+    path.write_text(path.read_text().replace("http://", "https://"))
+    waits: list[float] = []
+    target = Kubernetes(Access(None, str(path)), None, wait=waits.append)
+    with pytest.raises(TemporaryError, match=r"(?i)cluster faulty .*ssl"):
+        target.list(MAPS, "default")
+    assert waits == [1, 4]
+    target.close()
+
+
 # Answers that are lost
 
 

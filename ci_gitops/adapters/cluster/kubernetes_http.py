@@ -17,7 +17,7 @@ from threading import Lock
 from typing import Any
 
 import urllib3
-from urllib3.exceptions import HTTPError, ProtocolError, ReadTimeoutError
+from urllib3.exceptions import HTTPError, ProtocolError, ReadTimeoutError, SSLError
 
 from ci_gitops.adapters.cluster.kubernetes_errors import refusal, unauthorized
 from ci_gitops.adapters.cluster.kubernetes_login import Grant, Login
@@ -28,6 +28,7 @@ from ci_gitops.errors import CiGitopsError, ClusterError, TemporaryError
 SILENCE = 35.0  # seconds without a byte
 _CONNECT = 20.0
 JSON = "application/json"
+_ALERT = re.compile(r"(?i)\balert ((?:unknown ca|bad certificate|certificate \w+|unsupported certificate)\b)")
 _WARNING = re.compile(r'\b299 \S+ "((?:[^"\\]|\\.)*)"')
 _PERHAPS_DONE = (502, 504)  # a proxy or the server itself gave up on an answer
 
@@ -207,9 +208,14 @@ class Connection:
 
     def _failure(self, request: Request, error: Exception) -> Exception:
         text = str(error)
-        if isinstance(error, urllib3.exceptions.SSLError) or "CERTIFICATE_VERIFY_FAILED" in text:
+        if alert := _ALERT.search(text):
+            return ClusterError(
+                f"{self.name} does not accept the client certificate of {self._login.source}: {alert[1]}.",
+                hint="Has it run out, or is it of another cluster's authority?",
+            )
+        if "CERTIFICATE_VERIFY_FAILED" in text:
             return _certificate(self.name, self._login.host, text)
-        if isinstance(error, ProtocolError | ReadTimeoutError):
+        if isinstance(error, ProtocolError | ReadTimeoutError | SSLError):
             return self._lost(request, _reason(error))
         return AwayError(f"{self.name} cannot be reached: {_reason(error)}.")
 
