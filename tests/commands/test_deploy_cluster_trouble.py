@@ -5,13 +5,16 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from ci_gitops.adapters.cluster.kubernetes import Access, Kubernetes
 from tests.commands.test_deploy import CONFIG, commit, git
+from tests.contracts.cluster_rigs import until
 from tests.rig.cli import Cli
-from tests.rig.cluster import Cluster
+from tests.rig.cluster import Cluster, own_api_server
 from tests.rig.fault_proxy import FaultProxy, answers, fault_proxy, lost, unheard
 
 
@@ -71,3 +74,34 @@ def test_what_cannot_be_reached(
     path = FaultProxy("http://127.0.0.1:1").kubeconfig(tmp_path)
     done = cli("deploy", "--environment", "staging", "--timeout", "2s", *words, cwd=checkout, KUBECONFIG=str(path))
     assert (done.code, said in done.err) == (code, True), done.err
+
+
+@pytest.mark.xdist_group("restart")
+def test_a_server_that_is_killed_in_the_middle_of_a_pass(cli: Cli, tmp_path: Path) -> None:
+    """The pass waits for it, or ends with 75; the next one has nothing left over."""
+    folder = tmp_path / "config"
+    folder.mkdir()
+    git(folder, "init", "-q", "-b", "main")
+    declared = "---".join(CONFIG.replace("settings", f"settings-{number}") for number in range(300))
+    commit(folder, {
+        ".ci-gitops.yaml": "name: acme\nenvironments: {staging: {destination: {namespace: default}}}\n",
+        "environments/staging/shop/settings.yaml": declared,
+    })  # fmt: skip
+    with own_api_server() as server, ThreadPoolExecutor(1) as pool:
+        variables = {"KUBECONFIG": str(server.cluster.kubeconfig)}
+        words = ("deploy", "--environment", "staging", "-o", "json")
+        running = pool.submit(cli, *words, cwd=folder, **variables)
+        watcher = Kubernetes(Access(None, variables["KUBECONFIG"]), "default")
+        maps = watcher.resource("v1", "ConfigMap")
+        assert maps
+        until(lambda: len(watcher.list(maps, "default").items) > 50 or running.done(), "the writing began")
+        server.kill()
+        server.revive()
+        assert running.result().code in (0, 75), running.result().err
+        again = cli(*words, cwd=folder, **variables)
+        assert (again.code, again.json["outcome"] in ("unchanged", "succeeded")) == (0, True), again.err
+        found = {item["metadata"]["name"] for item in watcher.list(maps, "default").items}
+        assert {f"settings-{number}" for number in range(300)} <= found
+        third = cli(*words, cwd=folder, **variables)
+        assert third.json["targets"][0]["plan"]["summary"]["unchanged"] == 300
+        watcher.close()
