@@ -38,7 +38,7 @@ def api(git_server: GitServer) -> Counter:
 @pytest.fixture
 def line(api: Counter) -> Line:
     clock = api.clock
-    return Line("The forge", api.git.base, wait=clock.sleep, now=clock.now, clock=clock.now, seconds=0.3)
+    return Line("The forge", api.git.base, wait=clock.sleep, now=clock.now, clock=clock.now)
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_a_read_is_tried_again_and_a_write_only_where_it_was_surely_not_taken(
     api: Counter, line: Line, web: requests.Session
 ) -> None:
     url = f"{line.base}/api/things"
-    lost = {name for name, fault in FAULTS.items() if fault.kind in ("drop", "hang", "truncated")}
+    lost = {name for name, fault in FAULTS.items() if fault.kind in ("drop", "truncated")}
     passing = [*lost, *(name for name in FAULTS if name.startswith("50"))]
     for name in passing:
         api.faults.add(FAULTS[name], times=2)
@@ -64,6 +64,17 @@ def test_a_read_is_tried_again_and_a_write_only_where_it_was_surely_not_taken(
     api.faults.add(FAULTS["429 for 5 s"], "POST")
     assert web.post(url, json={}).json() == {"done": 1}
     assert api.clock.slept[-1] == 5
+
+
+@pytest.mark.parametrize("name", [name for name, fault in FAULTS.items() if fault.kind == "hang"])
+def test_a_silent_server_is_left(api: Counter, line: Line, name: str) -> None:
+    with session(dataclasses.replace(line, seconds=1.0)) as web:
+        api.faults.add(FAULTS[name], "GET")
+        assert web.get(f"{line.base}/api/x").json() == {"done": 0}
+        api.faults.add(FAULTS[name], "POST")
+        with pytest.raises(LostAnswerError, match="no answer came in time"):
+            web.post(f"{line.base}/api/x", json={})
+    assert api.done == int(FAULTS[name].after)
 
 
 def test_a_read_that_never_succeeds_ends_after_three_tries(api: Counter, line: Line, web: requests.Session) -> None:

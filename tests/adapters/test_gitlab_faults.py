@@ -128,6 +128,9 @@ def run_case(projects: Callable[[Operation], Project], name: str, fault: str, at
     calls = len(expected.rig.gitlab.calls)
     wanted = expected.gitlab_state
     project = projects(operation)
+    if FAULTS[fault].kind == "hang":
+        project.rig.seconds = 1.0
+        project.forge = project.rig.forge()
     faults = project.rig.gitlab.faults
     faults.add(FAULTS[fault], skip=at % calls)
     where = f"{name}, {fault} at {at % calls} of {calls}"

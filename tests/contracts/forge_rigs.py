@@ -190,7 +190,9 @@ class GitHubRig(_GitRig):
 
 
 class GitLabRig(_GitRig):
-    """A project on the fake of GitLab."""
+    """A project on the fake of GitLab. `seconds` is how long it may be silent, in real time."""
+
+    seconds = 20.0
 
     def __init__(self, server: GitServer, name: str = "config") -> None:
         self.name = name
@@ -213,7 +215,7 @@ class GitLabRig(_GitRig):
         clock = self.clock
         return Site(
             self.server.base, self.gitlab.state.path, token, source, wait=clock.sleep, now=clock.now, clock=clock.now,
-            seconds=0.3,
+            seconds=self.seconds,
         )  # fmt: skip
 
     def settings(self, **settings: object) -> None:

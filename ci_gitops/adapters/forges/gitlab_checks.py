@@ -23,9 +23,12 @@ _TRIES = 4
 
 
 def checks_of(api: GitLabApi, sha: str) -> Checks:
-    pipeline = _newest_pipeline(api, sha)
+    pipelines = api.all(
+        api.at("/pipelines"), {"sha": sha, "order_by": "id", "sort": "desc"}, most=100, accept=(401, 403, 404)
+    )
+    pipeline = _newest_pipeline(api, sha, pipelines)
     listed = api.all(api.at(f"/repository/commits/{sha}/statuses"), {"all": False})
-    external = {one["id"] for one in _pipelines(api, sha) if one.get("source") == "external"} if listed else set()
+    external = {one["id"] for one in pipelines if one.get("source") == "external"}
     counted = [one for one in listed if _counts(one, pipeline, external)]
     statuses = _newest_of_each_name(counted)
     state = _state(pipeline, counted)
@@ -60,15 +63,8 @@ def post_status(api: GitLabApi, sha: str, status: CommitStatus, ref: str) -> Non
     api.once(post, lambda: None)
 
 
-def _pipelines(api: GitLabApi, sha: str) -> Sequence[Json]:
-    """Newest first."""
-    return api.all(
-        api.at("/pipelines"), {"sha": sha, "order_by": "id", "sort": "desc"}, most=100, accept=(401, 403, 404)
-    )
-
-
-def _newest_pipeline(api: GitLabApi, sha: str) -> Json | None:
-    found = [one for one in _pipelines(api, sha) if one.get("source") != "external"]
+def _newest_pipeline(api: GitLabApi, sha: str, pipelines: Sequence[Json]) -> Json | None:
+    found = [one for one in pipelines if one.get("source") != "external"]
     if api.project.get("merge_pipelines_enabled"):
         found += _merged_results(api, sha)
     return max(found, key=lambda one: int(one["id"]), default=None)
