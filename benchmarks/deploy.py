@@ -69,6 +69,9 @@ def measure() -> Iterator[Row]:
     for name, bound in _BOUNDS.items():
         yield Row(f"{NAMESPACES + 4 * OF_EACH} objects: {name}", *times[name], bound=bound)
     with _bench() as bench:
+        for name, own, peer in bench.kustomized():
+            yield Row(f"the same by kustomize: {name}", [own], [peer])
+    with _bench() as bench:
         yield Row(f"{TARGETS} targets of {IN_A_TARGET} objects, nothing to do", bench.many_small(), bound=5.0)
         print(f"peak memory: {bench.peak()} MiB (bound 200)", file=sys.stderr)
 
@@ -111,6 +114,14 @@ class Bench:
             own, peer = (took for _, took in sorted(pair))
             yield name, own, peer
 
+    def kustomized(self) -> Iterator[tuple[str, float, float]]:
+        """A kustomize target, against `kustomize build | kubectl apply --server-side`."""
+        ours, theirs = self._checkout("ours", kustomize=True), self._checkout("theirs", kustomize=True)
+        pipe = f"kustomize build {theirs}/environments/live/shop | kubectl apply --server-side -f -"
+        deploy, apply = self._ours(ours, "deploy", "--no-wait"), process("sh", "-c", pipe, env=self.env)
+        for name in ("first apply", "nothing to do"):
+            yield name, seconds(deploy), seconds(apply)
+
     def many_small(self) -> list[float]:
         """One pass with nothing to do over many targets."""
         deploy = self._ours(self._targets(), "deploy", "--no-wait")
@@ -125,7 +136,7 @@ class Bench:
         running.returncode = os.waitstatus_to_exitcode(status)
         return used.ru_maxrss // 1024
 
-    def _checkout(self, name: str) -> Path:
+    def _checkout(self, name: str, *, kustomize: bool = False) -> Path:
         folder = self.root / name
         path = folder / "environments/live/shop"
         path.mkdir(parents=True)
@@ -134,6 +145,8 @@ class Bench:
         for number in range(OF_EACH):
             documents += [_OBJECTS.format(name=f"web-{number}", namespace=spaces[number % NAMESPACES])]
         (path / "all.yaml").write_text("---\n".join(documents))
+        if kustomize:
+            (path / "kustomization.yaml").write_text("resources: [all.yaml]\n")
         (folder / ".ci-gitops.yaml").write_text(
             f"name: {name}\nenvironments: {{live: {{destination: {{namespace: {spaces[0]}}}}}}}\n"
         )
