@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,25 @@ def test_a_place_that_cannot_hold_it_is_named(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "file" / "cluster.json"):
         with pytest.raises(ClusterError, match=re.escape(str(path))):
             Simulated(path).resource("v1", "Pod")
+
+
+def test_many_threads_share_it(tmp_path: Path) -> None:
+    clusters = [Simulated(tmp_path / "cluster.json") for _ in range(2)]
+
+    def write(number: int) -> str:
+        document = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"map-{number}"}}
+        return str(clusters[number % 2].apply(document)["metadata"]["resourceVersion"])
+
+    with ThreadPoolExecutor(8) as pool:
+        versions = list(pool.map(write, range(80)))
+    assert len(set(versions)) == 80
+
+
+def test_only_its_owner_may_read_it_and_a_link_stays(tmp_path: Path) -> None:
+    (tmp_path / "link.json").symlink_to("cluster.json")
+    assert Simulated(tmp_path / "link.json").resource("v1", "Pod")
+    assert (tmp_path / "link.json").is_symlink()
+    assert (tmp_path / "cluster.json").stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("content", [b"", b"junk", b"[]", b"{}", b'{"apiVersion": "v1", "kind": "List"}', b"\xff\xfe"])

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from ci_gitops.adapters.cluster.base import ApiError, Cluster
 from ci_gitops.adapters.cluster.kubernetes import Access, Kubernetes
@@ -60,6 +61,7 @@ def _outcome(cluster: Cluster, call: Callable[[Cluster], Any]) -> Any:
 
 def _words(message: str) -> str:
     """Without the long values that the server shows in the names of Go's types, and the patch of a claim."""
+    message = re.sub(r"Invalid value: \{.*\}: (minAvailable)", r"Invalid value: …: \1", message)
     message = re.sub(r"Invalid value: \".*\": (illegal base64)", r"Invalid value: …: \1", message)
     message = re.sub(r"Invalid value: [{\[].*: (field is immutable)", r"Invalid value: …: \1", message, flags=re.DOTALL)
     return _ADDRESS.sub("10.96.x.x", message.partition("\n@@")[0].rstrip())
@@ -460,3 +462,35 @@ def test_the_same_calls_of_a_kind_of_ones_own(pair: Pair, kind: str) -> None:
         document = dice.gear(kind)
         what, (real, simulated) = step(dice, pair, document)
         assert simulated == real, f"seed {seed}, step {number}: {what} {document}"
+
+
+WRONG = tuple(yaml.safe_load_all((Path(__file__).parents[1] / "golden/refused.yaml").read_text()))
+
+
+def test_what_is_wrong_is_refused_in_the_same_words(pair: Pair) -> None:
+    for document in WRONG:
+        real, simulated = pair.both(lambda each, document=document: each.apply(document, dry_run=True))
+        assert simulated == real, document
+
+
+def test_calls_that_cannot_be_done_are_refused_in_the_same_words(pair: Pair) -> None:
+    def config(name: str = "a", **metadata: str) -> dict[str, Any]:
+        return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, **metadata}}
+
+    def names(cluster: Cluster, **options: str) -> list[str]:
+        listed = cluster.list(_of(cluster, config()), pair.namespace, **options)
+        return [item["metadata"]["name"] for item in listed.items]
+
+    calls: list[Callable[[Cluster], Any]] = [
+        lambda each: each.apply(config(resourceVersion="5")),
+        lambda each: each.apply(config("b", uid="00000000-0000-0000-0000-000000000000")),
+        lambda each: each.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {}}),
+        lambda each: each.create(config("c", namespace="nowhere")),
+        lambda each: each.delete(_of(each, {"apiVersion": "v1", "kind": "Namespace"}), "", "kube-system"),
+        lambda each: each.delete(_of(each, config()), pair.namespace, "nothing", dry_run=True),
+        lambda each: each.patch(_of(each, config()), pair.namespace, "nothing", [{"op": "remove", "path": "/data"}]),
+        lambda each: names(each, fields="spec.x=1"),
+    ]
+    for number, call in enumerate(calls):
+        real, simulated = pair.both(call)
+        assert simulated == real, number

@@ -30,7 +30,11 @@ _NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/]")
 
 
 class UndecodableError(Exception):
-    """A value that the server cannot read."""
+    """A value that the server cannot read; `prefix` is what it says before where it was applied."""
+
+    def __init__(self, message: str, prefix: str = "") -> None:
+        super().__init__(message)
+        self.prefix = prefix
 
 
 def canonical(schema: Schema, value: Any) -> Any:
@@ -111,7 +115,8 @@ def _text(form: str, value: Any) -> str:
     except binascii.Error as error:
         wrong = _NOT_BASE64.search(text)
         place = wrong.start() if wrong else len(text) // 4 * 4
-        raise UndecodableError(f"illegal base64 data at input byte {place}") from error
+        told = f"illegal base64 data at input byte {place}"
+        raise UndecodableError(told, "error decoding from json: ") from error
 
 
 def encoded(texts: Mapping[str, str]) -> dict[str, str]:

@@ -53,6 +53,14 @@ def changed_identity(kind: Kind, name: str, wanted: str, found: str) -> RefusalE
     )  # fmt: skip
 
 
+def without_object(kind: Kind, name: str, wanted: str) -> RefusalError:
+    return RefusalError(
+        409, "Conflict",
+        f'Operation cannot be fulfilled on {kind.qualified} "{name}": uid mismatch: the provided object specified uid '
+        f"{wanted}, and no existing object was found",
+    )  # fmt: skip
+
+
 def invalid(kind: Kind, name: str, wrong: Sequence[Wrong]) -> RefusalError:
     about = f"{kind.kind}.{kind.group}" if kind.group else kind.kind
     told = str(wrong[0]) if len(wrong) == 1 else f"[{', '.join(map(str, wrong))}]"

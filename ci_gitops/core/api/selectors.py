@@ -37,13 +37,39 @@ def _among(key: str, values: set[str], wanted: bool) -> Match:
     return lambda labels: (labels.get(key) in values) == wanted
 
 
-def fields(text: str) -> Match:
-    """`metadata.name=a,status.phase!=Running` on an object's own fields."""
+_EVERYWHERE = frozenset(("metadata.name", "metadata.namespace"))
+#: What else can be asked for, by kind.
+_FIELDS = {
+    "Event": frozenset((
+        "involvedObject.apiVersion", "involvedObject.fieldPath", "involvedObject.kind", "involvedObject.name",
+        "involvedObject.namespace", "involvedObject.resourceVersion", "involvedObject.uid", "reason",
+        "reportingComponent", "source", "type",
+    )),
+    "Job": frozenset(("status.successful",)),
+    "Namespace": frozenset(("status.phase",)),
+    "Node": frozenset(("spec.unschedulable",)),
+    "Pod": frozenset((
+        "spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName", "status.phase",
+        "status.podIP",
+    )),
+    "ReplicaSet": frozenset(("status.replicas",)),
+    "ReplicationController": frozenset(("status.replicas",)),
+    "Secret": frozenset(("type",)),
+}  # fmt: skip
+
+
+def fields(text: str, kind: str = "") -> Match:
+    """`metadata.name=a,status.phase!=Running` on what can be asked for of a kind. ValueError otherwise."""
     wanted = []
     for part in filter(None, (each.strip() for each in text.split(","))):
         found = _EQUAL.match(part)
         if found is None:
             raise ValueError(f"invalid field selector: {part!r}")
+        key, more = found["key"], _FIELDS.get(kind)
+        if more is None and key not in _EVERYWHERE:
+            raise ValueError(f'"{key}" is not a known field selector: only "metadata.name", "metadata.namespace"')
+        if more is not None and key not in _EVERYWHERE | more:
+            raise ValueError(f"field label not supported: {key}")
         wanted.append((found["key"].split("."), found["value"], found["operator"] != "!="))
     return lambda document: all((_at(document, path) == value) == fits for path, value, fits in wanted)
 

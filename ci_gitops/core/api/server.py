@@ -28,6 +28,7 @@ from ci_gitops.core.api.refusals import (
     modified,
     not_found,
     unversioned,
+    without_object,
 )
 from ci_gitops.core.api.schemas import Kind, recorded
 from ci_gitops.core.api.serverside import ConflictError, Write
@@ -133,8 +134,8 @@ class Server:
             made = _written(kind, merged, nulls=True)
         except canonical.UndecodableError as error:
             what = f"{kind.group}/{kind.version}"
-            cannot = f"unable to convert unstructured object to {what}, Kind={kind.kind}: error decoding from json"
-            told = f"failed to convert new object {about} to proper version: {cannot}: {error}"
+            cannot = f"unable to convert unstructured object to {what}, Kind={kind.kind}: {error.prefix}{error}"
+            told = f"failed to convert new object {about} to proper version: {cannot}"
             raise RefusalError(500, "", told) from error
         return self._stored(kind, ref, live, made, managers, sender)
 
@@ -144,7 +145,7 @@ class Server:
         version, uid = metadata.get("resourceVersion"), metadata.get("uid")
         if live is None:
             if uid:
-                raise changed_identity(kind, ref.name, uid, "")
+                raise without_object(kind, ref.name, uid)
             return
         if version and version != live["metadata"]["resourceVersion"]:
             raise modified(kind, ref.name)
@@ -160,7 +161,7 @@ class Server:
             raise invalid(kind, "", [Wrong("metadata.name", "Required value: name or generateName is required")])
         ref = self._ref(kind, namespace, name)
         if metadata.get("resourceVersion"):
-            raise bad_request("resourceVersion should not be set on objects to be created")
+            raise RefusalError(500, "InternalError", "resourceVersion should not be set on objects to be created")
         self._need_namespace(kind, ref)
         made = self._sent(kind, ref, document)
         made["metadata"]["name"] = name

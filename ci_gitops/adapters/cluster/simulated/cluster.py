@@ -99,7 +99,7 @@ class Simulated:
             return server.get(kind, namespace, name)
 
     def list(self, resource: Resource, namespace: str | None = None, *, labels: str = "", fields: str = "") -> Listed:
-        fits = self._filter(labels, fields)
+        fits = self._filter(labels, fields, resource.kind)
         with self._server(f"{resource.kind} objects") as server:
             kind = self._served(server, resource)
             self._allowed("list", kind, namespace or "")
@@ -261,11 +261,11 @@ class Simulated:
                 raise RefusalError(403, "Forbidden", f"{kind.qualified} is forbidden: {told}")
             raise forbidden(kind, name, told)
 
-    def _filter(self, labels: str, fields: str) -> selectors.Match:
+    def _filter(self, labels: str, fields: str, kind: str) -> selectors.Match:
         try:
-            by_labels, by_fields = selectors.labels(labels), selectors.fields(fields)
+            by_labels, by_fields = selectors.labels(labels), selectors.fields(fields, kind)
         except ValueError as error:
-            raise self._error(bad_request(str(error)), "") from error
+            raise self._error(bad_request(str(error)), f"{kind} objects") from error
         return lambda document: by_labels(document["metadata"].get("labels") or {}) and by_fields(document)
 
 

@@ -30,6 +30,7 @@ class Store:
     """One file. `settings` is what it says besides the state: who may not do what."""
 
     def __init__(self, path: Path) -> None:
+        path = Path(os.path.realpath(path))  # a link leads to the file that is replaced
         self._path = path
         self._lock_file = path.with_name(f".{path.name}.lock")
         self._lock = RLock()
@@ -112,7 +113,9 @@ class Store:
             raise ClusterError(f"{self._path} would be larger than {MAX_BYTES // 1024 // 1024} MiB.", hint=_HINT)
         temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}.tmp")
         try:
-            temporary.write_bytes(data)
+            handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            with open(handle, "wb") as stream:  # noqa: PTH123 - a descriptor; it holds secrets, so it is ours alone
+                stream.write(data)
             temporary.replace(self._path)
             found = self._path.stat()
         except OSError as error:
