@@ -181,6 +181,22 @@ def test_a_plug_in_gives_the_token(tmp_path: Path) -> None:
     assert masking.mask("minted") == "[masked]"
 
 
+def test_a_plug_in_is_told_the_cluster_where_it_asks_for_it(tmp_path: Path) -> None:
+    script = 'echo "$KUBERNETES_EXEC_INFO" > info\n' + credential({"token": "minted"})
+    made = plugin(tmp_path, f"cd {tmp_path}\n{script}", provideClusterInfo=True)
+    path = written(tmp_path, "a", current="a", exec=made)
+    config = yaml.safe_load(path.read_text())
+    extension = {"name": "client.authentication.k8s.io/exec", "extension": {"audience": "us"}}
+    config["clusters"][0]["cluster"] |= {"certificate-authority": "ca.pem", "extensions": [extension]}
+    path.write_text(yaml.safe_dump(config))
+    (tmp_path / "ca.pem").write_text("authority")
+    assert header(path, PATH=os.environ["PATH"]) == "Bearer minted"
+    assert json.loads((tmp_path / "info").read_text())["spec"]["cluster"] == {
+        "server": "http://127.0.0.1:1", "certificate-authority-data": base64.b64encode(b"authority").decode(),
+        "config": {"audience": "us"},
+    }  # fmt: skip
+
+
 def test_a_plug_ins_token_is_had_anew_before_it_ends(tmp_path: Path) -> None:
     now = [time.time()]
     end = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now[0] + 600))

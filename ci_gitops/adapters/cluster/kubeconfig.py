@@ -47,7 +47,7 @@ class Access:
 
     @property
     def default(self) -> Path:
-        return Path(self.environ.get("HOME") or Path.home()) / ".kube" / "config"
+        return Path(self.environ.get("HOME") or "/") / ".kube" / "config"
 
 
 class Kubeconfig:
@@ -83,10 +83,10 @@ class Kubeconfig:
         self.source = f"context {self.context} of {self._paths}"
         self.namespace = str(self._contexts[self.context].get("namespace") or "default")
         self._user = self._named("user", self._contexts[self.context].get("user"))
-        cluster = self._named("cluster", self._contexts[self.context].get("cluster"))
-        if not cluster.get("server"):
+        self._cluster = self._named("cluster", self._contexts[self.context].get("cluster"))
+        if not self._cluster.get("server"):
             raise SettingsError(f"The cluster of {self.source} has no server.")
-        self.proxy = cluster.get("proxy-url")
+        self.proxy = self._cluster.get("proxy-url")
 
     def _unknown_context(self, contexts: Mapping[str, object]) -> SettingsError:
         if not self.context:
@@ -107,10 +107,10 @@ class Kubeconfig:
             return {}
         raise SettingsError(f"The {kind} {name!r} of {self.source} is not there.")
 
-    def _folder(self) -> Path:
-        """Where the file lies that holds the user."""
-        name = self._contexts[self.context].get("user")
-        return next(Path(item.path).parent for item in self._merged.value["users"] if item.value["name"] == name)
+    def _folder(self, kind: str) -> Path:
+        """Where the file lies that holds the user or the cluster."""
+        name = self._contexts[self.context].get(kind)
+        return next(Path(item.path).parent for item in self._merged.value[f"{kind}s"] if item.value["name"] == name)
 
     def impersonation(self) -> Iterator[tuple[str, str]]:
         """https://kubernetes.io/docs/reference/access-authn-authz/authentication/#user-impersonation"""
@@ -149,7 +149,8 @@ class Kubeconfig:
     def _ask_plugin(self, now: float) -> float | None:
         """https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins"""
         plugin = self._user["exec"]
-        status = _run_plugin(plugin, self._folder(), self._environ, self.source)
+        cluster = self._cluster_for_plugin() if plugin.get("provideClusterInfo") else None
+        status = _run_plugin(plugin, self._folder("user"), self._environ, self.source, cluster)
         certificate, key = status.get("clientCertificateData"), status.get("clientKeyData")
         if status.get("token"):
             self._user["token"] = status["token"]
@@ -159,6 +160,18 @@ class Kubeconfig:
             masking.register(key)
         end = status.get("expirationTimestamp")
         return max(now + 1, datetime.fromisoformat(end).timestamp() - _EARLY) if end else None
+
+    def _cluster_for_plugin(self) -> dict[str, Any]:
+        """https://kubernetes.io/docs/reference/config-api/client-authentication.v1/"""
+        names = ("server", "tls-server-name", "insecure-skip-tls-verify", "certificate-authority-data", "proxy-url")
+        told = {name: self._cluster[name] for name in names if name in self._cluster}
+        if file := self._cluster.get("certificate-authority"):
+            content = (self._folder("cluster") / file).read_bytes()
+            told.setdefault("certificate-authority-data", base64.b64encode(content).decode())
+        for extension in self._cluster.get("extensions") or ():
+            if extension.get("name") == "client.authentication.k8s.io/exec":
+                told["config"] = extension.get("extension")
+        return told
 
     def _prepare_provider(self) -> None:
         """Without a bundle of its own the package would ask the provider over an unverified connection."""
@@ -171,11 +184,15 @@ class Kubeconfig:
             settings["idp-certificate-authority"] = ssl.get_default_verify_paths().cafile or certifi.where()
 
 
-def _run_plugin(plugin: Mapping[str, Any], folder: Path, environ: Mapping[str, str], source: str) -> Mapping[str, Any]:
+def _run_plugin(
+    plugin: Mapping[str, Any], folder: Path, environ: Mapping[str, str], source: str,
+    cluster: Mapping[str, Any] | None,
+) -> Mapping[str, Any]:  # fmt: skip
     version = plugin.get("apiVersion")
     if plugin.get("interactiveMode") == "Always":
         raise CiGitopsError(f"The credential plug-in {plugin['command']} of {source} wants a person to answer it.")
-    asked = {"apiVersion": version, "kind": "ExecCredential", "spec": {"interactive": False}}
+    spec = {"interactive": False, **({"cluster": cluster} if cluster else {})}
+    asked = {"apiVersion": version, "kind": "ExecCredential", "spec": spec}
     added = {item["name"]: str(item["value"]) for item in plugin.get("env") or ()}
     command = plugin["command"]
     if "/" in command:  # relative to the kubeconfig, as kubectl takes it
