@@ -13,6 +13,7 @@ from typing import Any
 
 from ci_gitops.adapters.cluster.base import ApiError, Cluster, Document, Resource
 from ci_gitops.core.autoscaling import AUTOSCALERS, may_be_scaled
+from ci_gitops.core.forthcoming import Forthcoming
 from ci_gitops.core.inventory import Inventory, Key
 from ci_gitops.core.prepared import Prepared
 from ci_gitops.errors import CiGitopsError, TemporaryError
@@ -198,11 +199,16 @@ def _warnings(failures: Mapping[tuple[str, str, str | None], CiGitopsError]) -> 
             yield f"{kind}s{where} cannot be read; nothing is done to them: {error.message}"
 
 
-def scopes(cluster: Cluster) -> Callable[[str, str], bool | None]:
-    """Whether a kind lives in namespaces, as the server says."""
+def scopes(cluster: Cluster, coming: Forthcoming | None = None) -> Callable[[str, str], bool | None]:
+    """Whether a kind lives in namespaces, as the server says, or the pass itself where the server cannot know yet."""
 
     def namespaced(api_version: str, kind: str) -> bool | None:
-        resource = cluster.resource(api_version, kind)
-        return resource.namespaced if resource else None
+        try:
+            resource = cluster.resource(api_version, kind)
+        except TemporaryError:  # its objects are told as not comparable
+            resource = None
+        if resource:
+            return resource.namespaced
+        return coming.namespaced(api_version, kind) if coming else None
 
     return namespaced

@@ -112,7 +112,8 @@ class Site:
         """What is sent for a target: what the pass's revision declares, or other `manifests`."""
         given = self._declared.get(target, ()) if manifests is None else manifests
         owner = inventory if self.cluster.alive else None
-        return prepare(target, given, namespace=self.cluster.namespace, scopes=scopes(self.cluster), inventory=owner)
+        known = scopes(self.cluster, self._forthcoming)
+        return prepare(target, given, namespace=self.cluster.namespace, scopes=known, inventory=owner)
 
     def view(self, target: Target) -> View:
         if target in self.broken:
@@ -151,7 +152,8 @@ class Site:
 
     @cached_property
     def _forthcoming(self) -> Forthcoming:
-        return forthcoming(self._documents, [self.cluster.namespace] if self._create_namespace else ())
+        declared = (manifest.document for manifests in self._declared.values() for manifest in manifests)
+        return forthcoming(declared, [self.cluster.namespace] if self._create_namespace else ())
 
     @cached_property
     def _holders(self) -> Holders:

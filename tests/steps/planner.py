@@ -39,10 +39,10 @@ class Planner:
 
     def prepared(self, text: str) -> Prepared:
         manifests = parse(text, "test")
+        known = scopes(self.cluster, forthcoming(manifest.document for manifest in manifests))
         return prepare(
-            self.inventory.target, manifests, namespace=self.namespace, scopes=scopes(self.cluster),
-            inventory=self.inventory,
-        )  # fmt: skip
+            self.inventory.target, manifests, namespace=self.namespace, scopes=known, inventory=self.inventory
+        )
 
     def plan(self, text: str, **terms: Any) -> Planned:
         prepared = self.prepared(text)

@@ -159,6 +159,7 @@ def test_namespaces_and_kinds_that_are_only_planned(planner: Planner) -> None:
     for try_new in (False, True):
         planned = planner.plan(text, try_new=try_new)
         assert {operation for operation, _ in operations(planned)} == {"create"}
+    assert planned.plan.changes[3].object.namespace == planner.namespace
     reasons = [change.reason for change in planned.plan.changes]
     assert reasons[2:] == [
         "its namespace is only planned, so it was tried in 'default'",
