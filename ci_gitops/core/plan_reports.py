@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Sequence
-from xml.sax.saxutils import escape, quoteattr
 
 from ci_gitops.core.plan import Change, Plan, PlanList
 from ci_gitops.core.text import plain
@@ -47,7 +47,7 @@ def _case(plan: Plan, change: Change) -> str:
     tag = {"unknown": "error", "skipped": "skipped"}.get(change.operation, "failure")
     message = f"{change.operation}: {change.reason}" if change.reason else change.operation
     body = _clean("\n".join(_fields(change)))
-    return f"    {name}><{tag} message={_attribute(message)}>{escape(body)}</{tag}></testcase>\n"
+    return f"    {name}><{tag} message={_attribute(message)}>{html.escape(body)}</{tag}></testcase>\n"
 
 
 def _fields(change: Change) -> Sequence[str]:
@@ -61,7 +61,7 @@ def _shown(value: object) -> str:
 
 
 def _attribute(text: str) -> str:
-    return quoteattr(_clean(text))
+    return f'"{html.escape(_clean(text))}"'
 
 
 def _clean(text: str) -> str:

@@ -16,6 +16,7 @@ from ci_gitops.core.app_checks import Checked
 from ci_gitops.core.holds import hold_on
 from ci_gitops.core.inventory import Inventory
 from ci_gitops.core.manifests import Manifest
+from ci_gitops.core.plan_file import Reviewed
 from ci_gitops.core.pruning import Belts
 from ci_gitops.core.records import Record
 from ci_gitops.core.rendered_commit import rendered_message
@@ -34,7 +35,6 @@ from ci_gitops.steps.destinations import Destinations, preload
 from ci_gitops.steps.held import holds_at
 from ci_gitops.steps.judging import Orders
 from ci_gitops.steps.looking import bounds_of, doubt_of, ignored, own_plan_key, prunes, sites_of
-from ci_gitops.steps.plan_note import NoteAsk, agree, reviewed_plan
 from ci_gitops.steps.planning import Planned, Terms
 from ci_gitops.steps.rendered import RenderedSets
 from ci_gitops.steps.site import Site, View
@@ -103,8 +103,7 @@ class _Pass:
         self._failed: list[Done] = []
         self._ancestry = Ancestry(places, place)
         self._holds = holds_at(place, environment.name)
-        ask = NoteAsk(repo=call.repo, apps=call.apps)
-        self._reviewed = reviewed_plan(places, place, environment.name, call.plan, ask) if call.plan else None
+        self._reviewed = _reviewed(places, place, call, environment.name) if call.plan else None
 
     def run_all(self) -> list[Done]:
         """Every target's end, in the order of the configuration."""
@@ -207,6 +206,8 @@ class _Pass:
     def _agree(self, planned: Planned) -> None:
         """RefusedError where a plan was reviewed and this is another one."""
         if self._reviewed:
+            from ci_gitops.steps.plan_note import agree
+
             agree(self._reviewed, [planned.plan])
 
     def _is_pinned(self) -> bool:
@@ -275,6 +276,12 @@ class _Pass:
                     target=deploying.target, destination=str(deploying.site.cluster), outcome="blocked",
                     message=message,
                 )  # fmt: skip
+
+
+def _reviewed(places: Workplaces, place: Workplace, call: DeployCall, environment: str) -> Reviewed:
+    from ci_gitops.steps.plan_note import NoteAsk, reviewed_plan  # here, since most calls need no forge
+
+    return reviewed_plan(places, place, environment, call.plan or "", NoteAsk(repo=call.repo, apps=call.apps))
 
 
 def _failed(target: Target, error: CiGitopsError, destination: str = "") -> Done:

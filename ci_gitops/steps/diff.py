@@ -22,7 +22,6 @@ from ci_gitops.steps.declared import Ask, declared_at
 from ci_gitops.steps.destinations import Destinations, preload
 from ci_gitops.steps.diff_report import Found, Shown, diff_text
 from ci_gitops.steps.looking import Looking, Outlook, bounds_of, doubt_of, own_plan_key, prunes, sites_of
-from ci_gitops.steps.plan_note import NoteAsk, post_note
 from ci_gitops.steps.rendered import RenderedSets
 from ci_gitops.steps.revisions import between_revisions
 from ci_gitops.steps.workplace import Workplace, Workplaces
@@ -67,7 +66,7 @@ def diff(run: Run, call: DiffCall) -> Result:
         text = "\n\n".join([*(f"Note: {warning}" for warning in place.warnings), shown])
         _hand_over(call, found.plans)
         if call.note:
-            post_note(places, place, found.plans, text, _note_ask(call))
+            _post_note(places, place, found.plans, text, call)
     result = Result("PlanList", found.plans.document, text, 3 if call.exit_code and not found.plans.is_empty else 0)
     if found.troubles:
         raise _decisive(found.troubles, result)
@@ -130,10 +129,13 @@ def _outlooks(
     return found, hidden, [error for site in sites for error in site.broken.values()]
 
 
-def _note_ask(call: DiffCall) -> NoteAsk:
-    return NoteAsk(
+def _post_note(places: Workplaces, place: Workplace, plans: PlanList, text: str, call: DiffCall) -> None:
+    from ci_gitops.steps.plan_note import NoteAsk, post_note  # here, since most calls need no forge
+
+    ask = NoteAsk(
         repo=call.repo, apps=call.apps, merge_request=call.merge_request, forge=call.forge, forge_url=call.forge_url
     )
+    post_note(places, place, plans, text, ask)
 
 
 def _hand_over(call: DiffCall, plans: PlanList) -> None:
