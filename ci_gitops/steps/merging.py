@@ -24,6 +24,7 @@ VerdictState = Literal["merged", "already", "ready", "armed", "waiting", "manual
 _GATES_STATUS = f"{OWN_STATUS}/gates"
 _LONGEST_PAUSE = 15.0  # seconds between two looks
 _TELL_AGAIN = 60.0
+_FOR_A_PIPELINE = (1.0, 2.0, 4.0)  # seconds between looks for a pipeline that a push has just begun
 _HEAD_MOVES = 3  # how often a head may move under us before we leave it to the next run
 
 
@@ -52,6 +53,7 @@ class Verdict:
     conflicts: tuple[str, ...] = ()
     error: CiGitopsError | None = None
     ci_runs: bool = False  # a pipeline runs for this head
+    ci_awaited: bool = False  # the project has CI, and nothing runs for this head yet
     behind: bool = False  # refused only since its target has moved on
 
     @property
@@ -105,6 +107,7 @@ class Merger:
     overrides: Mapping[str, str] = field(default_factory=dict)  # gate -> reason
     dry_run: bool = False
     now: Callable[[], float] = time.time
+    sleep: Callable[[float], None] = time.sleep
 
     def merge(self, request: MergeRequest, policy: MergePolicy | Callable[[MergeRequest], MergePolicy]) -> Verdict:
         """Merge it if its gates hold; else say which do not. A callable `policy` is asked for each head."""
@@ -128,7 +131,14 @@ class Merger:
             return verdict
         if policy.rule == "now":
             return replace(verdict, state="refused")
-        if not self._may_be_armed(verdict):
+        for pause in _FOR_A_PIPELINE if not self.forge.keeps_gates else ():
+            if not verdict.ci_awaited:
+                break
+            self.sleep(
+                pause
+            )  # the push was just now: its pipeline is about to be made, and can then be left to the forge
+            verdict = self.merge(verdict.request, policy)
+        if verdict.state != "waiting" or not self._may_be_armed(verdict):
             return verdict
         outcome = self.forge.arm(request.iid, self._call(verdict.request, policy, verdict.gates))
         return Verdict(outcome.request, _STATES[outcome.state], verdict.gates, outcome.reason)
@@ -171,7 +181,8 @@ class Merger:
         """It waits for its gates; a forge that would merge it without them is told not to."""
         reason = "; ".join(f"{gate.gate}: {gate.reason}" for gate in waiting(gates))
         runs = facts.checks.pipeline in ("pending", "running")
-        verdict = Verdict(request, "waiting", gates, reason, ci_runs=runs)
+        awaited = facts.checks.has_ci and facts.checks.pipeline is None
+        verdict = Verdict(request, "waiting", gates, reason, ci_runs=runs, ci_awaited=awaited)
         self._take_back(request, facts, reason)
         if not request.armed_sha or self.dry_run:
             return verdict

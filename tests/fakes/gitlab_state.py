@@ -49,6 +49,7 @@ class Rules:
     locked: int = 0  # so many reads find a merge still under way
     late_sha: int = 0  # so many reads of a merged one find no commit named
     unguarded: bool = False  # two merge requests may be opened for one branch, as in a race
+    begins: int = 0  # the so many-th question for the pipelines of a head finds one that runs; 0: never
     stubborn: int = 0  # so many merges are turned away although all looks well
 
 

@@ -19,7 +19,7 @@ _MOST = 100
 def deployments_of(api: GitLabApi, environment: str) -> tuple[Deployment, ...]:
     """Newest first."""
     query = {"environment": environment, "order_by": "id", "sort": "desc"}
-    listed = api.all(api.at("/deployments"), query, most=_MOST, accept=(404,))
+    listed = api.all(api.at("/deployments"), query, most=_MOST)
     return tuple(records.to_deployment(one) for one in listed)
 
 
