@@ -156,16 +156,12 @@ def without_nulls(declared: Schema, value: Any) -> Any:
     return value
 
 
-_TYPES = {"object": "object", "map": "object", "list": "array", "string": "string", "boolean": "boolean",
-          "integer": "integer", "number": "number"}  # fmt: skip
-
-
 def wrongs(declared: Schema, value: Any, path: str = "") -> Iterator[Wrong]:
     """Where an object does not fit its schema, as the server says it."""
     if value is None and declared.raw.get("nullable"):
         return
     found = _type_of(value)
-    wanted = _TYPES.get(declared.shape)
+    wanted = declared.raw.get("type")
     if wanted and found != wanted and not (wanted == "number" and found == "integer"):
         yield Wrong(path, f'Invalid value: "{found}": {path} in body must be of type {wanted}: "{found}"')
     yield from _limits(declared, value, path)
