@@ -285,3 +285,30 @@ def test_a_workflow_of_the_config_repository_needs_only_its_token(github: GitHub
     ran = github.cli("-o", "json", "merge", "--environment", "production", cwd=tmp_path, env=workflow)
     assert ran.code == 0, ran.err
     assert len(ran.json["merged"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("scopes", "state", "words"),
+    [("repo", "ok", "may ask for merges to main"), ("public_repo", "fail", "merge requests need repo")],
+)
+def test_doctor_says_what_the_token_may_do(github: GitHub, scopes: str, state: str, words: str) -> None:
+    github.fake.scopes = scopes
+    ran = github.run("doctor", "--environment", "production")
+    (found,) = [one for one in ran.json["items"] if one["check"] == "forge"]
+    assert (found["state"], words in found["message"]) == (state, True), found
+
+
+def test_a_deploy_is_recorded_at_github_too(github: GitHub, tmp_path: Path) -> None:
+    live = b"  live: {destination: {to: 'simulated:live.json', namespace: live}, createNamespace: true}\n"
+    plain = b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\n"
+    files = {"apps/shop/overlays/live/settings.yaml": plain, ".ci-gitops.yaml": settings("merge: manual") + live}
+    head = github.server.commit("octo/config", files, "Declare")
+    words = ("-o", "json", "deploy", "--environment", "live", "--app", "shop", "--repo", github.url)
+    env = {"CI_GITOPS_TOKEN": github.server.password, "CI_GITOPS_FORGE": "github"}
+    for _ in range(2):
+        ran = github.cli(*words, cwd=tmp_path, env=env)
+        assert ran.code == 0, ran.err
+    (record,) = github.fake.deployments
+    assert (record["environment"], record["sha"], record["payload"]["ref"]) == ("live", head, "main")
+    (told,) = github.fake.deployment_statuses.values()
+    assert [one["state"] for one in told][-1] == "success"

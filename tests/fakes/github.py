@@ -79,7 +79,7 @@ class FakeGitHub(PullRequests, Commits):
         person = self.caller(call)
         if person.kind == "Bot":
             raise Refused(403, "Resource not accessible by integration")
-        return Answer(200, {**person.json, "name": person.login.title()}, {"X-OAuth-Scopes": "repo, read:org"})
+        return Answer(200, {**person.json, "name": person.login.title()}, {"X-OAuth-Scopes": self.scopes})
 
     def get_person(self, call: Call, login: str) -> Answer:
         if login not in self.people:

@@ -11,6 +11,11 @@ from ci_gitops.steps.checks.base import Finding, Scene
 from ci_gitops.steps.forge import forge_for
 
 _SOON = 14  # days
+#: The scope without which nothing goes, and what to give instead. Fine-grained tokens of GitHub tell no scopes.
+_NEEDED = {
+    "gitlab": ("api", "a token with the scopes api and write_repository"),
+    "github": ("repo", "a classic token with the scope repo, a fine-grained one, or a GitHub App"),
+}
 
 
 def look(scene: Scene, opened: Repository, url: str) -> Iterator[Finding]:
@@ -20,11 +25,12 @@ def look(scene: Scene, opened: Repository, url: str) -> Iterator[Finding]:
     account, project = forge.whoami(), forge.project()
     source = opened.access.api_source or "CI_GITOPS_TOKEN"
     kind = f" ({account.kind})" if account.kind else ""
-    if forge.kind == "gitlab" and account.scopes and "api" not in account.scopes:
+    needed, wanted = _NEEDED.get(forge.kind, ("", ""))
+    if needed and account.scopes and needed not in account.scopes:
         yield Finding(
             "forge", "fail",
             f"{url}: the token of {account.login}{kind} has the scopes {', '.join(account.scopes)}; merge requests"
-            " need api.", f"{source}: a token with the scopes api and write_repository",
+            f" need {needed}.", f"{source}: {wanted}",
         )  # fmt: skip
     else:
         who = account.login if account.kind else account.name or account.login
