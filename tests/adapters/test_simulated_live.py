@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import os
@@ -41,6 +42,15 @@ class Pair:
     def __init__(self, real: Cluster, simulated: Cluster, namespace: str) -> None:
         self.clusters = (real, simulated)
         self.namespace = namespace
+        self.used: dict[tuple[str, str], dict[str, Any]] = {}  # one document of each kind that was written
+
+    def release(self) -> None:
+        """Take the finalizers away in the real cluster, so that everything can go."""
+        real = self.clusters[0]
+        for document in self.used.values():
+            with contextlib.suppress(CiGitopsError):
+                operations = [{"op": "remove", "path": "/metadata/finalizers"}]
+                real.patch(_of(real, document), self.namespace, document["metadata"]["name"], operations)
 
     def both(self, call: Callable[[Cluster], Any]) -> tuple[Any, Any]:
         first, second = (_outcome(cluster, call) for cluster in self.clusters)
@@ -105,6 +115,7 @@ def pair(cluster: Real, tmp_path: Path) -> Iterator[Pair]:
     made = Pair(real, simulated, namespace)
     made.both(lambda each: each.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}))
     yield made
+    made.release()
     spaces = real.resource("v1", "Namespace")
     assert spaces
     real.delete(spaces, "", namespace)
@@ -354,6 +365,7 @@ def step(dice: Dice, pair: Pair, document: dict[str, Any]) -> tuple[str, tuple[A
     """One call to both."""
     what = dice.some(*["apply"] * 8, "create", "replace", "patch", "delete", "get")
     name = document["metadata"]["name"]
+    pair.used[document["apiVersion"], document["kind"]] = document
     if what == "apply":
         options = {"manager": dice.some(*_MANAGERS), "force": dice.some(True, False, False),
                    "dry_run": dice.some(True, False, False, False)}  # fmt: skip
@@ -455,6 +467,7 @@ def kind(pair: Pair) -> Iterator[str]:
 
     until(served, "the kind is served")
     yield made
+    pair.release()
     real.delete(_of(real, definition), "", definition["metadata"]["name"])
 
 

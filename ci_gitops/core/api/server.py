@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, Literal
 
 from ci_gitops.core.api import canonical, defaults, definitions, ownership, serverside, strategy, typed
@@ -69,7 +70,7 @@ class Server:
         return (*recorded().kinds, *custom)
 
     def kind(self, api_version: str, name: str) -> Kind | None:
-        found = _BUILT_IN.get((api_version, name))
+        found = _built_in().get((api_version, name))
         if found is not None:
             return found
         for definition in self.state.of_kind(_DEFINITION):
@@ -387,9 +388,13 @@ def _grace(ref: Ref, live: Document) -> int:
     return int(live["spec"].get("terminationGracePeriodSeconds", 30))
 
 
-_BUILT_IN = {(kind.api_version, kind.kind): kind for kind in recorded().kinds}
 _PROTECTED = {Ref("Namespace", "", name) for name in ("default", "kube-system", "kube-public")}
 _CUSTOM: dict[str, tuple[Any, tuple[Kind, ...]]] = {}
+
+
+@cache
+def _built_in() -> dict[tuple[str, str], Kind]:
+    return {(kind.api_version, kind.kind): kind for kind in recorded().kinds}
 
 
 def custom_kinds(definition: Document) -> tuple[Kind, ...]:
