@@ -17,7 +17,7 @@ pytest_plugins = [
     "tests.rig.ssh_server",
     "tests.rig.helm",
     "tests.rig.registry",
-    "tests.rig.operator",
+    "tests.rig.deploying",
 ]
 
 #: Rigs that are dear to start: tests that use one run in one worker, so that it starts once.

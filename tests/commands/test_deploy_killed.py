@@ -11,7 +11,7 @@ import time
 import pytest
 
 from tests.conftest import SEED
-from tests.rig.operator import Operator, settings, workload
+from tests.rig.deploying import Operator, settings, workload
 
 KILLS = 2
 MANY = 60

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.rig.deploying import Operator, settings, workload
 from tests.rig.git_server import run_git
-from tests.rig.operator import Operator, settings, workload
 
 
 def test_what_left_git_is_pruned_and_only_where_that_is_on(operator: Operator) -> None:

@@ -6,8 +6,8 @@ import json
 import urllib.request
 from typing import Any
 
+from tests.rig.deploying import Operator, settings, workload
 from tests.rig.git_server import run_git
-from tests.rig.operator import Operator, settings, workload
 
 HOOK = "{{argocd.argoproj.io/hook: {phase}}}"
 SERVE = "mkdir /www; echo {text} > /www/index.html; exec /bin/busybox httpd -f -p 8080 -h /www"
