@@ -19,6 +19,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "history": ("history", "List the deployments of an environment, newest first."),
     "rbac": ("rbac", "Print the smallest roles that can deploy an environment."),
     "why": ("why", "Explain what runs: from an object to its image, commit, merge request and pipeline."),
+    "hold": ("hold", "Hold an environment, an app or an image: nothing new of it is written or deployed."),
+    "release": ("release", "Release what was held."),
     "set-image": ("set_image", "Set images in kustomizations, Helm values and manifests."),
     "set": ("set", "Set values and chart versions in YAML files."),
     "init": ("init", "Write a first .ci-gitops.yaml for this repository."),

@@ -40,6 +40,73 @@ class Hold:
         """Whether nothing at all of the target may be deployed; a held image stops only what brings that image."""
         return self.image is None and self.app in (None, target.app)
 
+    def bars(self, app: str, *names: str) -> bool:
+        """Whether an image may not come to the app. `names` are all that it goes by: its name, its new reference."""
+        if self.app not in (None, app):
+            return False
+        return self.image is None or any(_is_of(self.image, name) for name in names)
+
+    @property
+    def subject(self) -> str:
+        """What is held, such as `web:1.3 in shop`; empty where it is the whole environment."""
+        return " in ".join(part for part in (str(self.image) if self.image else None, self.app) if part)
+
+    def document(self) -> dict[str, str | None]:
+        image = str(self.image) if self.image else None
+        return {"app": self.app, "image": image, "reason": self.reason, "by": self.by, "at": self.at}
+
+    def release(self, environment: str) -> str:
+        """The command that lifts it."""
+        what = [("--app", self.app), ("--image", str(self.image) if self.image else None)]
+        options = "".join(f" {name} {value}" for name, value in what if value)
+        return f"ci-gitops release --environment {environment}{options} --reason TEXT"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What did not move, since it is held. `name` is the image's; None where it is more, or another value."""
+
+    environment: str
+    app: str
+    hold: Hold
+    name: str | None = None
+    new: str | None = None
+
+    def __str__(self) -> str:
+        what = f"{self.new or self.name} stays out of" if self.name else "nothing is written to"
+        return f"{what} {self.app} in {self.environment}, {self.hold}"
+
+    @property
+    def document(self) -> dict[str, object]:
+        return {
+            "environment": self.environment, "app": self.app, "name": self.name, "new": self.new,
+            "hold": self.hold.document(), "release": self.hold.release(self.environment),
+        }  # fmt: skip
+
+
+def same_image(one: str, other: str) -> bool:
+    """Whether two names are one image's, however Docker Hub's are shortened."""
+    first, second = ImageRef(one), ImageRef(other)
+    return (first.registry, first.repository) == (second.registry, second.repository)
+
+
+def fits(held: ImageRef, image: ImageRef) -> bool:
+    """Whether `image` is the artifact that is held, or, where only a name is held, a version of it."""
+    if not same_image(held.name, image.name):
+        return False
+    if held.digest and image.digest:
+        return held.digest == image.digest
+    if held.tag:
+        return held.tag == image.tag
+    return not held.digest
+
+
+def _is_of(held: ImageRef, reference: str) -> bool:
+    try:
+        return fits(held, ImageRef.parse(reference))
+    except UsageError:  # a placeholder's name
+        return str(held) == reference
+
 
 def holds_path(environment: str) -> str:
     return f".ci-gitops/holds/{environment}.yaml"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from ci_gitops.core.edits import Edit
 from ci_gitops.core.edits.chart_lock import concerns_lock, lock_name, relock
@@ -20,12 +20,17 @@ from ci_gitops.core.yamltext import parse
 from ci_gitops.errors import EditError, UsageError
 
 
-def set_value(work: Work, targets: Sequence[TargetFiles], assignment: Assignment) -> list[Target]:
+def set_value(
+    work: Work, targets: Sequence[TargetFiles], assignment: Assignment, still: Container[str] = ()
+) -> list[Target]:
+    """Write it into the targets of its app, but not into those (`environment/app`) that are to stay `still`."""
     meant = [files for files in targets if files.target.app == assignment.app]
     if not meant:
         apps = {files.target.app for files in targets}
         raise UsageError(f"There is no app {assignment.app!r} here.", hint=did_you_mean(assignment.app, apps, "Apps"))
     for files in meant:
+        if _name(files.target) in still:
+            continue
         folder = files.target.path if not files.target.path.endswith(YAML) else posixpath.dirname(files.target.path)
         candidates = [join(folder or ".", assignment.path), assignment.path]
         path = next((each for each in candidates if work.tree.holds(each)), None)
@@ -49,7 +54,14 @@ def _values_moved(work: Work, target: Target, edit: Edit) -> None:
     ]
 
 
-def set_chart(work: Work, targets: Sequence[TargetFiles], name: str, version: str) -> list[Target]:
+def _name(target: Target) -> str:
+    return f"{target.environment}/{target.app}"
+
+
+def set_chart(
+    work: Work, targets: Sequence[TargetFiles], name: str, version: str, still: Container[str] = ()
+) -> list[Target]:
+    """Write the version where the chart is used, but not into targets that are to stay `still`."""
     found: list[Target] = []
     known: set[str] = set()
     for files in targets:
@@ -60,11 +72,13 @@ def set_chart(work: Work, targets: Sequence[TargetFiles], name: str, version: st
             uses = _chart_uses(work.text(path), path)
             known |= {use.short for use in uses}
             if any(name in (use.chart, use.chart.removeprefix("oci://"), use.short, use.name) for use in uses):
+                found.append(files.target)
+                if _name(files.target) in still:
+                    continue
                 edit = set_charts(work.text(path), [(name, version)], path=path)
                 work.put(edit)
                 _values_moved(work, files.target, edit)
                 _lock(work, edit)
-                found.append(files.target)
                 if path in shared and edit.changed:
                     work.notes.append(f"{path} is one for all environments: its charts change in each of them.")
     if not found:

@@ -6,19 +6,20 @@ the same edits.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from ci_gitops.core.edits import Edit
+from ci_gitops.core.edits import Edit, image_uses
+from ci_gitops.core.holds import Held, Hold
 from ci_gitops.core.images import ImageArgument
 from ci_gitops.core.intents import Assignment, Intent
 from ci_gitops.core.targets import Target
 from ci_gitops.core.trailers import ImageMove, ValueMove
 from ci_gitops.core.update_images import set_image, unused
 from ci_gitops.core.update_work import TargetFiles, Work
-from ci_gitops.core.uses import Tree, kustomization_file
+from ci_gitops.core.uses import Tree, kustomization_file, reference
 
-__all__ = ["Assignment", "Intent", "Plan", "TargetFiles", "plan_update"]
+__all__ = ["Assignment", "Intent", "Plan", "TargetFiles", "plan_update", "plan_with_holds"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Plan:
     values: tuple[ValueMove, ...] = ()
     notes: tuple[str, ...] = ()
     targets: tuple[Target, ...] = ()  # those that the intent concerns, changed or not
+    held: tuple[Held, ...] = ()  # what stayed as it is, since it is held
 
     @property
     def changed(self) -> bool:
@@ -49,12 +51,13 @@ def plan_update(
     tree: Tree,
     skip: frozenset[tuple[str, str]] = frozenset(),
     *,
+    still: frozenset[str] = frozenset(),
     now: str = "",
 ) -> Plan:
     """The edits that bring `targets` to what `intent` says.
 
-    `skip` holds pairs of target (`environment/app`) and image that stay as they are; `now` (RFC 3339) is for the
-    files that hold the time of their making. Raises EditError where an
+    `skip` holds pairs of target (`environment/app`) and image that stay as they are, `still` targets whose other
+    values do; `now` (RFC 3339) is for the files that hold the time of their making. Raises EditError where an
     image, value or chart is found nowhere in an environment, or where a file cannot be edited.
     """
     work = Work(tree, now)
@@ -68,16 +71,74 @@ def plan_update(
                 raise unused(work, chosen, image)
             concerned |= dict.fromkeys(each.target for each in found)
         if intent.values or intent.charts:
-            concerned |= dict.fromkeys(_set_others(work, chosen, intent))
+            concerned |= dict.fromkeys(_set_others(work, chosen, intent, still))
     notes = tuple(work.notes)
     return Plan(work.whole_edits(), tuple(work.images), tuple(work.values), notes, tuple(concerned))
 
 
-def _set_others(work: Work, targets: Sequence[TargetFiles], intent: Intent) -> list[Target]:
+def plan_with_holds(
+    intent: Intent,
+    targets: Sequence[TargetFiles],
+    tree: Tree,
+    holds: Mapping[str, Sequence[Hold]],
+    skip: frozenset[tuple[str, str]] = frozenset(),
+    *,
+    now: str = "",
+) -> Plan:
+    """The same without what is held; `holds` are those of each environment. What would not change is not told."""
+    plan = plan_update(intent, targets, tree, skip, now=now)
+    held = _held_images(plan, holds) + _held_values(plan, holds)
+    if not held:
+        return plan
+    names = [image.name for image in intent.images]
+    stopped = {(f"{each.environment}/{each.app}", name)
+               for each in held for name in ([each.name] if each.name else names)}  # fmt: skip
+    still = frozenset(f"{each.environment}/{each.app}" for each in held if each.name is None)
+    plan = plan_update(intent, targets, tree, skip | stopped, still=still, now=now)
+    held_targets = {f"{each.environment}/{each.app}" for each in held}
+    left = tuple(
+        target for target in plan.targets
+        if target in plan.moved_targets or f"{target.environment}/{target.app}" not in held_targets
+    )  # fmt: skip
+    return replace(plan, targets=left, held=held)
+
+
+def _held_images(plan: Plan, holds: Mapping[str, Sequence[Hold]]) -> tuple[Held, ...]:
+    return tuple(
+        Held(move.environment, move.app, hold, *((move.name, move.new) if hold.image else ()))
+        for move in plan.images
+        if (hold := _first(holds, move.environment, move.app, move.name, move.new))
+    )
+
+
+def _held_values(plan: Plan, holds: Mapping[str, Sequence[Hold]]) -> tuple[Held, ...]:
+    """Other values; one that is the version of an image counts as that image."""
+    brought = {edit.path: _uses(edit.new, edit.path) - _uses(edit.old, edit.path) for edit in plan.edits}
+    found = {
+        (move.environment, move.app): Held(move.environment, move.app, hold)
+        for move in plan.values
+        if (hold := _first(holds, move.environment, move.app, *brought.get(move.path, ())))
+    }
+    return tuple(found.values())
+
+
+def _first(holds: Mapping[str, Sequence[Hold]], environment: str, app: str, *names: str) -> Hold | None:
+    """The first hold against it; one on everything says more than one on an image."""
+    bars = [hold for hold in holds.get(environment, ()) if hold.bars(app, *names)]
+    return next((hold for hold in bars if hold.image is None), bars[0] if bars else None)
+
+
+def _uses(text: str, path: str) -> frozenset[str]:
+    return frozenset(reference(use.effective, use.tag, use.digest) for use in image_uses(text, path=path))
+
+
+def _set_others(work: Work, targets: Sequence[TargetFiles], intent: Intent, still: frozenset[str]) -> list[Target]:
     from ci_gitops.core.update_values import set_chart, set_value  # most updates need none of it
 
-    found = [target for assignment in intent.values for target in set_value(work, targets, assignment)]
-    return found + [target for name, version in intent.charts for target in set_chart(work, targets, name, version)]
+    found = [target for assignment in intent.values for target in set_value(work, targets, assignment, still)]
+    return found + [
+        target for name, version in intent.charts for target in set_chart(work, targets, name, version, still)
+    ]
 
 
 def _skipped(files: TargetFiles, image: ImageArgument, skip: frozenset[tuple[str, str]]) -> bool:

@@ -71,7 +71,7 @@ class RequestWriter:
         moved = {f"{target.environment}/{target.app}" for target in plan.moved_targets}
         concerned = {f"{target.environment}/{target.app}": target.app for target in plan.targets}
         apps = tuple(app for name, app in concerned.items() if name in moved or name in held)
-        unchanged = self._written(place, "unchanged", plan=plan, attempts=attempt, notes=notes)
+        unchanged = self._written(place, "unchanged", plan=plan, attempts=attempt, notes=notes, held=plan.held)
         if not apps:
             return [unchanged]
         groups = {name: app.group for name, app in place.settings.apps.items() if app.group}
@@ -82,7 +82,8 @@ class RequestWriter:
             written = self._act(place, action, chosen, intent)
             if written is None:
                 return None
-            done.append(replace(written, attempts=attempt, notes=(*notes, *written.notes)))
+            told = () if done else plan.held
+            done.append(replace(written, attempts=attempt, notes=(*notes, *written.notes), held=told))
         if any(written.outcome == "opened" for written in done) and self._overlaps(
             self.forge.find(target=place.branch)
         ):
@@ -170,7 +171,7 @@ class RequestWriter:
         head = place.repository.fetch(request.source)
         own = place.repository.only_in(head, place.revision)
         self._no_person(own, request.source)
-        on_branch = replace(place, revision=head, tree=RepositoryTree(place.repository, head))
+        on_branch = replace(place, revision=head, tree=RepositoryTree(place.repository, head), policy=place.rules)
         plan, notes = current_plan(on_branch, targets, intent, self.hand, self._merged_blocks(place))
         commit: str | None = None
         if plan.changed or self._conflicts(place, head):
@@ -236,7 +237,7 @@ class RequestWriter:
         for source, sha in heads.items():
             self._no_person(place.repository.only_in(sha, place.revision), source)
         head = heads[way.earlier.source]
-        on_branch = replace(place, revision=head, tree=RepositoryTree(place.repository, head))
+        on_branch = replace(place, revision=head, tree=RepositoryTree(place.repository, head), policy=place.rules)
         commit = self._replayed(on_branch, block.without(block.targets - set(way.targets))).revision
         if commit != head:
             pushed = place.repository.push([RefUpdate(f"refs/heads/{way.earlier.source}", commit, head)])

@@ -46,6 +46,7 @@ def _document(written: Written) -> dict[str, Any]:
             {"environment": move.environment, "app": move.app, "name": move.name, "old": move.old, "new": move.new}
             for move in written.plan.images
         ],
+        "held": [each.document for each in written.held],
         "attempts": written.attempts,
         "notes": [*written.plan.notes, *written.notes],
     }  # fmt: skip
@@ -61,6 +62,9 @@ def _text(written: Written, *, dry_run: bool) -> str:
         f"  {move.environment}/{move.app}: {move.path} {move.field} {move.old} -> {move.new}"
         for move in written.plan.values
     ]
+    for each in written.held:
+        lines.append(f"  {styled('yellow', 'held:')} {each}")
+        lines.append(f"    lift it by: {each.hold.release(each.environment)}")
     lines += [styled("dim", f"  note: {note}") for note in (*written.plan.notes, *written.notes)]
     if dry_run:
         lines += [diff_text(edit.diff()) for edit in written.edits]
@@ -83,6 +87,8 @@ def _headline(written: Written) -> str:
         case "planned":
             return f"Would write {counted(len(written.edits), 'file')} to {where}; nothing was touched"
         case "unchanged":
+            if written.held:
+                return f"Nothing was written to {where}"
             return f"Nothing to do: {where} already says so at {short}"
         case outcome:
             return f"{styled('green', outcome.capitalize())} {number} ({where}){tries}"

@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ci_gitops.adapters.git_access import signing_key
+from ci_gitops.core.holds import Held
 from ci_gitops.core.intents import Intent
 from ci_gitops.core.updates import Plan, TargetFiles
-from ci_gitops.errors import CiGitopsError, UsageError
+from ci_gitops.errors import CiGitopsError, RefusedError, UsageError
 from ci_gitops.results import Result
 from ci_gitops.run import Run
 from ci_gitops.steps import people
@@ -111,7 +112,28 @@ def write_all(places: Workplaces, jobs: Sequence[Job], intent: Intent, hand: Han
                 places.run.output.warn(failure.message)
         worst.result = result
         raise worst
+    if refused := _refused(written, intent, call):
+        raise RefusedError(
+            f"{refused}.", hint=f"--force does not override a hold; {refused.hold.release(refused.environment)!r} "
+            "lifts it.", result=result,
+        )  # fmt: skip
     return result
+
+
+def _refused(written: Sequence[Written], intent: Intent, call: UpdateCall) -> Held | None:
+    """What the call named and is held, where nothing else was written."""
+    if any(one.plan.changed for one in written):
+        return None
+    images = {name for image in intent.images for name in (image.name, image.new_name)} if call.images else set()
+    for held in (each for one in written for each in one.held):
+        hold = held.hold
+        if hold.image:
+            named = held.name in images or held.name is None
+        else:
+            named = hold.app in call.apps if hold.app else held.environment in call.environments
+        if named:
+            return held
+    return None
 
 
 def _rank(error: CiGitopsError) -> int:
