@@ -68,6 +68,11 @@ _PLAN = (
 _Function = Callable[..., Any]
 
 
+def where_options(function: _Function) -> _Function:
+    """Where it lives."""
+    return _added(function, _WHERE)
+
+
 def declared_options(function: _Function) -> _Function:
     """What is declared: environment, apps, repository and revision."""
     return _added(function, (_ENVIRONMENT, _APPS, *_WHAT, _REVISION, *_ACCESS))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from ci_gitops.core.edits.records import Change, Edit
 from ci_gitops.core.holds import Hold, parse_holds
@@ -21,6 +21,15 @@ def with_hold(text: str, hold: Hold, path: str) -> Edit:
         start += "\n"
     return _checked(Edit(path, text, start + _entry(hold), (Change("", None, str(hold), start.count("\n") + 1),)),
                     len(holds) + 1)  # fmt: skip
+
+
+def with_holds(text: str, holds: Iterable[Hold], path: str) -> Edit:
+    """`text` with each of `holds` that it has not yet."""
+    edits, new = [], text
+    for hold in holds:
+        edits.append(with_hold(new, hold, path))
+        new = edits[-1].new
+    return Edit(path, text, new, tuple(change for edit in edits for change in edit.changes))
 
 
 def without_holds(text: str, gone: Collection[Hold], path: str) -> Edit:

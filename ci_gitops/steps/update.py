@@ -20,11 +20,6 @@ def update(run: Run, call: UpdateCall) -> Result:
     intent = wanted(run, call)
     if call.dotenv and not call.dry_run:
         must_be_writable(run.cwd / call.dotenv)
-    if call.wait == "deployed":
-        raise UsageError(
-            "--wait deployed needs the records of a Deploy Operator, which `update` cannot read yet.",
-            hint="Wait for the merge with --wait merged, and for the deployment with `ci-gitops verify` afterwards.",
-        )
     if call.pin:
         from ci_gitops.steps.pin import pinned
 
@@ -33,9 +28,10 @@ def update(run: Run, call: UpdateCall) -> Result:
     with Workplaces(run, reach) as places:
         root = places.root()
         # Imported by now: what writes takes as long to import as the server took to answer.
-        from ci_gitops.steps.update_jobs import hand_of, jobs_of, write_all
+        from ci_gitops.steps.update_jobs import Task, hand_of, jobs_of, write_each
 
-        return write_all(places, jobs_of(places, root, call), intent, hand_of(run, call), call)
+        hand = hand_of(run, call)
+        return write_each(places, [Task(job, intent, hand) for job in jobs_of(places, root, call)], call)
 
 
 def wanted(run: Run, call: UpdateCall) -> Intent:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from ci_gitops.adapters.deadline import Deadline
 from ci_gitops.adapters.git_access import signing_key
 from ci_gitops.core.holds import Held
 from ci_gitops.core.intents import Intent
@@ -35,6 +36,15 @@ class Job:
     environment: EnvironmentSettings
     rule: str  # push, merge-request
     targets: tuple[TargetFiles, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is to be written by one job, and by whom."""
+
+    job: Job
+    intent: Intent
+    hand: Hand
 
 
 def hand_of(run: Run, call: UpdateCall) -> Hand:
@@ -91,15 +101,17 @@ def chosen_environments(run: Run, root: Workplace, named: Sequence[str]) -> tupl
     raise UsageError("No environment is named.", hint=f"Pass --environment; there are: {known}.")
 
 
-def write_all(places: Workplaces, jobs: Sequence[Job], intent: Intent, hand: Hand, call: UpdateCall) -> Result:
-    """Every job in its turn; one that fails does not keep the others from being done, and is told at the end."""
+def write_each(places: Workplaces, tasks: Sequence[Task], call: UpdateCall) -> Result:
+    """Every task in its turn; one that fails does not keep the others from being done, and is told at the end."""
+    deadline = Deadline.after(call.timeout or _WAIT)
+    external = _external(tasks) if call.wait == "deployed" else frozenset()
     written: list[Written] = []
     failures: list[CiGitopsError] = []
-    for job in jobs:
+    for task in tasks:
         try:
-            written.extend(_write(places, job, intent, hand, call))
+            written.extend(_write(places, task, call))
         except CiGitopsError as error:
-            if len(jobs) == 1:
+            if len(tasks) == 1:
                 raise
             failures.append(error)
     result = update_result(written, dry_run=call.dry_run)
@@ -112,19 +124,24 @@ def write_all(places: Workplaces, jobs: Sequence[Job], intent: Intent, hand: Han
                 places.run.output.warn(failure.message)
         worst.result = result
         raise worst
-    if refused := _refused(written, intent, call):
+    if refused := _refused(written, tasks, call):
         raise RefusedError(
             f"{refused}.", hint=f"--force does not override a hold; {refused.hold.release(refused.environment)!r} "
             "lifts it.", result=result,
         )  # fmt: skip
+    if call.wait == "deployed" and not call.dry_run:
+        from ci_gitops.steps.arrival import await_deployed
+
+        return await_deployed(places.run, call, written, result, deadline, external)
     return result
 
 
-def _refused(written: Sequence[Written], intent: Intent, call: UpdateCall) -> Held | None:
+def _refused(written: Sequence[Written], tasks: Sequence[Task], call: UpdateCall) -> Held | None:
     """What the call named and is held, where nothing else was written."""
     if any(one.plan.changed for one in written):
         return None
-    images = {name for image in intent.images for name in (image.name, image.new_name)} if call.images else set()
+    images = {name for task in tasks for image in task.intent.images for name in (image.name, image.new_name)}
+    images = images if call.images or call.way_back else set()
     for held in (each for one in written for each in one.held):
         hold = held.hold
         if hold.image:
@@ -142,7 +159,22 @@ def _rank(error: CiGitopsError) -> int:
     return order.index(error.exit_code)
 
 
-def _write(places: Workplaces, job: Job, intent: Intent, hand: Hand, call: UpdateCall) -> list[Written]:
+def _external(tasks: Sequence[Task]) -> frozenset[str]:
+    """The environments that somebody else deploys; RefusedError where nobody can tell what is deployed."""
+    settings = {each.target.environment: task.job.place.settings for task in tasks for each in task.job.targets}
+    environments = [settings[name].environment(name) for name in settings]
+    for environment in environments:
+        if environment.operator == "ci-gitops" and environment.destination is None:
+            raise RefusedError(
+                f"--wait deployed: what runs in {environment.name} is not known, since it has no `destination`.",
+                hint=f"Set environments.{environment.name}.destination in .ci-gitops.yaml, or `operator: external` "
+                "where somebody else deploys.",
+            )
+    return frozenset(each.name for each in environments if each.operator != "ci-gitops")
+
+
+def _write(places: Workplaces, task: Task, call: UpdateCall) -> list[Written]:
+    job, intent, hand = task.job, task.intent, task.hand
     if job.rule == "push":
         return [push_write(places, job.place, job.targets, intent, hand, job.environment.commit.subject)]
     from ci_gitops.steps.forge import forge_for
@@ -151,7 +183,10 @@ def _write(places: Workplaces, job: Job, intent: Intent, hand: Hand, call: Updat
 
     config = job.place.settings.config
     forge = forge_for(places.run, job.place.repository, call.forge, url=call.forge_url, config=config)
-    policy = policy_of(job.environment, call.merge)
-    patience = Patience(call.timeout or _WAIT if call.wait == "merged" else 0.0, progress=places.run.output.step)
+    environment = job.environment
+    if call.way_back:
+        environment = environment.model_copy(update={"gates": environment.rollback.gates})
+    policy = policy_of(environment, call.merge)
+    patience = Patience(0.0 if call.wait == "none" else call.timeout or _WAIT, progress=places.run.output.step)
     writer = RequestWriter(places, forge, job.environment, policy, patience, hand)
     return writer.write(job.place, job.targets, intent)

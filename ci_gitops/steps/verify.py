@@ -20,7 +20,7 @@ from ci_gitops.core.inventory import Inventory
 from ci_gitops.core.records import Record
 from ci_gitops.core.targets import Target
 from ci_gitops.core.waiting import Verdict
-from ci_gitops.errors import UnhealthyError
+from ci_gitops.errors import TemporaryError, UnhealthyError
 from ci_gitops.results import Result
 from ci_gitops.run import Run
 from ci_gitops.settings import EnvironmentSettings
@@ -46,6 +46,7 @@ class VerifyCall(Ask):
     """The options of one call, as the command line gives them."""
 
     timeout: float = 600.0
+    may_be_late: bool = False  # what is only late is told as TemporaryError
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class Found:
     health: Health | None
     ok: bool
     troubles: tuple[Trouble, ...] = ()
+    late: bool = False  # not well yet, at the deadline
 
     @property
     def message(self) -> str:
@@ -77,7 +79,7 @@ def verify(run: Run, call: VerifyCall) -> Result:
                                 clock=Clock(deadline.now))  # fmt: skip
         with sight(run, call, place, environment, Deadline.after(_REPORT)) as seen:
             states = seen.states()
-    return _judged(states, found, checks)
+    return _judged(states, found, checks, may_be_late=call.may_be_late)
 
 
 def _targets(place: Workplace, environment: EnvironmentSettings, call: Ask) -> tuple[Target, ...]:
@@ -118,7 +120,12 @@ class _Verifying:
         wait = Wait(name=str(target), deadline=self.deadline.end, rules=self.environment.health, changed=(),
                     clock=Clock(self.deadline.now))  # fmt: skip
         verdict = wait_healthy(self.run, cluster, _documents(cluster, arrived), wait)
-        return Found(target, Health(verdict.status, verdict.message), verdict.ok, self._troubles(cluster, verdict))
+        newest = next(iter(self._ledgers[id(cluster)].records(target)), None)
+        failed = verdict.status == "degraded" or (newest is not None and newest.marks)
+        return Found(
+            target, Health(verdict.status, verdict.message), verdict.ok, self._troubles(cluster, verdict),
+            late=verdict.end == "deadline" and not failed,
+        )  # fmt: skip
 
     def _arrived(self, target: Target, ledger: Ledger) -> Inventory | Found:
         """What the target holds, once what is wanted was deployed."""
@@ -129,7 +136,7 @@ class _Verifying:
             if waits is None:
                 return _failed(target, newest) or inventory
             if self.deadline.over:
-                return Found(target, Health("missing", f"{waits} It was waited for in vain."), ok=False)
+                return Found(target, Health("missing", f"{waits} It was waited for in vain."), ok=False, late=True)
             if waits != told:
                 self.run.output.step(f"{target}: {waits}")
             told = waits
@@ -174,7 +181,7 @@ def _documents(cluster: Cluster, inventory: Inventory) -> list[Document]:
     ]  # fmt: skip
 
 
-def _judged(states: Sequence[State], found: Sequence[Found], checks: Sequence[Checked]) -> Result:
+def _judged(states: Sequence[State], found: Sequence[Found], checks: Sequence[Checked], *, may_be_late: bool) -> Result:
     """The report with what waiting found out, which the last look alone may not see."""
     bad = {each.target: each for each in found if not each.ok}
     seen = [replace(state, health=bad[state.target].health) if state.target in bad else state for state in states]
@@ -189,7 +196,10 @@ def _judged(states: Sequence[State], found: Sequence[Found], checks: Sequence[Ch
     document = {**status.document, "checks": [each.document for each in checks], "troubles": troubles}
     result = Result("Status", document, "\n".join(lines))
     if bad:
-        raise UnhealthyError(" ".join(each.message for each in bad.values()), result=result)
+        late = may_be_late and all(each.late for each in bad.values())
+        raise (TemporaryError if late else UnhealthyError)(
+            " ".join(each.message for each in bad.values()), result=result
+        )
     if working.status != "healthy":
         raise UnhealthyError(working.message, result=result)
     return result

@@ -1,0 +1,187 @@
+"""`rollback` and `update --wait deployed`, with a simulated cluster and with folders."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.rig.cli import Cli, Ran
+from tests.rig.git_server import GitServer
+
+WEB = "localhost:1/web"
+HOLDS = ".ci-gitops/holds/live.yaml"
+OVERLAY = "apps/{app}/overlays/live/kustomization.yaml"
+DEPLOYMENT = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: {app}}}
+spec:
+  selector: {{matchLabels: {{app: {app}}}}}
+  template:
+    metadata: {{labels: {{app: {app}}}}}
+    spec: {{containers: [{{name: main, image: "localhost:1/web"}}]}}
+"""
+
+
+def files(app: str) -> dict[str, bytes]:
+    deployment = DEPLOYMENT.format(app=app)
+    overlay = f'resources: [../../base]\nimages:\n- name: {WEB}\n  newTag: "1"\n'
+    return {
+        f"apps/{app}/base/deployment.yaml": deployment.encode(),
+        f"apps/{app}/base/kustomization.yaml": b"resources: [deployment.yaml]\n",
+        OVERLAY.format(app=app): overlay.encode(),
+    }
+
+
+class Live:
+    """An environment `live` of a config repository on a server, deployed to a file or a folder."""
+
+    def __init__(
+        self, cli: Cli, server: GitServer, destination: str, more: str = "", apps: tuple[str, ...] = ("shop",)
+    ):
+        self.cli, self.server = cli, server
+        config = f"name: acme\nenvironments: {{live: {{{destination}{more}}}}}\n"
+        tree = {path: text for app in apps for path, text in files(app).items()}
+        self.url = server.create("config", {".ci-gitops.yaml": config.encode(), **tree})
+
+    def __call__(self, command: str, *words: object, code: int = 0) -> Ran:
+        env = {"CI_GITOPS_TOKEN": self.server.password}
+        ran = self.cli("-o", "json", command, "--repo", self.url, "--environment", "live", *words, env=env)
+        assert ran.code == code, (ran.out, ran.err)
+        return ran
+
+    def bring(self, *versions: str, app: str = "shop", code: int = 0) -> None:
+        for version in versions:
+            self("update", f"{WEB}:{version}", "--app", app)
+            self("deploy", "--timeout", "8s", code=code)
+
+    def rollback(self, *words: object, code: int = 0) -> Any:
+        return self("rollback", *words, code=code).json
+
+    def read(self, path: str = OVERLAY.format(app="shop"), branch: str = "main") -> str:
+        return self.server.read("config", path, branch).decode()
+
+    def head(self) -> str:
+        head = self.server.head("config")
+        assert head
+        return head
+
+
+@pytest.fixture
+def live(cli: Cli, git_server: GitServer, tmp_path: Path) -> Live:
+    return Live(cli, git_server, f"destination: 'simulated:{tmp_path}/cluster.json'")
+
+
+def test_back_to_the_last_good_one_and_the_bad_one_is_held(live: Live) -> None:
+    nothing = live.rollback(code=5)
+    assert "Nothing was deployed to live yet" in nothing["error"]["message"]
+    live.bring("1")
+    assert "no earlier deployment that went well" in live.rollback(code=5)["error"]["message"]
+    live.bring("2")
+    before = live.head()
+    planned = live.rollback("--dry-run")
+    assert (planned["outcome"], live.head()) == ("planned", before)
+    assert f"would hold {WEB}:2 in shop" in planned["notes"]
+
+    done = live.rollback()
+    assert (done["kind"], done["outcome"]) == ("UpdateResult", "pushed")
+    assert done["rollback"][0]["images"] == [{"name": WEB, "old": f"{WEB}:2", "new": f"{WEB}:1"}]
+    assert 'newTag: "1"' in live.read()
+    assert f"app: shop\n  image: {WEB}:2\n  reason: shop in live was rolled back from" in live.read(HOLDS)
+    assert live.server.messages("config")[0].startswith("Roll back shop in live to ")
+    again = live.rollback()
+    assert (again["outcome"], len(again["rollback"])) == ("unchanged", 1)
+
+    held = live("update", f"{WEB}:2", "--app", "shop", code=5).json
+    assert f"release --environment live --app shop --image {WEB}:2" in held["error"]["hint"]
+    live("deploy")
+    live("release", "--image", WEB, "--reason", "mended")
+    live("update", f"{WEB}:2")
+    assert live.rollback("--to", before[:12])["rollback"][0]["images"] == []  # it is what ran before the rollback
+
+
+def test_a_way_to_a_record_and_where_there_is_none(live: Live) -> None:
+    live.bring("1", "2", "3")
+    records = live("history").json["items"]
+    assert [each["images"] for each in records] == [[f"{WEB}:3"], [f"{WEB}:2"], [f"{WEB}:1"]]
+    assert "No record of shop in live is 'feedbeef'" in live.rollback("--to", "feedbeef", code=5)["error"]["message"]
+    live.rollback("--app", "shpo", code=2)
+    done = live.rollback("--to", records[2]["name"])
+    assert done["rollback"][0]["record"] == records[2]["name"]
+    assert 'newTag: "1"' in live.read()
+    assert f"image: {WEB}:3" in live.read(HOLDS)
+    live("deploy")
+    # What is held is no way back, nor is what runs now.
+    assert live.rollback()["rollback"][0]["images"] == [{"name": WEB, "old": f"{WEB}:1", "new": f"{WEB}:2"}]
+
+
+def test_only_what_the_last_deployment_brought_goes_back(cli: Cli, git_server: GitServer, tmp_path: Path) -> None:
+    live = Live(cli, git_server, f"destination: 'dir:{tmp_path}/live'", apps=("cart", "shop"))
+    live.bring("1")
+    live.bring("2", app="cart")
+    live.bring("2", app="shop")
+    done = live.rollback()
+    assert [each["app"] for each in done["rollback"]] == ["shop"]
+    assert 'newTag: "2"' in live.read(OVERLAY.format(app="cart"))
+    both = live.rollback("--app", "cart", "--app", "shop")
+    assert [each["outcome"] for each in both["writes"]] == ["pushed", "unchanged"]
+    assert 'newTag: "1"' in live.read(OVERLAY.format(app="cart"))
+    live("hold", "--app", "shop", "--reason", "hands off")
+    live("release", "--image", f"{WEB}:2", "--reason", "again")
+    live("update", f"{WEB}:2", "--app", "shop", code=5)
+
+
+def test_what_runs_must_be_known(cli: Cli, git_server: GitServer, tmp_path: Path) -> None:
+    live = Live(cli, git_server, "write: push")
+    assert "environments.live.destination" in live.rollback(code=5)["error"]["hint"]
+    before = live.head()
+    refused = live("update", f"{WEB}:2", "--wait", "deployed", code=5).json
+    assert "environments.live.destination" in refused["error"]["hint"]
+    assert live.head() == before
+    assert "--scope target" in live.rollback("--scope", "target", code=5)["error"]["message"]
+    broken = live.rollback("--destination", "simulated:", code=5)["error"]
+    assert "cannot be read" in broken["message"]
+
+
+def test_a_way_back_by_merge_request_has_its_own_gates(cli: Cli, git_server: GitServer, tmp_path: Path) -> None:
+    more = ", write: merge-request, merge: now, gates: {approvals: 1}"
+    live = Live(cli, git_server, f"destination: 'dir:{tmp_path}/live'", more)
+    live("deploy")
+    live("update", f"{WEB}:2", "--write", "push")
+    live("deploy")
+    git_server.reject("config", "GitLab: You are not allowed to push code to protected branches", "refs/heads/none")
+    done = live.rollback("--forge", "local")
+    assert (done["outcome"], done["mergeRequest"]["state"]) == ("merged", "merged")
+    assert 'newTag: "1"' in live.read()
+    forward = live("update", f"{WEB}:3", "--forge", "local", code=5)
+    assert "approvals" in forward.json["error"]["message"]
+
+
+def test_update_waits_until_it_is_deployed(live: Live) -> None:
+    live.bring("1")
+    late = live("update", f"{WEB}:2", "--wait", "deployed", "--timeout", "3s", code=75).json
+    assert late["outcome"] == "pushed"
+    assert "was not deployed yet" in late["error"]["message"]
+    waiting = [sys.executable, "-m", "ci_gitops", "-o", "json", "update", "--repo", live.url, "--environment", "live",
+               f"{WEB}:2", "--wait", "deployed", "--timeout", "60s"]  # fmt: skip
+    env = {**live.cli.env, "CI_GITOPS_TOKEN": live.server.password}
+    with subprocess.Popen(waiting, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        live("deploy")
+        out, err = process.communicate(timeout=90)
+    assert process.returncode == 0, err
+    assert '"status": "healthy"' in out
+    assert live("update", f"{WEB}:2", "--wait", "deployed").json["deployed"]["live"][0]["revision"] == live.head()
+
+
+def test_a_deployment_that_fails_ends_the_wait(live: Live) -> None:
+    live.bring("1")
+    live("update", f"{WEB}:crash")
+    live("deploy", "--timeout", "20s", code=4)
+    failed = live("update", f"{WEB}:crash", "--wait", "deployed", "--timeout", "10s", code=4).json
+    assert failed["outcome"] == "unchanged"
+    assert failed["deployed"]["live"][0]["health"]["status"] == "degraded"
+    assert 'newTag: "1"' in (live.rollback() and live.read())
