@@ -13,7 +13,7 @@ from ci_gitops.results import Result
 from ci_gitops.run import Run
 
 
-@command("update", exits=(0, 1, 2, 5, 75))
+@command("update", exits=(0, 1, 2, 4, 5, 75))
 @click.argument("images", metavar="[IMAGE]...", nargs=-1)
 @option(
     "--environment",
