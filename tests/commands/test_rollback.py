@@ -175,9 +175,9 @@ def test_update_waits_until_it_is_deployed(live: Live) -> None:
 
 def test_a_deployment_that_fails_ends_the_wait(live: Live) -> None:
     live.bring("1")
-    live("update", f"{WEB}:crash")
-    live("deploy", "--timeout", "20s", code=4)
-    failed = live("update", f"{WEB}:crash", "--wait", "deployed", "--timeout", "10s", code=4).json
+    live("update", f"{WEB}:broken")
+    live("deploy", "--timeout", "60s", code=4)
+    failed = live("update", f"{WEB}:broken", "--wait", "deployed", "--timeout", "60s", code=4).json
     assert failed["outcome"] == "unchanged"
     assert failed["deployed"]["live"][0]["health"]["status"] != "healthy"
     assert 'newTag: "1"' in (live.rollback() and live.read())
