@@ -59,6 +59,7 @@ def test_a_branch_that_must_be_up_to_date_can_be_made_anew(rig: GitHubRig, forge
     rig.branch("main", {"README.md": b"# Others\n"})
     outcome = forge.merge(iid, MergeCall(head))
     assert (outcome.state, outcome.behind) == ("blocked", True)
+    assert sum(rig.fake.clock.slept) < 5
     assert "rebase" in outcome.reason
 
 

@@ -78,7 +78,7 @@ class GitHubMerge:
             if outcome := self._settled(pull, call, turns):
                 return outcome
             kind = meaning(refusal) if refusal and pull.mergeable is not None else "again"
-            if kind == "again" and turns.more():
+            if kind == "again" and pull.mergeable_state != "behind" and turns.more():
                 continue
             # The queue has a method of its own, so a method that is not allowed may only mean that there is one.
             if kind == "queue" or (kind == "never" and self.has_queue(pull.request.target)):
