@@ -43,10 +43,10 @@ demo: $(VENV)/.runtime
 	@echo 'Here ci-gitops is $(BIN)/ci-gitops.'
 
 test: $(VENV)/.dev parts
-	@$(PYTEST) -n 2 --dist loadgroup --durations 15 $(ARGS)
+	@$(PYTEST) -n 4 --dist loadgroup --durations 15 $(ARGS)
 
 test-full: $(VENV)/.dev parts
-	@CI_GITOPS_TEST_FULL=1 $(PYTEST) -n 2 --dist loadgroup --durations 30 -m '' --timeout 3600 $(ARGS)
+	@CI_GITOPS_TEST_FULL=1 $(PYTEST) -n 4 --dist loadgroup --durations 30 -m '' --timeout 3600 $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
