@@ -22,12 +22,11 @@ from ci_gitops.adapters.cluster.simulated import Simulated
 from ci_gitops.core.desired import desired
 from ci_gitops.core.manifests import parse
 from ci_gitops.errors import CiGitopsError
+from tests.conftest import SEED
 from tests.contracts.cluster_rigs import until
 from tests.rig import openapi
 from tests.rig.cluster import Cluster as Real
 
-#: The same sequences each day: how the two differ in what nobody has thought of is for those who go looking.
-SEED = int(os.environ.get("CI_GITOPS_TEST_SEED") or 739_576)
 _MANAGERS = ("ci-gitops", "kubectl-edit", "somebody")
 _ADDRESS = re.compile(r"10\.96\.\d+\.\d+")
 _SUFFIX = re.compile(r"kube-api-access-[a-z0-9]{5}")
