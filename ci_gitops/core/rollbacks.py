@@ -21,10 +21,16 @@ class Way:
 
     good: Record
     bad: Record
+    charts: tuple[tuple[str, str], ...] = ()  # and the versions that they had then, of those that differ now
 
     @property
     def target(self) -> Target:
         return self.bad.target
+
+    @property
+    def leads(self) -> bool:
+        """Whether anything is to be written."""
+        return bool(self.moved or self.charts)
 
     @property
     def moved(self) -> dict[str, tuple[str, str]]:

@@ -16,7 +16,7 @@ from ci_gitops.core.text import did_you_mean
 from ci_gitops.core.trailers import ValueMove
 from ci_gitops.core.update_work import YAML, TargetFiles, Work, yaml_files
 from ci_gitops.core.uses import Tree, join
-from ci_gitops.core.yamltext import parse
+from ci_gitops.core.yamltext import Scalar, find, parse
 from ci_gitops.errors import EditError, UsageError
 
 
@@ -85,6 +85,19 @@ def set_chart(
         where = ", ".join(str(files.target) for files in targets[:4])
         raise EditError(f"The chart {name} is used nowhere in {where}.", hint=did_you_mean(name, known, "Charts there"))
     return found
+
+
+def chart_versions(tree: Tree, target: Target) -> dict[str, str]:
+    """The charts of others that the target's files name, with their versions; one with two versions is left out."""
+    found: dict[str, set[str]] = {}
+    for path, text in tree.read([*yaml_files(tree, target), *_chart_of(tree, target)]).items():
+        for use in _chart_uses(text, path):
+            place = use.place
+            version = find(parse(text, path), place.document, place.path)
+            # A chart's own version says nothing of its templates; a digest is no version.
+            if isinstance(version, Scalar) and place.path != ("version",) and place.path[-1] != "digest":
+                found.setdefault(use.chart, set()).add(version.value)
+    return {chart: versions.pop() for chart, versions in found.items() if len(versions) == 1}
 
 
 def _chart_of(tree: Tree, target: Target) -> list[str]:

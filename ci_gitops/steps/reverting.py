@@ -48,7 +48,8 @@ def call_back(way: Way, base: UpdateCall) -> UpdateCall:
     """The update that brings the images of the way back; it may overwrite what a newer pipeline wrote."""
     target = way.target
     return replace(
-        base, images=tuple(old for old, _ in way.moved.values()), environments=(target.environment,),
+        base, images=tuple(old for old, _ in way.moved.values()),
+        charts=tuple(f"{chart}={version}" for chart, version in way.charts), environments=(target.environment,),
         apps=(target.app,), force=True, way_back=True,
         message=base.message or f"Roll back {target.app} in {target.environment} to {way.good.revision[:12]}",
     )  # fmt: skip

@@ -14,7 +14,8 @@ from ci_gitops.core.records import Record
 from ci_gitops.core.rollbacks import Way, images_of, last_brought, running, way_back, way_to
 from ci_gitops.core.targets import Target
 from ci_gitops.core.text import did_you_mean
-from ci_gitops.errors import CiGitopsError, ClusterError, RefusedError, UsageError
+from ci_gitops.core.update_values import chart_versions
+from ci_gitops.errors import CiGitopsError, ClusterError, EditError, GitError, RefusedError, UsageError
 from ci_gitops.results import Result
 from ci_gitops.run import Run
 from ci_gitops.settings import EnvironmentSettings
@@ -26,7 +27,7 @@ from ci_gitops.steps.reverting import call_back, holding, holds_of
 from ci_gitops.steps.update import wanted
 from ci_gitops.steps.update_call import UpdateCall
 from ci_gitops.steps.update_jobs import Task, hand_of, jobs_of, write_each
-from ci_gitops.steps.workplace import Reach, Workplace, Workplaces
+from ci_gitops.steps.workplace import Reach, RepositoryTree, Workplace, Workplaces
 from ci_gitops.steps.write import Hand, holds_at
 
 _SECONDS = 100.0
@@ -94,9 +95,9 @@ def _ways(run: Run, call: RollbackCall, place: Workplace, environment: Environme
         )
     holds = holds_at(place, [environment.name]).get(environment.name, ())
     chosen = _chosen(call, records)
-    found = {app: _way(call, records[app], holds) for app in chosen}
-    ways = [way for way in found.values() if way and way.moved]
-    stuck = [app for app, way in found.items() if not (way and way.moved)]
+    found = {app: _with_charts(place, _way(call, records[app], holds)) for app in chosen}
+    ways = [way for way in found.values() if way and way.leads]
+    stuck = [app for app, way in found.items() if not (way and way.leads)]
     if stuck and (not ways or call.apps):
         raise _no_way(call, stuck[0], found[stuck[0]])
     return ways
@@ -150,6 +151,22 @@ def _way(call: RollbackCall, records: Sequence[Record], holds: Sequence[Hold]) -
     return way_to(records, call.to) if call.to else way_back(records, holds)
 
 
+def _with_charts(place: Workplace, way: Way | None) -> Way | None:
+    """The way with the charts whose versions were others in the good revision."""
+    if way is None:
+        return None
+    target = way.target
+    try:
+        now = chart_versions(place.tree, target)
+        tree = RepositoryTree(place.repository, place.repository.fetch(way.good.revision)) if now else place.tree
+        then = chart_versions(tree, target)
+    except (EditError, GitError):  # images go back nevertheless
+        return way
+    return replace(
+        way, charts=tuple((chart, then[chart]) for chart in now if then.get(chart, now[chart]) != now[chart])
+    )
+
+
 def _no_way(call: RollbackCall, app: str, way: Way | None) -> RefusedError:
     listing = f"`ci-gitops history --environment {call.environment} --app {app}` lists what was deployed."
     if way is None and call.to:
@@ -160,10 +177,13 @@ def _no_way(call: RollbackCall, app: str, way: Way | None) -> RefusedError:
             hint=listing,
         )
     if not images_of(way.good):
-        return RefusedError(f"The record of {way.good.revision[:12]} names no image of {app}.", hint=listing)
+        return RefusedError(
+            f"The record of {way.good.revision[:12]} names no image of {app}, and no chart has another version now.",
+            hint=listing,
+        )
     return RefusedError(
-        f"{app} in {call.environment} ran the same images at {way.good.revision[:12]}: something else has changed.",
-        hint="Revert the commit by hand, or name another deployment with --to.",
+        f"{app} in {call.environment} had the same images and charts at {way.good.revision[:12]}.",
+        hint="Something else has changed: revert that commit by hand, or name another deployment with --to.",
     )
 
 
@@ -174,6 +194,8 @@ def _hold(places: Workplaces, place: Workplace, ways: Sequence[Way], call: Rollb
     """Hold what runs now; what there is to say of it. The way back is gone also where that is not possible."""
     hand = hand_of(places.run, call.base)
     held = [hold for way in ways for hold in _holds_of(way, hand)]
+    if not held:
+        return ()
     names = ", ".join(dict.fromkeys(hold.subject for hold in held))
     change = holding(*held)
     if call.dry_run:
@@ -218,7 +240,8 @@ def _told(result: Result, ways: Sequence[Way], notes: tuple[str, ...]) -> Result
     """What an update tells, and where the way went."""
     steps = [
         {"app": way.target.app, "from": way.bad.revision, "to": way.good.revision, "record": way.good.name,
-         "images": [{"name": name, "old": wrong, "new": old} for name, (old, wrong) in way.moved.items()]}
+         "images": [{"name": name, "old": wrong, "new": old} for name, (old, wrong) in way.moved.items()],
+         "charts": [{"name": name, "new": version} for name, version in way.charts]}
         for way in ways
     ]  # fmt: skip
     said = [*result.document.get("notes", ()), *notes]

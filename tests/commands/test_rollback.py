@@ -181,3 +181,19 @@ def test_a_deployment_that_fails_ends_the_wait(live: Live) -> None:
     assert failed["outcome"] == "unchanged"
     assert failed["deployed"]["live"][0]["health"]["status"] != "healthy"
     assert 'newTag: "1"' in (live.rollback() and live.read())
+
+
+def test_the_version_of_a_chart_goes_back_too(cli: Cli, git_server: GitServer, tmp_path: Path) -> None:
+    release = (
+        "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: redis}\nspec:\n"
+        "  chart:\n    spec:\n      chart: redis\n      version: 19.1.0\n"
+    )
+    live = Live(cli, git_server, f"destination: 'dir:{tmp_path}/live'", apps=())
+    git_server.commit("config", {"environments/live/cache/release.yaml": release.encode()})
+    live("deploy")
+    live("update", "--chart", "redis=20.0.0", "--app", "cache")
+    live("deploy")
+    done = live.rollback()
+    assert (done["outcome"], done["rollback"][0]["charts"]) == ("pushed", [{"name": "redis", "new": "19.1.0"}])
+    assert "version: 19.1.0\n" in live.read("environments/live/cache/release.yaml")
+    assert len(git_server.messages("config")) == 4
