@@ -30,7 +30,7 @@ def environ(home: Path) -> dict[str, str]:
 def test_a_checkout_is_found_from_below(clone: Path, tmp_path: Path) -> None:
     head = run_git("-C", clone, "rev-parse", "HEAD").strip()
     origin = str(tmp_path / "config.git")
-    assert find_checkout(clone / "a", environ(tmp_path)) == Checkout(clone, head, "main", origin)
+    assert find_checkout(clone / "a", environ(tmp_path)) == Checkout(clone, head, "main", origin, "main")
     assert checkout_origin(clone / "a", environ(tmp_path)) == origin
     run_git("-C", clone, "checkout", "--quiet", "--detach")
     found = find_checkout(clone, environ(tmp_path))
