@@ -6,6 +6,8 @@ import random
 
 import pytest
 
+from ci_gitops import masking
+
 pytest.register_assert_rewrite("tests.contracts.forge_rigs")
 
 pytest_plugins = [
@@ -66,3 +68,10 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         ours = name.startswith("CI_GITOPS_TEST")
         if name.startswith(("CI_", "GITLAB_", "GIT_", "DOCKER_", "GITHUB_", "SSH_")) and not ours:
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _no_secrets_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an earlier test registered as a secret is none for this one."""
+    monkeypatch.setattr(masking, "_secrets", set())
+    monkeypatch.setattr(masking, "_pattern", None)

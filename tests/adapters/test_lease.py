@@ -308,8 +308,8 @@ def asked(process: subprocess.Popen[str]) -> str:
 
 
 def test_a_process_that_is_stopped_loses_it_and_notices(cluster: Cluster, leases: Leases) -> None:
-    """SIGSTOP, as a frozen machine: its thread renews nothing meanwhile. Time passes 100 times faster in it."""
-    with holding(cluster, leases.namespace, "stopped", 100) as process:
+    """SIGSTOP, as a frozen machine: its thread renews nothing meanwhile. Time passes very much faster in it."""
+    with holding(cluster, leases.namespace, "stopped", 100_000) as process:
         assert asked(process) == "ours"
         name = leases.kubernetes.list(LEASES, leases.namespace).items[0]["metadata"]["name"]
         os.kill(process.pid, signal.SIGSTOP)

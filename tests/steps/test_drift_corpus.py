@@ -18,7 +18,6 @@ from ci_gitops.core.settled import is_settled
 from tests.conftest import SEED
 from tests.steps.planner import Planner, changes
 
-pytestmark = pytest.mark.xdist_group("drift rules")
 FEW = 6
 IDLE: dict[str, dict[str, Any]] = {
     "Deployment": {"replicas": 0}, "StatefulSet": {"replicas": 0}, "ReplicaSet": {"replicas": 0},
