@@ -164,7 +164,7 @@ def _secret(file: Path) -> bytes:
             stream.write(secrets.token_bytes(_KEY_BYTES))
         try:
             with contextlib.suppress(FileExistsError):
-                os.link(temporary, file)  # noqa: PTH - whole, or not at all
+                os.link(temporary, file)  # whole, or not at all
         finally:
             temporary.unlink()
     raise PermissionError(str(file))

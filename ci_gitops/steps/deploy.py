@@ -43,7 +43,7 @@ from ci_gitops.steps.waiting import Clock
 from ci_gitops.steps.workplace import Workplace, Workplaces
 
 _WRITTEN = ("applied", "succeeded", "healed")
-_WRITES = 4  # at a time; more gain nothing: the server's own work decides
+_WRITES = 8  # at a time, of all targets: while one answer is read the server works on others
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
