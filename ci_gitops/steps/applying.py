@@ -70,10 +70,10 @@ class Applying:
             more = number + 1 < len(waves)
             objects = [document for step in wave for document in step.documents]
             if objects and more:
-                self.wait(objects)
+                self._await(objects)
         everything = [document for step in steps for document in step.documents]
         if self.awaits and everything:
-            health = self.wait(everything)
+            health = self._await(everything)
         if not pruned:
             self.remove()
         return health
@@ -92,6 +92,10 @@ class Applying:
                 except CiGitopsError as error:
                     troubles.append(error.message)
         return troubles
+
+    def _await(self, documents: Sequence[Document]) -> Health | None:
+        """Nothing acts on the files of a folder: they are as well as they will ever be."""
+        return self.wait(documents) if self.cluster.alive else None
 
     def _wave(self, steps: Iterable[Step]) -> None:
         started: list[tuple[HookTask, Document]] = []
@@ -119,7 +123,7 @@ class Applying:
             raise _broken(failures)
         definitions = [self.applied[one.key] for one in work if one.key.kind == _DEFINITION]
         if definitions:
-            self.wait(definitions)
+            self._await(definitions)
             self.cluster.forget()
 
     def _tried(self, work: Work) -> Document | CiGitopsError:

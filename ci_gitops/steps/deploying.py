@@ -156,12 +156,12 @@ class Deploying(Judging):
             {each.key: each for each in judged.work if each.operation != "delete"},
             in_stages([each for each in judged.work if each.operation == "delete"]),
             hooks, writer, lambda documents: self._wait(view, applying, documents), self.pool, self.deadline,
-            awaits=self.orders.wait and self.site.cluster.alive,
+            awaits=self.orders.wait,
         )  # fmt: skip
         try:
             health = applying.carry_out(steps)
             writer.check()
-            if applying.awaits:
+            if applying.awaits and cluster.alive:
                 self._check()
         except BrokenError as broken:
             return self._broken(broken, applying, steps, book, view, judged, inventory)

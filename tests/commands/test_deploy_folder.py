@@ -172,3 +172,26 @@ def test_a_server_is_pushed_to_with_the_token_that_reads_it(cli: Cli, git_server
     refused = cli(*words, cwd=tmp_path, CI_GITOPS_TOKEN="wrong")
     assert refused.code != 0
     assert "wrong" not in refused.err
+
+
+def test_files_are_not_waited_for_between_waves(cli: Cli, clone: Path, tmp_path: Path) -> None:
+    """Nothing acts on a file: it never gets healthy, and a definition is never established."""
+    later = CONFIG.replace("name: settings", 'name: later, annotations: {ci-gitops/sync-wave: "1"}')
+    names = "{plural: flanges, singular: flange, kind: Flange}"
+    versions = "[{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}]"
+    definition = (
+        "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\n"
+        "metadata: {name: flanges.acme.example}\n"
+        f"spec: {{group: acme.example, scope: Namespaced, names: {names}, versions: {versions}}}\n"
+    )
+    workload = (
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec:\n  selector: {matchLabels: {app: web}}\n"
+        "  template: {metadata: {labels: {app: web}}, spec: {containers: [{name: web, image: web:1}]}}\n"
+    )
+    shop = "environments/staging/shop"
+    commit(clone, {f"{shop}/crd.yaml": definition, f"{shop}/web.yaml": workload, f"{shop}/later.yaml": later})
+    ran = cli("-o", "json", "deploy", "--environment", "staging", "--app", "shop", "--destination",
+              f"dir:{tmp_path}/live", "--timeout", "8s", cwd=clone)  # fmt: skip
+    assert ran.code == 0, ran.err
+    assert ran.json["outcome"] == "applied"
+    assert len(list((tmp_path / "live/staging/shop").glob("*.yaml"))) == 5
