@@ -20,6 +20,7 @@ a provider's library. Whatever else reaches the edge is a bug and exits with 70.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from ci_gitops.results import Result
@@ -40,6 +41,15 @@ class CiGitopsError(Exception):
         self.message = message
         self.hint = hint
         self.result = result
+
+
+#: Of several failures the one whose exit code stands first here is the one that counts.
+_PRECEDENCE = (70, 1, 2, 4, 5, 75)
+
+
+def decisive(errors: Sequence[CiGitopsError]) -> CiGitopsError:
+    """The failure that makes the exit code of several; the first of those with that code."""
+    return min(errors, key=lambda error: _PRECEDENCE.index(error.exit_code))
 
 
 class UsageError(CiGitopsError):

@@ -129,11 +129,6 @@ def _text(value: Any, field: str, about: Mapping[str, Any], origin: str) -> str:
     )
 
 
-def in_apply_order(manifests: Iterable[Manifest]) -> tuple[Manifest, ...]:
-    """What others need first; within a kind as rendered."""
-    return tuple(sorted(manifests, key=lambda manifest: kind_rank(manifest.kind)))
-
-
 def kind_rank(kind: str) -> int:
     """The place of a kind in the order to apply. What judges others' writes comes after all of them."""
     return _RANK.get(kind, len(_ORDER) + (kind in _WEBHOOKS))

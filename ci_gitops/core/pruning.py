@@ -15,7 +15,6 @@ from ci_gitops.core.guards import Refusal
 from ci_gitops.core.hooks import wishes
 from ci_gitops.core.inventory import Inventory, Key, Member, owner_labels
 from ci_gitops.core.stages import removal
-from ci_gitops.core.targets import Target
 from ci_gitops.core.text import counted
 
 Document = Mapping[str, Any]
@@ -194,9 +193,3 @@ def remaining(inventory: Inventory, applied: Iterable[Member], left: Leaving, go
 def _metadata(document: Document) -> Document:
     found = document.get("metadata")
     return found if isinstance(found, Mapping) else {}
-
-
-def left_git(inventories: Iterable[Inventory], declared: Iterable[Target]) -> tuple[Inventory, ...]:
-    """What is held by apps that Git declares no more. One that cannot be read is never among them."""
-    apps = {target.app for target in declared}
-    return tuple(one for one in inventories if one.target.app not in apps and not one.problem)

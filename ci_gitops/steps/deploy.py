@@ -22,14 +22,14 @@ from ci_gitops.core.records import Record
 from ci_gitops.core.rendered_commit import rendered_message
 from ci_gitops.core.sequence import Sequence as Order
 from ci_gitops.core.targets import Target
-from ci_gitops.errors import CiGitopsError
+from ci_gitops.errors import CiGitopsError, decisive
 from ci_gitops.results import Result
 from ci_gitops.run import Run
 from ci_gitops.settings import EnvironmentSettings
 from ci_gitops.steps.ancestry import Ancestry
 from ci_gitops.steps.app_checks import run_checks
 from ci_gitops.steps.declared import Ask, declared_at
-from ci_gitops.steps.deploy_report import Done, Outcome, decisive, deploy_result
+from ci_gitops.steps.deploy_report import Done, Outcome, deploy_result
 from ci_gitops.steps.deploying import Deploying
 from ci_gitops.steps.destinations import Destinations, preload
 from ci_gitops.steps.held import holds_at
@@ -80,8 +80,9 @@ def deploy(run: Run, call: DeployCall) -> Result:
 
             tell_forge(places, place, environment, done)
     result = deploy_result(environment.name, place.revision, done)
-    error = decisive(done)
-    if error:
+    errors = [each.error for each in done if each.error]
+    if errors:
+        error = decisive(errors)
         error.result = result
         raise error
     drifted = call.exit_code and any(each.outcome in ("drifted", "planned") for each in done)

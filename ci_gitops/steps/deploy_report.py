@@ -43,7 +43,6 @@ _DONE: dict[Operation, str] = {"create": "created", "update": "updated", "delete
 _PLANNED: dict[Operation, str] = {**_DONE, "create": "to create", "update": "to update", "delete": "to delete"}
 #: Of several failures the first of these codes counts.
 _SHOWN = 20  # objects of one target
-_PRECEDENCE = (70, 1, 2, 4, 5, 75, 3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,12 +80,6 @@ def deploy_result(environment: str, revision: str, targets: Sequence[Done]) -> R
     for done in targets:
         lines += _lines(done)
     return Result("DeployResult", document, "\n".join(lines))
-
-
-def decisive(targets: Sequence[Done]) -> CiGitopsError | None:
-    """The failure whose exit code counts for the whole pass; the first of those with that code."""
-    errors = [done.error for done in targets if done.error]
-    return next((error for code in _PRECEDENCE for error in errors if error.exit_code == code), None)
 
 
 def _target(done: Done) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from ci_gitops.core.plan_reports import junit, terraform
 from ci_gitops.core.pruning import Belts
 from ci_gitops.core.secret_values import Placeholders
 from ci_gitops.core.targets import Target
-from ci_gitops.errors import CiGitopsError
+from ci_gitops.errors import CiGitopsError, decisive
 from ci_gitops.results import Result
 from ci_gitops.run import Run
 from ci_gitops.settings import EnvironmentSettings
@@ -27,7 +27,6 @@ from ci_gitops.steps.revisions import between_revisions
 from ci_gitops.steps.workplace import Workplace, Workplaces
 
 _REPORTS = {"terraform": terraform, "junit": junit}
-_ORDER = (70, 1, 4, 5, 75)  # of exit codes: the first one that occurs counts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +147,7 @@ def _hand_over(call: DiffCall, plans: PlanList) -> None:
 
 def _decisive(troubles: Sequence[CiGitopsError], result: Result) -> CiGitopsError:
     """The error that makes the exit code; the plan has the others."""
-    first = min(troubles, key=lambda error: _ORDER.index(error.exit_code) if error.exit_code in _ORDER else 0)
+    first = decisive(troubles)
     if len(troubles) > 1:
         first.message += f" (and {len(troubles) - 1} more, see above)"
     first.result = result

@@ -23,7 +23,7 @@ from ci_gitops.core.records import (
 from ci_gitops.core.targets import Target
 from ci_gitops.core.tenancy import Bounds
 from ci_gitops.core.text import counted
-from ci_gitops.errors import CiGitopsError, RefusedError, TemporaryError
+from ci_gitops.errors import CiGitopsError, RefusedError, TemporaryError, decisive
 from ci_gitops.run import Run
 from ci_gitops.steps.deploy_report import Done, Outcome
 from ci_gitops.steps.looking import leaving_of, plan_view, refuse_what_is_not_allowed
@@ -155,8 +155,7 @@ class Judging:
 
     def _stopped(self, troubles: Sequence[CiGitopsError]) -> Done:
         """Nothing is written where one object cannot be: a target is not left half-way for what was known before."""
-        order = (1, 5, 75)
-        first = min(troubles, key=lambda each: order.index(each.exit_code) if each.exit_code in order else 0)
+        first = decisive(troubles)
         outcome: Outcome = {5: "refused", 75: "away"}.get(first.exit_code, "failed")  # type: ignore[assignment]
         others = tuple(each.message for each in troubles if each is not first)
         return self._done(outcome, message=first.message, details=others, error=first)

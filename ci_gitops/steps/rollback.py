@@ -22,13 +22,14 @@ from ci_gitops.settings import EnvironmentSettings
 from ci_gitops.steps.declared import Ask
 from ci_gitops.steps.destinations import Destinations
 from ci_gitops.steps.forge import forge_for
+from ci_gitops.steps.held import holds_at
 from ci_gitops.steps.holding import changed_holds, propose_holds, write_holds
 from ci_gitops.steps.reverting import call_back, holding, holds_of
 from ci_gitops.steps.update import wanted
 from ci_gitops.steps.update_call import UpdateCall
 from ci_gitops.steps.update_jobs import Task, hand_of, jobs_of, write_each
 from ci_gitops.steps.workplace import Reach, RepositoryTree, Workplace, Workplaces
-from ci_gitops.steps.write import Hand, holds_at
+from ci_gitops.steps.write import Hand
 
 _SECONDS = 100.0
 
@@ -93,7 +94,7 @@ def _ways(run: Run, call: RollbackCall, place: Workplace, environment: Environme
             f"Nothing was deployed to {environment.name} yet, so there is nothing to go back to.",
             hint=f"`ci-gitops history --environment {environment.name}` lists what was.",
         )
-    holds = holds_at(place, [environment.name]).get(environment.name, ())
+    holds = holds_at(place, environment.name)
     chosen = _chosen(call, records)
     found = {app: _with_charts(place, _way(call, records[app], holds)) for app in chosen}
     ways = [way for way in found.values() if way and way.leads]

@@ -12,7 +12,7 @@ from ci_gitops.adapters.git_access import signing_key
 from ci_gitops.core.holds import Held
 from ci_gitops.core.intents import Intent
 from ci_gitops.core.updates import Plan, TargetFiles
-from ci_gitops.errors import CiGitopsError, RefusedError, UsageError
+from ci_gitops.errors import CiGitopsError, RefusedError, UsageError, decisive
 from ci_gitops.results import Result
 from ci_gitops.run import Run
 from ci_gitops.steps import people
@@ -118,7 +118,7 @@ def write_each(places: Workplaces, tasks: Sequence[Task], call: UpdateCall) -> R
     if call.dotenv and written and not call.dry_run:
         leave_dotenv(places.run.cwd / call.dotenv, written[0])
     if failures:
-        worst = min(failures, key=_rank)
+        worst = decisive(failures)
         for failure in failures:
             if failure is not worst:
                 places.run.output.warn(failure.message)
@@ -151,12 +151,6 @@ def _refused(written: Sequence[Written], tasks: Sequence[Task], call: UpdateCall
         if named:
             return held
     return None
-
-
-def _rank(error: CiGitopsError) -> int:
-    """Of several targets the first of 70, 1, 4, 5, 75, 3, 0 counts."""
-    order = (70, 1, 2, 4, 5, 75, 3, 0)
-    return order.index(error.exit_code)
 
 
 def _external(tasks: Sequence[Task]) -> frozenset[str]:

@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ci_gitops.adapters.git import Person, RefUpdate, Repository, SigningKey
 from ci_gitops.core.backoff import race_pause
 from ci_gitops.core.edits import Edit
 from ci_gitops.core.history import History, explain_older, gather, judge
-from ci_gitops.core.holds import Held, Hold, holds_path, parse_holds
+from ci_gitops.core.holds import Held
 from ci_gitops.core.mergerequests import MergeRequest
 from ci_gitops.core.messages import commit_message
 from ci_gitops.core.trailers import Source, Trailers, split_trailers
 from ci_gitops.core.updates import Intent, Plan, TargetFiles, plan_with_holds
 from ci_gitops.errors import TemporaryError
 from ci_gitops.output import Output
+from ci_gitops.steps.held import holds_in
 from ci_gitops.steps.workplace import Workplace, Workplaces
 
 _MOST_TRIES = 100
@@ -130,7 +131,7 @@ def current_plan(
     `merged` gives what our merge requests held, by the commit that a person's merge made of them: such a commit
     may have none of our trailers.
     """
-    holds = holds_at(place, dict.fromkeys(files.target.environment for files in targets))
+    holds = holds_in(place, dict.fromkeys(files.target.environment for files in targets))
     plan = plan_with_holds(intent, targets, place.tree, holds, now=hand.now)
     if not plan.images or hand.source is None or hand.force:
         return plan, ()
@@ -147,13 +148,6 @@ def current_plan(
         plan = plan_with_holds(intent, targets, place.tree, holds, judgement.skip, now=hand.now)
         notes += tuple(explain_older(move, evidence, hand.source) for move, evidence in judgement.older)
     return plan, notes
-
-
-def holds_at(place: Workplace, environments: Iterable[str]) -> dict[str, tuple[Hold, ...]]:
-    """What is held in each environment, as the branch's head says."""
-    paths = {path: name for name in environments if place.rules.holds(path := holds_path(name))}
-    texts = place.rules.read(paths) if paths else {}
-    return {paths[path]: parse_holds(text, path) for path, text in texts.items()}
 
 
 def _history(repository: Repository, revision: str, by_people: Mapping[str, Sequence[Trailers]]) -> History:

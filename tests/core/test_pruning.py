@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ci_gitops.core.inventory import Inventory, Key, Member, owner_labels
-from ci_gitops.core.pruning import Belts, Leaving, leaving, left_git, remaining
+from ci_gitops.core.pruning import Belts, Leaving, leaving, remaining
 from ci_gitops.core.targets import Target
 
 TARGET = Target("shop", "production", "apps/shop")
@@ -203,12 +203,6 @@ def test_the_inventory_afterwards() -> None:
     assert {each.key.name: each.uid for each in after.members} == {
         "declared": "uid-again", "new": "uid-new", "stuck": "uid-stuck", "kept": "uid-kept",
     }  # fmt: skip
-
-
-def test_targets_that_left_git() -> None:
-    shop, cart = EMPTY, replace(EMPTY, target=Target("cart", "production", "apps/cart"))
-    broken = replace(EMPTY, target=Target("old", "production", ""), problem="no JSON")
-    assert left_git([shop, cart, broken], [Target("shop", "production", "moved")]) == (cart,)
 
 
 LABELS = st.sampled_from([None, "shop", "production", "other"])

@@ -32,6 +32,7 @@ from ci_gitops.adapters.forges.gitlab_deployments import deployments_of, record_
 from ci_gitops.adapters.forges.gitlab_merge import GitLabMerge
 from ci_gitops.adapters.forges.gitlab_people import People
 from ci_gitops.adapters.git import Person, Repository
+from ci_gitops.core.comment_keys import marked
 from ci_gitops.core.mergerequest_text import DESCRIPTION_LIMIT, clipped
 from ci_gitops.core.mergerequests import MergeRequest, State
 from ci_gitops.errors import ForgeError, RefusedError
@@ -141,7 +142,7 @@ class GitLabForge:
         return self._put(iid, body) if body else now
 
     def comment(self, iid: int, key: str, text: str) -> None:
-        text = records.keyed(key, outgoing(text)) if key else outgoing(text)
+        text = marked(key, outgoing(text)) if key else outgoing(text)
         path = self._path(f"/{iid}/notes")
 
         def ours() -> list[Json]:

@@ -10,9 +10,9 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote, unquote
 
 from ci_gitops.adapters.forges.base import Approval, CheckState, Comment, CommitStatus, Deployment, Project
+from ci_gitops.core.comment_keys import unmarked
 from ci_gitops.core.mergerequests import MergeMethod, MergeRequest, State
 
 Json = Mapping[str, Any]
@@ -24,7 +24,6 @@ _CHECKS: Mapping[str, CheckState] = {
     "skipped": "skipped",
 }  # fmt: skip
 _DRAFT = re.compile(r"^(?:\s*(?:\[draft\]|\(draft\)|draft:))+\s*", re.IGNORECASE)
-_KEY = re.compile(r"^<!-- ci-gitops:comment (?P<key>[^\s>]+) -->\n?")
 _SUPERSEDED = re.compile(r"\n*<!-- ci-gitops:superseded-by (?P<iid>\d+) -->\s*$")
 _DEPLOYED: Mapping[str, Any] = {"success": "success", "failed": "failed", "canceled": "canceled", "skipped": "canceled"}
 
@@ -78,20 +77,14 @@ def draft_title(title: str, draft: bool) -> str:
     return f"Draft: {title}" if draft else title
 
 
-def keyed(key: str, text: str) -> str:
-    """The text of our comment of this key."""
-    return f"<!-- ci-gitops:comment {quote(key)} -->\n{text}"
-
-
 def superseded(description: str, iid: int) -> str:
     return f"{_SUPERSEDED.sub('', description)}\n\n<!-- ci-gitops:superseded-by {iid} -->"
 
 
 def to_comment(data: Json) -> Comment:
-    body = data.get("body") or ""
-    found = _KEY.match(body)
+    key, text = unmarked(data.get("body") or "")
     author = (data.get("author") or {}).get("username", "")
-    return Comment(unquote(found["key"]) if found else "", author, _KEY.sub("", body), seconds(data.get("created_at")))
+    return Comment(key, author, text, seconds(data.get("created_at")))
 
 
 def to_approvals(given: Sequence[Json], noted: Mapping[str, int], versions: Sequence[Json]) -> tuple[Approval, ...]:
