@@ -44,6 +44,11 @@ class Key:
         return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
 
 
+def uid_of(document: Mapping[str, Any]) -> str:
+    """The UID that the server gave an object; empty for one that it has not answered yet."""
+    return str((document.get("metadata") or {}).get("uid") or "")
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Member:
     """An object that we applied. `uid` is empty between what is planned and what the server answered."""

@@ -55,11 +55,12 @@ class Leaving:
     kept: tuple[Kept, ...] = ()
     forgotten: tuple[Member, ...] = ()  # gone already, or somebody else's now
     refusal: Refusal | None = None  # the whole pass is refused
+    why: str = "No longer in Git."
 
     @property
     def compared(self) -> tuple[Compared, ...]:
         """For the plan: what goes, and what stays with its reason."""
-        gone = tuple(deleted(live, "No longer in Git.") for live in self.deletes)
+        gone = tuple(deleted(live, self.why) for live in self.deletes)
         return gone + tuple(skipped(kept.live, kept.reason) for kept in self.kept if kept.warn and kept.live)
 
 
@@ -98,7 +99,8 @@ def leaving(
             forgotten.append(member)
     ordered = tuple(document for stage in removal(deletes) for document in stage)
     refusal = _mass(inventory, len(ordered), belts)
-    return Leaving(ordered, tuple(kept), tuple(forgotten), refusal)
+    why = "Its app is removed." if belts.whole else "No longer in Git."
+    return Leaving(ordered, tuple(kept), tuple(forgotten), refusal, why)
 
 
 @dataclass(frozen=True, slots=True)

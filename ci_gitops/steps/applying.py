@@ -17,7 +17,7 @@ from ci_gitops.adapters.deadline import Deadline
 from ci_gitops.adapters.records.base import Writer
 from ci_gitops.core.health import Health
 from ci_gitops.core.hook_runs import HookTask, Step
-from ci_gitops.core.inventory import Key
+from ci_gitops.core.inventory import Key, uid_of
 from ci_gitops.core.records import Failure
 from ci_gitops.core.stages import removal
 from ci_gitops.errors import CiGitopsError, ClusterError
@@ -159,9 +159,10 @@ class Applying:
                 self.removed.add(work.key)
 
     def _delete(self, work: Work, live: Document) -> None:
-        uid = str((live.get("metadata") or {}).get("uid") or "")
         key = work.key
-        self.cluster.delete(self._resource(work, live), key.namespace, key.name, uid=uid, propagation="Foreground")
+        self.cluster.delete(
+            self._resource(work, live), key.namespace, key.name, uid=uid_of(live), propagation="Foreground"
+        )
 
     def _resource(self, work: Work, document: Document) -> Resource:
         found = self.cluster.resource(str(document.get("apiVersion")), work.key.kind)

@@ -15,7 +15,7 @@ from ci_gitops.core.explaining import trouble_lines
 from ci_gitops.core.guards import Decision, left_open, mark, may_recover
 from ci_gitops.core.health import Health
 from ci_gitops.core.hook_runs import Step, attempt_of, remembered, steps_of
-from ci_gitops.core.inventory import Inventory, Key, Member
+from ci_gitops.core.inventory import Inventory, Key, Member, uid_of
 from ci_gitops.core.manifests import Manifest
 from ci_gitops.core.object_images import named_images
 from ci_gitops.core.pruning import remaining
@@ -325,8 +325,7 @@ class Deploying(Judging):
         for document in view.prepared.documents:
             key = Key.of(document)
             live = applying.applied.get(key) or view.live.get(key)
-            uid = str(((live or {}).get("metadata") or {}).get("uid") or "")
-            members.append(Member(key, _version(document), uid))
+            members.append(Member(key, _version(document), uid_of(live or {})))
         kept = remaining(inventory, members, judged.left, applying.removed)
         revision, time = self.seen or (self.orders.revision, self.orders.time)
         kept = replace(kept, revision=revision, time=time)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ci_gitops.adapters.cluster.base import ApiError, Cluster, Document, Resource
 from ci_gitops.adapters.deadline import Deadline
-from ci_gitops.core.inventory import Key
+from ci_gitops.core.inventory import Key, uid_of
 from ci_gitops.core.records import Failure
 from ci_gitops.steps.undertaking import BrokenError
 
@@ -14,10 +14,10 @@ _TOO_OLD = 410
 
 def await_gone(cluster: Cluster, resource: Resource, document: Document, deadline: Deadline) -> None:
     """BrokenError names the finalizers that keep it, where it is still there at the deadline."""
-    key, uid = Key.of(document), _uid(document)
+    key, uid = Key.of(document), uid_of(document)
     while True:
         live = cluster.get(resource, key.namespace, key.name)
-        if live is None or _uid(live) != uid:
+        if live is None or uid_of(live) != uid:
             return
         if deadline.over:
             raise BrokenError(Failure("trouble", _stuck(key, live), str(key)))
@@ -42,7 +42,3 @@ def _stuck(key: Key, live: Document) -> str:
     finalizers = ", ".join(map(str, metadata.get("finalizers") or ()))
     waits = f" It waits for the finalizers {finalizers}: is their controller running?" if finalizers else ""
     return f"{key} is being deleted and is still there.{waits}"
-
-
-def _uid(document: Document) -> str:
-    return str((document.get("metadata") or {}).get("uid") or "")

@@ -13,7 +13,7 @@ from ci_gitops.adapters.cluster.base import Cluster, Document, Resource
 from ci_gitops.adapters.deadline import Deadline
 from ci_gitops.core.hook_runs import HookTask, attempt_in, decide
 from ci_gitops.core.hooks import wishes
-from ci_gitops.core.inventory import SOURCE, Key
+from ci_gitops.core.inventory import SOURCE, Key, uid_of
 from ci_gitops.core.records import Failure, HookOutcome, HookRun
 from ci_gitops.core.waiting import Graces
 from ci_gitops.errors import ClusterError
@@ -57,7 +57,7 @@ class Hooks:
             self._make_room(task, resource, live)
         self.run.output.step(f"Running {task}")
         answer = self.cluster.apply(task.document, force=True)
-        self.book.hook(task.ran(_uid(answer), "running"))
+        self.book.hook(task.ran(uid_of(answer), "running"))
         return answer
 
     def finish(self, task: HookTask, live: Document) -> None:
@@ -77,7 +77,7 @@ class Hooks:
             raise BrokenError(
                 Failure("trouble", f"The {task} has not ended: {verdict.message}", str(task.key)), late=True
             )
-        uid = _uid(live)
+        uid = uid_of(live)
         self.book.hook(task.ran(uid, verdict.end))
         self._ended.append((task, uid, verdict.end))
         if verdict.end == "lost":
@@ -108,7 +108,7 @@ class Hooks:
                 hint="Give the hook another name, or delete it.",
             )
         key = task.key
-        self.cluster.delete(resource, key.namespace, key.name, uid=_uid(live))
+        self.cluster.delete(resource, key.namespace, key.name, uid=uid_of(live))
         await_gone(self.cluster, resource, live, self.deadline)
 
     def _resource(self, task: HookTask) -> Resource:
@@ -116,7 +116,3 @@ class Hooks:
         if found is None:
             raise ClusterError(f"{self.cluster} knows no kind {task.key.kind} of the {task}.")
         return found
-
-
-def _uid(document: Document) -> str:
-    return str((document.get("metadata") or {}).get("uid") or "")

@@ -16,7 +16,7 @@ from ci_gitops.adapters.cluster.base import Cluster, Document
 from ci_gitops.core.durations import format_duration
 from ci_gitops.core.family import Node
 from ci_gitops.core.health import Health, HealthRule, assess_health, counts, missing, moves, overall
-from ci_gitops.core.inventory import Key
+from ci_gitops.core.inventory import Key, uid_of
 from ci_gitops.core.waiting import (
     HOOK_SECONDS,
     HOOK_TIMEOUT,
@@ -151,7 +151,7 @@ class _Waiting:
         self.watched = tuple(self._seen[key].document for key in self._unread)
 
     def _begin(self, key: Key, document: Document) -> None:
-        there = bool(_uid(document))
+        there = bool(uid_of(document))
         health = self._assess(document) if there else missing("It is not in the cluster")
         well = health.status == "healthy"
         changed = self._is_changed(key)
@@ -169,11 +169,11 @@ class _Waiting:
         """What the cluster tells of one object."""
         seen = self._seen[change.key]
         self._unread.discard(change.key)
-        before = _uid(seen.document)
+        before = uid_of(seen.document)
         if change.document is None:
             if before and not self._has_ended(change, seen):
                 self._lose(seen, "It was deleted while it was waited for")
-        elif before and _uid(change.document) != before and self._is_changed(change.key):
+        elif before and uid_of(change.document) != before and self._is_changed(change.key):
             self._lose(seen, "It was deleted, and another one made in its place, while it was waited for")
         else:
             self._note(seen, self._assess(change.document))
@@ -324,10 +324,6 @@ class _Waiting:
         """The sentence with how long it is so, where that is worth telling."""
         held = self._clock.monotonic() - self._seen[blocking.key].since
         return f"{blocking.sentence} (for {_lasting(held)})" if held >= _WORTH_TELLING else blocking.sentence
-
-
-def _uid(document: Document) -> str:
-    return str((document.get("metadata") or {}).get("uid") or "")
 
 
 def _lasting(seconds: float) -> str:

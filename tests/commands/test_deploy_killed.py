@@ -95,7 +95,6 @@ def test_a_newer_revision_does_not_wait_for_an_older_one_to_get_healthy(pods: Op
     for line in older.stderr:
         if "waits for" in line:
             break
-    time.sleep(1.1)  # commits know whole seconds
     pods.declare({"web.yaml": workload(pods.image, "sleep 1000")}, "Ready at once")
     began = time.monotonic()
     assert pods.shop()["outcome"] == "succeeded"
