@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from ci_gitops.adapters.deadline import Deadline
 from ci_gitops.core.holds import Hold
 from ci_gitops.core.records import Record
 from ci_gitops.core.rollbacks import Way, images_of, last_brought, running, way_back, way_to
-from ci_gitops.core.targets import Target
 from ci_gitops.core.text import did_you_mean
 from ci_gitops.core.update_values import chart_versions
-from ci_gitops.errors import CiGitopsError, ClusterError, EditError, GitError, RefusedError, UsageError
+from ci_gitops.errors import CiGitopsError, EditError, GitError, RefusedError, UsageError
 from ci_gitops.results import Result
 from ci_gitops.run import Run
 from ci_gitops.settings import EnvironmentSettings
 from ci_gitops.steps.declared import Ask
-from ci_gitops.steps.destinations import Destinations
 from ci_gitops.steps.forge import forge_for
 from ci_gitops.steps.held import holds_at
 from ci_gitops.steps.holding import changed_holds, propose_holds, write_holds
 from ci_gitops.steps.reverting import call_back, holding, holds_of
+from ci_gitops.steps.running import records_of
 from ci_gitops.steps.update import wanted
 from ci_gitops.steps.update_call import UpdateCall
 from ci_gitops.steps.update_jobs import Task, hand_of, jobs_of, write_each
@@ -70,7 +67,7 @@ def rollback(run: Run, call: RollbackCall) -> Result:
     reach = Reach(call.repo, call.branch, call.ca_file, call.token_file, call.timeout or _SECONDS)
     with Workplaces(run, reach) as places:
         place, environment = _place(places, call)
-        ways = _ways(run, call, place, environment)
+        ways = _ways(places, call, place, environment)
         for way in ways:
             run.output.step(f"{way.target}: back to {way.good.revision[:12]} of {way.good.started[:19]}Z")
         notes = _hold(places, place, ways, call)
@@ -86,9 +83,9 @@ def _place(places: Workplaces, call: RollbackCall) -> tuple[Workplace, Environme
 # Which way
 
 
-def _ways(run: Run, call: RollbackCall, place: Workplace, environment: EnvironmentSettings) -> list[Way]:
+def _ways(places: Workplaces, call: RollbackCall, place: Workplace, environment: EnvironmentSettings) -> list[Way]:
     """One for each app that is rolled back."""
-    records = _records(run, call, place, environment)
+    records = _records(places, call, place, environment)
     if not records:
         raise RefusedError(
             f"Nothing was deployed to {environment.name} yet, so there is nothing to go back to.",
@@ -105,37 +102,19 @@ def _ways(run: Run, call: RollbackCall, place: Workplace, environment: Environme
 
 
 def _records(
-    run: Run, call: RollbackCall, place: Workplace, environment: EnvironmentSettings
-) -> dict[str, list[Record]]:
-    """The records of each app, as `history` lists them; RefusedError with what is missing where there are none."""
-    name = environment.name
-    elsewhere = call.context or call.kubeconfig or call.destination
+    places: Workplaces, call: RollbackCall, place: Workplace, environment: EnvironmentSettings
+) -> Mapping[str, list[Record]]:
+    """The records of each app; RefusedError with what is missing where there are none."""
     if environment.operator != "ci-gitops":
         raise RefusedError(
-            f"Somebody else deploys {name} (`operator: {environment.operator}`), and there are no records of it.",
+            f"Somebody else deploys {environment.name} (`operator: {environment.operator}`), "
+            "and there are no records of it.",
             hint="Write the version that you want with `ci-gitops update`.",
         )
-    if not (environment.destination or elsewhere):
-        raise RefusedError(
-            f"What runs in {name} is not known: the environment has no `destination`, where records would be.",
-            hint=f"Set environments.{name}.destination in .ci-gitops.yaml, or pass --context or --destination.",
-        )
-    anything = Target("-", name, ".")
-    try:
-        with Destinations(run, call.ask, place, environment) as destinations:
-            records = destinations.ledger(destinations.of(anything), Deadline.after(_SECONDS)).records()
-    except (UsageError, ClusterError) as error:
-        raise RefusedError(
-            f"What runs in {name} cannot be read: {error.message}",
-            hint=error.hint or f"Look at environments.{name}.destination in .ci-gitops.yaml.",
-        ) from error
-    by_app: dict[str, list[Record]] = defaultdict(list)
-    for record in records:
-        by_app[record.target.app].append(record)
-    return dict(by_app)
+    return records_of(places, call.ask, place, environment)
 
 
-def _chosen(call: RollbackCall, records: dict[str, list[Record]]) -> tuple[str, ...]:
+def _chosen(call: RollbackCall, records: Mapping[str, list[Record]]) -> tuple[str, ...]:
     """The apps of the call; else those that hold what is wanted, or that the last deployment came to."""
     for app in call.apps:
         if app not in records:
