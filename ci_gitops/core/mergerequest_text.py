@@ -14,12 +14,11 @@ from dataclasses import dataclass, replace
 
 from ci_gitops.core.messages import short_reference
 from ci_gitops.core.text import counted, plain
-from ci_gitops.core.trailers import ImageMove, Trailers, ValueMove, format_trailers, merged_trailers, parse_trailers
+from ci_gitops.core.trailers import ImageMove, Move, Trailers, format_trailers, merged_trailers, parse_trailers
 
 #: GitLab takes 1,048,576 characters; an adapter whose forge takes less gives its own limit (GitHub: 65,536).
 DESCRIPTION_LIMIT = 1_000_000
 TITLE_LIMIT = 200  # GitLab: 255, GitHub: 256
-Move = ImageMove | ValueMove
 
 _BLOCK = re.compile(r"<!-- ci-gitops:begin (?P<data>\{.*?\}) -->\n(?P<body>.*?)\n?<!-- ci-gitops:end -->", re.DOTALL)
 # A line that begins with a slash and a word: https://docs.gitlab.com/user/project/quick_actions/
@@ -38,7 +37,7 @@ class Block:
 
     @property
     def moves(self) -> tuple[Move, ...]:
-        return tuple(move for commit in self.commits for move in _moves(commit))
+        return tuple(move for commit in self.commits for move in commit.moves)
 
     @property
     def targets(self) -> frozenset[str]:
@@ -48,7 +47,7 @@ class Block:
     def updated(self, trailers: Trailers) -> Block:
         """With one more commit on top: what it moves again keeps its first old value and is held once."""
         total = merged_trailers(map(format_trailers, (*self.commits, trailers)))
-        again = {_key(move) for move in _moves(trailers)}
+        again = {_key(move) for move in trailers.moves}
         newest = replace(
             trailers,
             images=tuple(move for move in total.images if _key(move) in again),
@@ -162,10 +161,6 @@ def clipped(title: str, limit: int = TITLE_LIMIT) -> str:
     """`title` on one line, not longer than a forge takes."""
     flat = " ".join(plain(title).split())
     return flat if len(flat) <= limit else flat[: limit - 1].rstrip() + "…"
-
-
-def _moves(trailers: Trailers) -> list[Move]:
-    return [*trailers.images, *trailers.values]
 
 
 def _target(move: Move) -> str:

@@ -6,6 +6,7 @@ them and no database is needed. They are the evidence for the order of updates, 
     Ci-Gitops-Image: production/shop registry.example.com/shop/web:1.1 -> :1.2@sha256:…
     Ci-Gitops-Set: production/shop apps/shop/values.yaml replicas 2 -> 3
     Ci-Gitops-Source: group/shop 4f1a… pipeline=812 time=2026-11-21T10:00:00+00:00
+    Ci-Gitops-Cause: rollback 4f1a…
     Ci-Gitops-Actor: alice
 """
 
@@ -19,9 +20,11 @@ from datetime import datetime
 _IMAGE = "Ci-Gitops-Image"
 _VALUE = "Ci-Gitops-Set"
 _SOURCE = "Ci-Gitops-Source"
+_CAUSE = "Ci-Gitops-Cause"
 _ACTOR = "Ci-Gitops-Actor"
 _LINE = re.compile(r"^(Ci-Gitops-[A-Za-z-]+):[ \t]*(.*)$", re.MULTILINE)
 _NOTHING = "-"
+_ROLLBACK = "rollback"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,9 @@ class ValueMove:
     new: str
 
 
+Move = ImageMove | ValueMove
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """The build that an image comes from: its project, commit and pipeline, as far as they are known."""
@@ -81,10 +87,15 @@ class Trailers:
     values: tuple[ValueMove, ...] = ()
     source: Source | None = None
     actor: str | None = None
+    back_to: str | None = None  # of a way back: the revision that it goes back to
+
+    @property
+    def moves(self) -> tuple[Move, ...]:
+        return (*self.images, *self.values)
 
     @property
     def ours(self) -> bool:
-        return bool(self.images or self.values)
+        return bool(self.moves)
 
 
 def format_trailers(trailers: Trailers) -> str:
@@ -104,6 +115,8 @@ def format_trailers(trailers: Trailers) -> str:
         facts += [f"pipeline={source.pipeline}"] if source.pipeline is not None else []
         facts += [f"time={_word(source.time)}"] if source.time else []
         lines.append(f"{_SOURCE}: {' '.join(facts)}")
+    if trailers.back_to:
+        lines.append(f"{_CAUSE}: {_ROLLBACK} {_word(trailers.back_to)}")
     if trailers.actor:
         lines.append(f"{_ACTOR}: {_word(trailers.actor)}")
     return "\n".join(lines)
@@ -118,6 +131,7 @@ def parse_trailers(message: str) -> Trailers:
     values: list[ValueMove] = []
     source: Source | None = None
     actor: str | None = None
+    back_to: str | None = None
     for key, rest in _LINE.findall(message.replace("\r\n", "\n")):
         words = rest.split()
         if key == _IMAGE and len(words) == 5 and words[3] == "->" and "/" in words[0]:
@@ -129,9 +143,11 @@ def parse_trailers(message: str) -> Trailers:
             values.append(ValueMove(environment, app, path, field, old, _unword(words[5])))
         elif key == _SOURCE and len(words) >= 2:
             source = _parse_source(words)
+        elif key == _CAUSE and len(words) == 2 and words[0] == _ROLLBACK:
+            back_to = _unword(words[1])
         elif key == _ACTOR and words:
             actor = _unword(words[0])
-    return Trailers(tuple(images), tuple(values), source, actor)
+    return Trailers(tuple(images), tuple(values), source, actor, back_to)
 
 
 def split_trailers(message: str) -> tuple[Trailers, ...]:

@@ -20,6 +20,7 @@ from ci_gitops.steps.forge import forge_for
 from ci_gitops.steps.merge_report import ended
 from ci_gitops.steps.merging import MergePolicy, Merger, Patience, Verdict, joined, policy_of, settle
 from ci_gitops.steps.rebasing import renew
+from ci_gitops.steps.way_back import goes_back
 from ci_gitops.steps.workplace import Reach, Workplace, Workplaces
 
 _TROUBLE = 100.0  # seconds
@@ -200,7 +201,8 @@ class _Story:
         more = sorted(environments_touched(paths, targets, here, FILE_NAME) - set(written))
         if more:
             self._run.output.warn(f"!{request.iid} changes files of {', '.join(more)} too: those gates count as well.")
-        return joined([policy_of(place.settings.environment(name)) for name in (*written, *more)])
+        back = goes_back(place, request)
+        return joined([policy_of(place.settings.environment(name), back=back) for name in (*written, *more)])
 
     def _environments_at(self, place: Workplace) -> list[str]:
         """The environments that are written on the branch of `place`."""

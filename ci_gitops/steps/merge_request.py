@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from ci_gitops.adapters.forges.base import Forge, NewMergeRequest
 from ci_gitops.adapters.git import CommitInfo, RefUpdate
 from ci_gitops.core.gates import GateState
-from ci_gitops.core.mergerequest_text import Block, Move, put_block, title_for
+from ci_gitops.core.mergerequest_text import Block, put_block, title_for
 from ci_gitops.core.mergerequests import (
     Action,
     GiveWay,
@@ -25,14 +26,15 @@ from ci_gitops.core.mergerequests import (
     plan_merge_requests,
 )
 from ci_gitops.core.replay import plan_chain, replay_intents
-from ci_gitops.core.trailers import Trailers, parse_trailers
+from ci_gitops.core.trailers import Move, Trailers, parse_trailers
 from ci_gitops.core.updates import Intent, Plan, TargetFiles
 from ci_gitops.errors import RefusedError, TemporaryError
 from ci_gitops.settings import EnvironmentSettings
-from ci_gitops.steps.merging import MergePolicy, Merger, Patience, Verdict, VerdictState, settle
+from ci_gitops.steps.merging import MergePolicy, Merger, Patience, Verdict, VerdictState, policy_of, settle
 from ci_gitops.steps.targets import targets_of
+from ci_gitops.steps.way_back import goes_back
 from ci_gitops.steps.workplace import RepositoryTree, Workplace, Workplaces
-from ci_gitops.steps.write import Hand, Written, attempts, commit_plan, current_plan
+from ci_gitops.steps.write import Hand, Written, attempts, commit_plan, current_plan, trailers_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class RequestWriter:
                 place = self.places.refreshed(place)
             done = self._try(place, targets, intent, attempt)
             if done is not None:
-                return [self._merged(written) for written in done]
+                return [self._merged(place, written) for written in done]
         raise AssertionError("attempts end by an error")  # pragma: no cover
 
     def _try(
@@ -125,7 +127,7 @@ class RequestWriter:
         return self._written(place, "opened", commit=commit, merge_request=request, plan=plan, notes=notes)
 
     def _new(self, place: Workplace, action: Open, plan: Plan) -> NewMergeRequest:
-        block = Block().updated(self._trailers(plan))
+        block = Block().updated(trailers_of(plan, self.hand))
         environment = self.environment
         return NewMergeRequest(
             source=action.branch,
@@ -179,9 +181,10 @@ class RequestWriter:
                 self.hand.check(on_branch, plan)
             if self.hand.dry_run:
                 return self._written(place, "planned", merge_request=request, plan=plan, notes=notes)
-            if own and own[-1].parents[:1] != (place.revision,):
+            # A way back stands alone where it can: what it takes back does not count for its gates.
+            if own and (own[-1].parents[:1] != (place.revision,) or self.hand.back_to):
                 # What this call writes anyway is not replayed: the target may have it by now.
-                others = _block_of(own).updated(self._trailers(plan)).commits[:-1]
+                others = _block_of(own).updated(trailers_of(plan, self.hand)).commits[:-1]
                 on_branch = self._replayed(place, Block(others))
                 plan, notes = current_plan(on_branch, targets, intent, self.hand, self._merged_blocks(place))
             commit = on_branch.revision
@@ -210,7 +213,9 @@ class RequestWriter:
             steps = [(self._files(place, app), intent) for app, intent in replay_intents(trailers)]
             plan = plan_chain(steps, place.tree, self.hand.now)
             if plan.changed:
-                hand = replace(self.hand, source=trailers.source, actor=trailers.actor, subject=None)
+                hand = replace(
+                    self.hand, source=trailers.source, actor=trailers.actor, back_to=trailers.back_to, subject=None
+                )
                 commit = commit_plan(place, plan, hand, self.environment.commit.subject)
                 place = replace(place, revision=commit, tree=RepositoryTree(place.repository, commit))
         return place
@@ -279,15 +284,16 @@ class RequestWriter:
             hint="Merge or close that merge request first, then run this again.",
         )
 
-    def _merged(self, written: Written) -> Written:
+    def _merged(self, place: Workplace, written: Written) -> Written:
         """Merge what was written by the environment's rule, and wait for that where it was asked for."""
         request = written.merge_request
         if request is None or request.state == "closed" or written.outcome in ("planned", "waiting"):
             return written
         merger = Merger(self.forge)
-        verdict = merger.merge_by_rule(request, self.policy)
+        at = partial(self._policy_at, place)
+        verdict = merger.merge_by_rule(request, self.policy, at)
         if self.patience.seconds and verdict.state not in ("merged", "already", "refused"):
-            verdict = settle(lambda: [self._look(merger, request)], self.patience)[0]
+            verdict = settle(lambda: [self._look(merger, request, at)], self.patience)[0]
         if verdict.state in ("merged", "already"):
             landed = verdict.request.merge_sha or written.revision
             return replace(written, outcome="merged", merge_request=verdict.request, revision=landed)
@@ -305,19 +311,20 @@ class RequestWriter:
         outcome = "armed" if verdict.state == "armed" else written.outcome
         return replace(written, outcome=outcome, merge_request=verdict.request, notes=notes)
 
-    def _look(self, merger: Merger, request: MergeRequest) -> Verdict:
+    def _policy_at(self, place: Workplace, request: MergeRequest) -> MergePolicy:
+        """The environment's; one that holds ways back alone has gates of its own."""
+        return policy_of(self.environment, self.policy.rule, back=goes_back(place, request))
+
+    def _look(self, merger: Merger, request: MergeRequest, at: Callable[[MergeRequest], MergePolicy]) -> Verdict:
         """What became of it by now; where people merge, that they have."""
         if self.policy.rule != "manual":
-            return merger.merge(request, self.policy)
+            return merger.merge(request, at)
         current = self.forge.get(request.iid)
         if current.state == "open":
             reason = "people merge it (merge: manual)"
             return Verdict(current, "waiting", (GateState("manual", False, reason),), reason)
         state: VerdictState = "merged" if current.state == "merged" else "refused"
         return Verdict(current, state, reason=f"it is {current.state}")
-
-    def _trailers(self, plan: Plan) -> Trailers:
-        return Trailers(plan.images, plan.values, self.hand.source, self.hand.actor)
 
     def _written(self, place: Workplace, outcome: str, **fields: object) -> Written:
         done = Written(place.url, place.branch, (self.environment.name,), outcome, place.revision)

@@ -122,11 +122,16 @@ class Merger:
                 return verdict
         return replace(verdict, state="waiting", reason="its branch keeps moving; the next run looks again")
 
-    def merge_by_rule(self, request: MergeRequest, policy: MergePolicy) -> Verdict:
-        """What an environment's `merge` rule says for a merge request that was just written."""
+    def merge_by_rule(
+        self, request: MergeRequest, policy: MergePolicy, at: Callable[[MergeRequest], MergePolicy] | None = None
+    ) -> Verdict:
+        """What an environment's `merge` rule says for a merge request that was just written.
+
+        `at` gives the policy for each head, where that may be another one.
+        """
         if policy.rule == "manual":
             return Verdict(request, "waiting", reason="people merge it (merge: manual)")
-        verdict = self.merge(request, policy)
+        verdict = self.merge(request, at or policy)
         if verdict.state != "waiting" or self.dry_run:
             return verdict
         if policy.rule == "now":
@@ -137,7 +142,7 @@ class Merger:
             self.sleep(
                 pause
             )  # the push was just now: its pipeline is about to be made, and can then be left to the forge
-            verdict = self.merge(verdict.request, policy)
+            verdict = self.merge(verdict.request, at or policy)
         if verdict.state != "waiting" or not self._may_be_armed(verdict):
             return verdict
         outcome = self.forge.arm(request.iid, self._call(verdict.request, policy, verdict.gates))
@@ -241,9 +246,13 @@ _STATES: Mapping[str, VerdictState] = {
 }
 
 
-def policy_of(environment: EnvironmentSettings, rule: Rule | None = None) -> MergePolicy:
-    """The policy of one environment; `rule` is what the command line says instead."""
-    gates = environment.gates
+def policy_of(environment: EnvironmentSettings, rule: Rule | None = None, *, back: bool = False) -> MergePolicy:
+    """The policy of one environment; `rule` is what the command line says instead.
+
+    `back`: for a merge request that holds ways back alone (`steps/way_back.goes_back` says so): those have gates of
+    their own.
+    """
+    gates = environment.rollback.gates if back else environment.gates
     unknown = {
         "healthy": gates.healthy,
         "soak": gates.soak,

@@ -50,7 +50,7 @@ def call_back(way: Way, base: UpdateCall) -> UpdateCall:
     return replace(
         base, images=tuple(old for old, _ in way.moved.values()),
         charts=tuple(f"{chart}={version}" for chart, version in way.charts), environments=(target.environment,),
-        apps=(target.app,), force=True, way_back=True,
+        apps=(target.app,), force=True, back_to=way.good.revision,
         message=base.message or f"Roll back {target.app} in {target.environment} to {way.good.revision[:12]}",
     )  # fmt: skip
 

@@ -207,7 +207,7 @@ def _written(places: Workplaces, ways: Sequence[Way], call: RollbackCall, notes:
         each = call_back(way, call.base)
         tasks += [Task(job, wanted(run, each), hand_of(run, each)) for job in jobs_of(places, root, each)]
     apps = tuple(way.target.app for way in ways)
-    asked = replace(call.base, environments=(call.environment,), apps=apps, way_back=True)
+    asked = replace(call.base, environments=(call.environment,), apps=apps)
     try:
         return _told(write_each(places, tasks, asked), ways, notes)
     except CiGitopsError as error:

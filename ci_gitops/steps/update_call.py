@@ -37,4 +37,4 @@ class UpdateCall:
     token_file: Path | None = None
     ca_file: Path | None = None
     dry_run: bool = False
-    way_back: bool = False  # a rollback: it has gates of its own
+    back_to: str | None = None  # of a rollback: the revision that it goes back to

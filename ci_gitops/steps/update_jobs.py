@@ -54,6 +54,7 @@ def hand_of(run: Run, call: UpdateCall) -> Hand:
         source=people.source(run),
         subject=call.message,
         force=call.force,
+        back_to=call.back_to,
         dry_run=call.dry_run,
         sign=signing_key(call.sign, run.environ) if call.sign else None,
         check=_checker(run) if call.check else None,
@@ -141,7 +142,7 @@ def _refused(written: Sequence[Written], tasks: Sequence[Task], call: UpdateCall
     if any(one.plan.changed for one in written):
         return None
     images = {name for task in tasks for image in task.intent.images for name in (image.name, image.new_name)}
-    images = images if call.images or call.way_back else set()
+    images = images if call.images or any(task.hand.back_to for task in tasks) else set()
     for held in (each for one in written for each in one.held):
         hold = held.hold
         if hold.image:
@@ -177,10 +178,7 @@ def _write(places: Workplaces, task: Task, call: UpdateCall) -> list[Written]:
 
     config = job.place.settings.config
     forge = forge_for(places.run, job.place.repository, call.forge, url=call.forge_url, config=config)
-    environment = job.environment
-    if call.way_back:
-        environment = environment.model_copy(update={"gates": environment.rollback.gates})
-    policy = policy_of(environment, call.merge)
+    policy = policy_of(job.environment, call.merge)
     patience = Patience(0.0 if call.wait == "none" else call.timeout or _WAIT, progress=places.run.output.step)
     writer = RequestWriter(places, forge, job.environment, policy, patience, hand)
     return writer.write(job.place, job.targets, intent)

@@ -38,6 +38,7 @@ class Hand:
     actor: str | None = None
     source: Source | None = None
     subject: str | None = None  # --message
+    back_to: str | None = None  # of a rollback: the revision that it goes back to
     force: bool = False  # an older build may overwrite a newer one
     dry_run: bool = False
     now: str = ""  # RFC 3339
@@ -159,9 +160,14 @@ def _history(repository: Repository, revision: str, by_people: Mapping[str, Sequ
     ]
 
 
+def trailers_of(plan: Plan, hand: Hand) -> Trailers:
+    """What the commit of a plan says of itself."""
+    return Trailers(plan.images, plan.values, hand.source, hand.actor, hand.back_to)
+
+
 def commit_plan(place: Workplace, plan: Plan, hand: Hand, template: str, parents: Sequence[str] | None = None) -> str:
     """Make the commit of a plan on top of `parents` (default: the place's head)."""
-    trailers = Trailers(plan.images, plan.values, hand.source, hand.actor)
+    trailers = trailers_of(plan, hand)
     message = commit_message(hand.subject or template, trailers, plan.notes)
     repository, base = place.repository, place.revision
     # A file may be reached by a symbolic link: what is written is the file that it stands for.

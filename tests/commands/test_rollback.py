@@ -9,8 +9,13 @@ from typing import Any
 
 import pytest
 
+from ci_gitops.adapters.forges import open_forge
+from ci_gitops.adapters.forges.base import NewMergeRequest
+from ci_gitops.adapters.git import GitAccess, Person, Repository
+from ci_gitops.core.mergerequest_text import Block, put_block
+from ci_gitops.core.trailers import ImageMove, Trailers, format_trailers, parse_trailers
 from tests.rig.cli import Cli, Ran
-from tests.rig.git_server import GitServer
+from tests.rig.git_server import GitServer, run_git
 
 WEB = "localhost:1/web"
 HOLDS = ".ci-gitops/holds/live.yaml"
@@ -155,6 +160,39 @@ def test_a_way_back_by_merge_request_has_its_own_gates(cli: Cli, git_server: Git
     assert 'newTag: "1"' in live.read()
     forward = live("update", f"{WEB}:3", "--forge", "local", code=5)
     assert "approvals" in forward.json["error"]["message"]
+
+
+def test_fewer_gates_are_for_what_really_goes_back(cli: Cli, git_server: GitServer, tmp_path: Path) -> None:
+    more = ", write: merge-request, gates: {approvals: 1}"
+    live = Live(cli, git_server, f"destination: 'dir:{tmp_path}/live'", more)
+    live("deploy")
+    live("update", f"{WEB}:2", "--write", "push")
+    live("deploy")
+    assert live.rollback("--forge", "local")["outcome"] == "opened"
+    assert live("update", f"{WEB}:3", "--forge", "local").json["mergeRequest"]["iid"] == 1
+    assert live("merge", "--forge", "local").json["waiting"][0]["gate"] == "approvals"
+    # The way back stands alone again: what it takes back is gone from the branch.
+    again = live.rollback("--forge", "local", "--to", live("history").json["items"][-1]["revision"])
+    assert (again["outcome"], again["mergeRequest"]["iid"]) == ("updated", 1)
+    assert len(live("merge", "--forge", "local").json["merged"]) == 1
+    assert 'newTag: "1"' in live.read()
+
+    # Nobody gets fewer gates by saying so: neither with what never ran, nor with more than what is told.
+    good, overlay = git_server.messages("config")[0], live.read()
+    back = next(line for line in good.splitlines() if line.startswith("Ci-Gitops-Cause: rollback "))
+    for version, more_files in (("9", {}), ("2", {"apps/shop/base/deployment.yaml": b"{}\n"})):
+        moves = Trailers((ImageMove("live", "shop", WEB, f"{WEB}:1", f"{WEB}:{version}"),))
+        branch, said = "ci-gitops/live/shop", f"{format_trailers(moves)}\n{back}"
+        run_git("--git-dir", git_server.bare("config"), "update-ref", f"refs/heads/{branch}", "refs/heads/main")
+        files = {OVERLAY.format(app="shop"): overlay.replace('"1"', f'"{version}"').encode(), **more_files}
+        git_server.commit("config", files, f"Roll back\n\n{said}", branch)
+        with Repository.open(str(git_server.bare("config")), GitAccess()) as repository:
+            forge = open_forge("local", repository, Person("mallory", "m@example.com"))
+            text = put_block("", Block().updated(parse_trailers(said)))
+            request = forge.open(NewMergeRequest(branch, "main", "Roll back", text))
+            waiting = live("merge", "--forge", "local", "--mr", request.iid).json["waiting"]
+            assert waiting[0]["gate"] == "approvals"
+            forge.close(request.iid)
 
 
 def test_update_waits_until_it_is_deployed(live: Live) -> None:

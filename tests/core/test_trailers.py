@@ -25,6 +25,7 @@ _trailers = st.builds(
     st.lists(_values, max_size=3).map(tuple),
     st.none() | _sources,
     st.none() | _words,
+    st.none() | _words,
 )
 
 

@@ -1,0 +1,77 @@
+"""Whether a merge request is a way back and nothing else, so that it has the gates of `rollback:` in its environment.
+
+Those gates are meant to be fewer, and anybody who may push a branch can write any message. So a commit is not believed
+for what it says: made anew from its trailers it must come out the same, and what it brings must have been so at the
+revision that it names, which the target branch holds. Whatever cannot be shown has the normal gates.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from ci_gitops.adapters.git import CommitInfo
+from ci_gitops.core.git_refs import is_object_id
+from ci_gitops.core.mergerequests import MergeRequest
+from ci_gitops.core.replay import plan_chain, replay_intents
+from ci_gitops.core.trailers import Trailers, split_trailers
+from ci_gitops.core.updates import Plan
+from ci_gitops.errors import EditError, GitError, UsageError
+from ci_gitops.steps.targets import targets_of
+from ci_gitops.steps.workplace import RepositoryTree, Workplace
+
+_MADE_AT = re.compile(rb"^generated: .*$", re.MULTILINE)  # of Chart.lock: the moment of its making
+
+
+def goes_back(place: Workplace, request: MergeRequest) -> bool:
+    """Whether each commit of its branch, at exactly the head that was read, is a way back; `place` is its target."""
+    if not (request.block and all(told.back_to for told in request.block.commits)):
+        return False  # it does not even say so
+    repository = place.repository
+    head = repository.fetch(request.source)
+    own: Sequence[CommitInfo] = repository.only_in(head, place.revision) if head == request.head_sha else ()
+    return bool(own) and all(_is_way_back(place, commit) for commit in own)
+
+
+def _is_way_back(place: Workplace, commit: CommitInfo) -> bool:
+    told = split_trailers(commit.message)
+    if len(told) != 1 or len(commit.parents) != 1 or not is_object_id(told[0].back_to or ""):
+        return False
+    trailers, good = told[0], told[0].back_to or ""
+    try:
+        if place.repository.is_ancestor(good, place.revision) is not True:
+            return False
+        return _says_all(place, commit, trailers) and _was_so(_replayed(place, place.repository.fetch(good), trailers))
+    except (EditError, GitError, UsageError):
+        return False
+
+
+def _replayed(place: Workplace, revision: str, trailers: Trailers) -> Plan:
+    """What the moves of a commit make of a revision."""
+    there = replace(place, revision=revision, tree=RepositoryTree(place.repository, revision))
+    environments = {move.environment for move in trailers.moves}
+    if len(environments) != 1:
+        raise UsageError("A way back is one environment's.")
+    environment = environments.pop()
+    steps = [(targets_of(there, environment, [app]), intent) for app, intent in replay_intents(trailers)]
+    return plan_chain(steps, there.tree, now="")
+
+
+def _says_all(place: Workplace, commit: CommitInfo, trailers: Trailers) -> bool:
+    """Whether the commit changes what its trailers say, and nothing besides."""
+    repository, parent = place.repository, commit.parents[0]
+    plan = _replayed(place, parent, trailers)
+    wanted = {repository.resolve(parent, edit.path) or edit.path: edit.new.encode() for edit in plan.edits}
+    if set(repository.changed_paths(commit.sha, parent)) != set(wanted):
+        return False
+    return _timeless(repository.read(commit.sha, list(wanted))) == _timeless(wanted)
+
+
+def _timeless(files: Mapping[str, bytes]) -> Mapping[str, bytes]:
+    return {path: _MADE_AT.sub(b"", text) if path.endswith(".lock") else text for path, text in files.items()}
+
+
+def _was_so(plan: Plan) -> bool:
+    """Whether the revision that was gone back to would stay what it is by these moves (an entry may be new)."""
+    return all(image.old == image.new for image in plan.images) and not plan.values
