@@ -19,6 +19,7 @@ pytest_plugins = [
     "tests.rig.ssh_server",
     "tests.rig.helm",
     "tests.rig.registry",
+    "tests.rig.cosign",
     "tests.rig.deploying",
 ]
 

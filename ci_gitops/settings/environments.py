@@ -17,6 +17,7 @@ from ci_gitops.settings.values import (
     Form,
     HealthMessage,
     InnerPath,
+    KeyPlace,
     Line,
     Lines,
     Model,
@@ -124,9 +125,15 @@ class Rollback(Model):
 class Cosign(Model):
     """Whose signature an image must bear."""
 
-    key: Line | None = Field(None, description="The public key: a file of the repository or a KMS address.")
-    identity: Line | None = Field(None, description="For keyless signatures: who signed.")
+    key: KeyPlace | None = Field(
+        None, description="The public key: a file of the repository, env://VARIABLE or a KMS address (awskms:// …)."
+    )
+    identity: Line | None = Field(None, description="For keyless signatures: who signed; `*` stands for any text.")
     issuer: WebAddress | None = Field(None, description="For keyless signatures: who vouched for the signer.")
+    tlog: bool = Field(
+        True,
+        description="The signature must be in the public transparency log. With false, for a key alone, it need not.",
+    )
 
     @model_validator(mode="after")
     def _key_or_identity(self) -> Cosign:
@@ -134,6 +141,8 @@ class Cosign(Model):
             raise ValueError("expected either key, or identity and issuer")
         if not self.key and not (self.identity and self.issuer):
             raise ValueError("expected identity and issuer together")
+        if not (self.key or self.tlog):
+            raise ValueError("expected a key beside tlog: false: an identity is proved by the log")
         return self
 
 

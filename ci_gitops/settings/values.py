@@ -23,7 +23,7 @@ from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import core_schema
 
-from ci_gitops.core import durations, targets
+from ci_gitops.core import durations, signatures, targets
 
 PLACES = r"(dir|simulated):.+"
 _NAME = "a name of letters, digits, '.', '_' and '-', at most 63, beginning and ending with a letter or digit"
@@ -113,6 +113,17 @@ def _web(text: str) -> str:
     return text
 
 
+def _key(text: str) -> str:
+    """A file of the repository, `env://VARIABLE`, or where a service keeps a key."""
+    kind, service, rest = _word(text).partition("://")
+    if not service:
+        return _path(text)
+    known = (*signatures.KEY_SERVICES, signatures.KEY_VARIABLE)
+    if kind not in known or not rest:
+        raise ValueError(f"expected a file, or an address that begins with {'://, '.join(known)}://, not {text!r}")
+    return text
+
+
 def holding(*fields: str) -> Any:
     """A validator for text that may hold these `{fields}` and no others."""
 
@@ -193,6 +204,7 @@ AppTemplate = Annotated[str, AfterValidator(_path), holding("app")]
 Branch = Annotated[str, AfterValidator(_branch)]
 Address = Annotated[str, AfterValidator(_address)]
 WebAddress = Annotated[str, AfterValidator(_web)]
+KeyPlace = Annotated[str, AfterValidator(_key)]
 Place = Annotated[
     str,
     Form(PLACES, "a mapping, dir:PATH, dir:PATH@BRANCH or simulated:PATH"),

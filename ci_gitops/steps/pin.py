@@ -6,14 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from ci_gitops.adapters.certificates import ca_file
-from ci_gitops.adapters.registry import Registry
-from ci_gitops.adapters.registry_http import RegistryHttp
-from ci_gitops.adapters.registry_login import login_for
 from ci_gitops.core.images import KEEP, ImageArgument, ImageRef
 from ci_gitops.core.updates import Intent
 from ci_gitops.errors import RegistryError
 from ci_gitops.run import Run
+from ci_gitops.steps.registries import registry_at
 
 _AT_ONCE = 4
 
@@ -31,19 +28,8 @@ def _pin(run: Run, image: ImageArgument, authority: Path | None) -> ImageArgumen
         return image
     name = image.new_name if image.new_name not in (None, KEEP) else image.name
     reference = ImageRef(str(name), image.tag)
-    server = run.environ.get("CI_SERVER_HOST")
     host = reference.registry
-    registry = Registry(
-        RegistryHttp(
-            host,
-            login_for(host, run.environ),
-            ca_file(run.environ, run.cwd / authority if authority else None),
-            environ=run.environ,
-            trusted_hosts=(server,) if server else (),
-            tell=run.output.warn,
-        )
-    )
-    found = registry.head(reference)
+    found = registry_at(run, host, authority).head(reference)
     if found is None:
         raise RegistryError(f"There is no image {reference} at {host}.", hint="Push it first, or correct the tag.")
     return replace(image, digest=found.digest)

@@ -8,12 +8,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ci_gitops.adapters.certificates import ca_file
 from ci_gitops.adapters.forges.base import Forge
 from ci_gitops.adapters.git import Repository
-from ci_gitops.adapters.registry import Registry
-from ci_gitops.adapters.registry_http import RegistryHttp
-from ci_gitops.adapters.registry_login import login_for
 from ci_gitops.core.family import Node
 from ci_gitops.core.images import ImageRef
 from ci_gitops.core.mergerequests import MergeRequest
@@ -35,6 +31,7 @@ from ci_gitops.run import Run
 from ci_gitops.steps.declared import Ask
 from ci_gitops.steps.forge import forge_for
 from ci_gitops.steps.locate import identity
+from ci_gitops.steps.registries import registry_at
 from ci_gitops.steps.workplace import Workplace, Workplaces
 
 _HISTORY_STEPS = (0, 50, 250, 700)  # commits; 1,000 in all
@@ -159,13 +156,8 @@ class Origins:
 
     def _asked(self, image: str) -> Mapping[str, str]:
         reference = ImageRef.parse(image)
-        host, run = reference.registry, self.run
-        server = run.environ.get("CI_SERVER_HOST")
-        http = RegistryHttp(
-            host, login_for(host, run.environ), ca_file(run.environ, self.ask.ca_file), environ=run.environ,
-            trusted_hosts=(server,) if server else (), tries=1, tell=run.output.detail,
-        )  # fmt: skip
-        config = Registry(http).config(reference)
+        registry = registry_at(self.run, reference.registry, self.ask.ca_file, tries=1, tell=self.run.output.detail)
+        config = registry.config(reference)
         return config.labels if config else {}
 
 

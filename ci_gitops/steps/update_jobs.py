@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -57,16 +57,43 @@ def hand_of(run: Run, call: UpdateCall) -> Hand:
         back_to=call.back_to,
         dry_run=call.dry_run,
         sign=signing_key(call.sign, run.environ) if call.sign else None,
-        check=_checker(run) if call.check else None,
+        check=_checker(run, call),
         now=datetime.now(UTC).isoformat(timespec="seconds"),
         timeout=call.timeout or RACE_SECONDS,
     )
 
 
-def _checker(run: Run) -> Callable[[Workplace, Plan], None]:
-    from ci_gitops.steps.check import check_plan
+def _checker(run: Run, call: UpdateCall) -> Callable[[Workplace, Plan], None]:
+    """What a plan must pass before it is written. A way back is not asked for signatures: it has run before."""
+    proves = None
 
-    return lambda place, plan: check_plan(run, place, plan)
+    def check(place: Workplace, plan: Plan) -> None:
+        nonlocal proves
+        if not call.back_to and any(_wants_signatures(place, target.environment) for target in plan.moved_targets):
+            from ci_gitops.steps.proof import prover
+
+            proves = proves or prover(run, call.ca_file)
+            proves(place, plan)
+        if call.check:
+            from ci_gitops.steps.check import check_plan
+
+            check_plan(run, place, plan)
+
+    return check
+
+
+def _wants_signatures(place: Workplace, environment: str) -> bool:
+    return place.settings.environment(environment).verify.cosign is not None
+
+
+def _with_digests(run: Run, task: Task, call: UpdateCall) -> Task:
+    """The task, its tags pinned where signatures are wanted: what was verified is what is written."""
+    environments = {files.target.environment for files in task.job.targets}
+    if task.hand.back_to or not any(_wants_signatures(task.job.place, name) for name in environments):
+        return task
+    from ci_gitops.steps.pin import pinned
+
+    return replace(task, intent=pinned(run, task.intent, call.ca_file))
 
 
 def jobs_of(places: Workplaces, root: Workplace, call: UpdateCall) -> list[Job]:
@@ -110,7 +137,7 @@ def write_each(places: Workplaces, tasks: Sequence[Task], call: UpdateCall) -> R
     failures: list[CiGitopsError] = []
     for task in tasks:
         try:
-            written.extend(_write(places, task, call))
+            written.extend(_write(places, _with_digests(places.run, task, call), call))
         except CiGitopsError as error:
             if len(tasks) == 1:
                 raise

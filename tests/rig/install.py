@@ -25,17 +25,26 @@ PROGRAM_FOLDERS = ("usr/bin", "usr/sbin", "usr/libexec/docker/cli-plugins", "usr
 
 @dataclass(frozen=True)
 class Package:
-    """One line of debian-packages.txt: `NAME`, `RELEASE:NAME`, each with `?PROGRAM` where a program will do."""
+    """One line of debian-packages.txt: `NAME`, `RELEASE:NAME`, each with `?PROGRAM` where a program will do.
+
+    `RELEASE:NAME>PROGRAM` is unpacked and its program known as PROGRAM, beside another version of it.
+    """
 
     name: str
     release: str | None
     unless: str | None
+    known_as: str | None = None
+
+    @property
+    def folder(self) -> str:
+        return self.known_as or self.name
 
     @classmethod
     def parse(cls, line: str) -> Package:
         rest, _, program = line.partition("?")
         release, _, name = rest.rpartition(":")
-        return cls(name, release or None, program or None)
+        name, _, known_as = name.partition(">")
+        return cls(name, release or None, program or None, known_as or None)
 
 
 def main(folder: Path) -> int:
@@ -43,7 +52,7 @@ def main(folder: Path) -> int:
     packages = [package for package in wanted(HERE / "debian-packages.txt") if not has_program(package.unless)]
     install([package.name for package in packages if package.release is None and not installed(package.name)])
     for package in packages:
-        if package.release and not (folder / package.name).is_dir():
+        if package.release and not (folder / package.folder).is_dir():
             unpack(package, folder)
     npm(folder)
     return 0
@@ -117,18 +126,18 @@ def unpack(package: Package, folder: Path) -> None:
     try:
         with tempfile.TemporaryDirectory(prefix="ci-gitops-apt-") as temporary:
             archive = download(package, Path(temporary))
-            target = folder / package.name
+            target = folder / package.folder
             output("dpkg-deb", "-x", str(archive), str(target))
     except subprocess.CalledProcessError as error:
         say(f"That failed; tests that need it are skipped: {error.stderr.strip()}")
         return
     for programs in (target / name for name in PROGRAM_FOLDERS):
         for program in programs.iterdir() if programs.is_dir() else ():
-            link_program(program, folder)
+            link_program(program, folder, package.known_as)
 
 
-def link_program(program: Path, folder: Path) -> None:
-    link = folder / "bin" / program.name
+def link_program(program: Path, folder: Path, known_as: str | None = None) -> None:
+    link = folder / "bin" / (known_as or program.name)
     link.unlink(missing_ok=True)
     link.symlink_to(program.resolve())
 

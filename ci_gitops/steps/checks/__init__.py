@@ -13,6 +13,7 @@ from ci_gitops.steps.checks import (
     registry,
     renderers,
     repositories,
+    signatures,
     tokens,
 )
 from ci_gitops.steps.checks.base import Finding, Scene, State
@@ -28,6 +29,7 @@ CHECKS: Mapping[str, Callable[[Scene], Iterator[Finding]]] = {
     "token": tokens.check,
     "repository": repositories.check,
     "registry": registry.check,
+    "signatures": signatures.check,
     "engine": engines.check,
     "renderer": renderers.check,
     "cluster": cluster.check,
