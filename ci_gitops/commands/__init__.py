@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rbac": ("rbac", "Print the smallest roles that can deploy an environment."),
     "why": ("why", "Explain what runs: from an object to its image, commit, merge request and pipeline."),
     "rollback": ("rollback", "Go back to what last ran well in an environment, and hold what does not."),
+    "preview": ("preview", "Make, list and remove environments of their own for merge requests."),
     "hold": ("hold", "Hold an environment, an app or an image: nothing new of it is written or deployed."),
     "release": ("release", "Release what was held."),
     "set-image": ("set_image", "Set images in kustomizations, Helm values and manifests."),

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
 
 from ci_gitops.commands.common import Duration, ca_file_option, option, token_file_option
 
-_OPTIONS = (
+_WHERE = (
     option("--repo", metavar="URL|PATH", help="The config repository.  [default: CI_GITOPS_REPO, GITLAB_REMOTE_URL, "
            "`repository` of the local file, origin, the pipeline's project]"),
     option("--branch", help="Its branch.  [default: the environment's, in the pipeline's own project the CI branch, "
            "else the remote's default]"),
+)  # fmt: skip
+_RULES = (
     option("--write", type=click.Choice(["push", "merge-request"]), help="How to write.  [default: the environment's]"),
     option("--merge", type=click.Choice(["manual", "when-green", "now"]),
            help="When our merge request is merged.  [default: the environment's]"),
     option("--wait", type=click.Choice(["none", "merged", "deployed"]), default="none", show_default=True,
            help="What to wait for before the end."),
+)  # fmt: skip
+_HOW = (
     option("--timeout", type=Duration(), metavar="DURATION",
            help="How long to wait and to try again.  [default: 100s for trouble with a server, 10m for lost races]"),
     option("--message", help="Subject of the commit; may hold {environment}, {app} and {summary}."),
@@ -37,6 +41,15 @@ _OPTIONS = (
 
 def write_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options, in this order, below the command's own."""
-    for add in reversed(_OPTIONS):
+    return _added(function, (*_WHERE, *_RULES, *_HOW))
+
+
+def push_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same of a command that writes by push alone."""
+    return _added(function, (*_WHERE, *_HOW))
+
+
+def _added(function: Callable[..., Any], options: Sequence[Callable[..., Any]]) -> Callable[..., Any]:
+    for add in reversed(options):
         function = add(function)
     return function

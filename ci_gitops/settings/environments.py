@@ -31,6 +31,9 @@ from ci_gitops.settings.values import (
 
 Write = Literal["push", "merge-request"]
 Merge = Literal["manual", "when-green", "now"]
+NamespaceTemplate = Annotated[
+    str, Form(r"[a-z0-9{]([a-z0-9{}-]*[a-z0-9}])?", "a namespace, which may hold {name}"), holding("name")
+]
 CommitTemplate = Annotated[Line, holding(*SUBJECT_FIELDS)]
 FullHash = Annotated[str, Form(r"[0-9a-f]{40}([0-9a-f]{24})?", "a full commit hash of 40 or 64 hexadecimal digits")]
 _DAY = "(Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
@@ -247,13 +250,34 @@ class Environment(Model):
     )
 
 
+class PreviewDestination(Destination):
+    """Where previews are deployed, each to a namespace of its own."""
+
+    namespace: NamespaceTemplate = Field("preview-{name}", description="The namespace of a preview; may hold {name}.")
+
+
 class Previews(Model):
     """Environments of their own for merge requests."""
 
-    template: Annotated[InnerPath, holding("app")] = Field(
-        description="The overlay that a preview is made from; may hold {app}."
+    template: Annotated[InnerPath, holding("app")] | None = Field(
+        None,
+        description="The overlay, or values file, that a preview is made from; may hold {app}. "
+        "Default: the app's own path with preview for {environment}.",
     )
     url: Annotated[WebAddress, holding("name", "app")] | None = Field(
         None, description="Where a preview can be seen; may hold {name} and {app}."
     )
-    ttl: Duration = Field("7d", validate_default=True, description="How long a preview lives without a change.")
+    ttl: Duration = Field(
+        "7d", validate_default=True, description="How long a preview lives without a change; 0s: for ever."
+    )
+    from_: Name | None = Field(
+        None, alias="from", description="The environment whose images a preview takes. Default: the template's own."
+    )
+    operator: Literal["ci-gitops", "external", "none"] = Field("ci-gitops", description="Who deploys previews.")
+    destination: PreviewDestination | None = Field(
+        None, description="Where previews are deployed. Default: nowhere, somebody else deploys."
+    )
+    create_namespace: bool = Field(False, description="Create a preview's namespace where its template declares none.")
+    allow: Allow = Field(default_factory=Allow.model_construct, description="What may be deployed.")
+    verify: Verify = Field(default_factory=Verify.model_construct, description="What images must prove.")
+    health: tuple[HealthRule, ...] = Field((), description="Health of custom resources.")

@@ -44,6 +44,8 @@ def _all(settings: Settings) -> Iterator[tuple[KeyPath, Any]]:
     for name, app in settings.apps.items():
         yield from _leaves(("apps", name), app, leave_out="name")
     for name, environment in settings.environments.items():
+        if name in settings.preview_environments:
+            continue  # as `previews` says
         yield from _leaves(("environments", name), environment, leave_out="name")
     yield from _leaves(("render",), settings.config.render)
     if settings.previews:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from ci_gitops.core.layout import Layout, detect
+from ci_gitops.core.previews import namespace_of, previews_in
 from ci_gitops.core.sources import last_name, source_name
 from ci_gitops.core.targets import Target, environments_of, fill, with_parents
 from ci_gitops.core.text import did_you_mean
@@ -52,6 +53,7 @@ class Settings:
     config: Config
     layout: Layout
     paths: frozenset[str] | None  # files and folders of the repository; None: not looked at
+    preview_environments: frozenset[str] = frozenset()  # those that `preview` made
 
     @property
     def previews(self) -> Previews | None:
@@ -104,6 +106,7 @@ class Settings:
             for environment in wanted
             for app in chosen
             if self._is_there(path := fill(app.path, environment.name), environment, given)
+            and self._is_part(app, environment.name, given)
         )
         if not found:
             raise self._no_targets(chosen, wanted)
@@ -113,6 +116,13 @@ class Settings:
         if given is None and not environment.repository:
             given = self.paths
         return given is None or path in given
+
+    def _is_part(self, app: AppSettings, environment: str, given: frozenset[str] | None) -> bool:
+        """A preview holds an app by files of its own: one that is the same in all environments is none of it."""
+        paths = self.paths if given is None else given
+        if environment not in self.preview_environments or paths is None:
+            return True
+        return any(path in paths for path in own_paths(app, environment))
 
     def _where(self, section: str) -> str:
         if self.config.file and (self.config.apps if section == "apps" else self.config.environments):
@@ -144,7 +154,12 @@ def resolve(
     files = None if paths is None else tuple(paths)
     layout = detect(files or (), app_name or last_name(repository or "app"))
     apps = _apps(config, layout)
+    previews = previews_in(files or ())
     environments = _environments(config, layout, apps, files or ())
+    for name in previews:
+        if name not in config.environments:
+            environments.pop(name, None)  # as the layout shows it
+            environments[name] = preview_settings(config.previews or Previews.model_construct(), name)
     return Settings(
         name=config.name or (source_name(repository) if repository else None),
         apps=apps,
@@ -152,6 +167,7 @@ def resolve(
         config=config,
         layout=layout,
         paths=None if files is None else with_parents(files),
+        preview_environments=frozenset(previews),
     )
 
 
@@ -197,5 +213,45 @@ def _detected(config: Config, layout: Layout, apps: Mapping[str, AppSettings], f
         names: Iterable[str] = layout.environments
     else:
         names = in_order({name for app in apps.values() for name in environments_of(app.path, files)})
-    template = config.previews.template if config.previews else ""
-    return [name for name in names if not template.endswith(f"/{name}")]
+    made = previews_in(files)
+    return [name for name in names if name not in made and not _is_template(config.previews, apps, name)]
+
+
+def _is_template(previews: Previews | None, apps: Mapping[str, AppSettings], name: str) -> bool:
+    """Whether what stands there is what previews are made from."""
+    if previews is None:
+        return False
+    return any(fill(app.path, name) in template_paths(previews, app) for app in apps.values() if _varies(app.path))
+
+
+def template_paths(previews: Previews, app: AppSettings) -> tuple[str, ...]:
+    """Where the files of the template are, in the order of `own_paths`."""
+    if previews.template:
+        return (fill(previews.template.replace("{app}", app.name), ""),)
+    return own_paths(app, "preview")
+
+
+def own_paths(app: AppSettings, environment: str) -> tuple[str, ...]:
+    """What an app has of its own in one environment: its folder or values file; nothing where all is shared."""
+    if _varies(app.path):
+        return (fill(app.path, environment),)
+    values = app.helm.values if app.helm else ()
+    return tuple(fill(f"{app.path}/{name}", environment) for name in values if _varies(name))
+
+
+def _varies(template: str) -> bool:
+    return "{environment}" in template
+
+
+def preview_settings(previews: Previews, environment: str) -> EnvironmentSettings:
+    """The settings of an environment that is a preview."""
+    shared = {
+        name: getattr(previews, name) for name in ("from_", "operator", "create_namespace", "allow", "verify", "health")
+    }
+    destination = previews.destination
+    if destination is not None:
+        destination = destination.model_copy(update={"namespace": namespace_of(destination.namespace, environment)})
+    defaults = dict(Environment.model_construct())
+    return EnvironmentSettings.model_construct(
+        **{**defaults, **shared, "destination": destination, "name": environment}
+    )

@@ -12,10 +12,11 @@ from ci_gitops.steps.workplace import Workplace
 def targets_of(place: Workplace, environment: str, apps: Sequence[str]) -> tuple[TargetFiles, ...]:
     """The targets with what their apps' settings say of their files."""
     found = place.settings.targets([environment], apps, paths=place.tree.files())
-    return tuple(_files(place, target, named=target.app in apps) for target in found)
+    return tuple(files_of(place, target, named=target.app in apps) for target in found)
 
 
-def _files(place: Workplace, target: Target, *, named: bool) -> TargetFiles:
+def files_of(place: Workplace, target: Target, *, named: bool) -> TargetFiles:
+    """One target with the same, whether it is there or not."""
     app = place.settings.app(target.app)
     values: tuple[str, ...] = ()
     if target.path.endswith((".yaml", ".yml")):  # a chart's values file of this environment

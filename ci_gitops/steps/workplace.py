@@ -158,6 +158,10 @@ class Workplaces:
         silent = place.settings.config.environments and not fresh.settings.config.environments
         return replace(fresh, settings=place.settings) if silent else fresh
 
+    def committed(self, place: Workplace, commit: str) -> Workplace:
+        """The same place at a commit that is not pushed yet."""
+        return self._ruled(place.repository, place.url, place.branch, RepositoryTree(place.repository, commit))
+
     def repository(self, url: str, environment: str | None = None) -> Repository:
         """The repository at `url`, opened once."""
         own_token = environment if environment and self._has_token(environment) else None
