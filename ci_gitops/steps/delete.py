@@ -12,6 +12,7 @@ from ci_gitops.adapters.deadline import Deadline
 from ci_gitops.adapters.records.base import Writer
 from ci_gitops.core.health import Health
 from ci_gitops.core.hook_runs import HookTask, attempt_of, remembered, steps_of
+from ci_gitops.core.inventory import Key
 from ci_gitops.core.manifests import Manifest
 from ci_gitops.core.pruning import Belts, Leaving, leaving, remaining
 from ci_gitops.core.records import Failure, HookRun, Record, killed, open_record, stamp
@@ -144,6 +145,10 @@ class _Deleting:
             except CiGitopsError as error:
                 away = BrokenError(Failure("trouble", error.message), error=error)
                 return self._broken(site, view, left, planned, applying, book, away)
+        if any(_is_namespace(key, view.inventory.namespace) for key in applying.removed):
+            return self._done(
+                site, target, planned, "succeeded", f"Its records went with the namespace {view.inventory.namespace}."
+            )
         hooks.clear()
         kept = ledger.keep(replace(remaining(view.inventory, (), left, applying.removed), time=self._commit.time))
         record = book.note(outcome="succeeded", finished=stamp(datetime.now(UTC)))
@@ -200,6 +205,10 @@ class _Deleting:
             target=target, destination=str(site.cluster), outcome=outcome, plan=planned.plan if planned else None,
             message=message, details=details, error=error,
         )  # fmt: skip
+
+
+def _is_namespace(key: Key, name: str) -> bool:
+    return (key.group, key.kind, key.name) == ("", "Namespace", name)
 
 
 def _run_hooks(hooks: Hooks, tasks: Sequence[HookTask]) -> None:
