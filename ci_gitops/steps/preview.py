@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,8 +14,8 @@ from ci_gitops.core.edits import Edit
 from ci_gitops.core.images import ImageArgument
 from ci_gitops.core.previews import Preview, safe_name
 from ci_gitops.core.text import counted
-from ci_gitops.errors import UsageError
-from ci_gitops.output import diff_text, styled
+from ci_gitops.errors import CiGitopsError, UsageError, decisive
+from ci_gitops.output import diff_text
 from ci_gitops.results import Result
 from ci_gitops.run import Run
 from ci_gitops.settings.environments import Previews
@@ -147,28 +147,35 @@ def delete(run: Run, call: RemoveCall) -> Result:
     with Workplaces(run, call.reach) as places:
         place = places.root()
         found, _ = deleted(place, call.name, force=call.force)  # refused before anything is undeployed
-        _undeploy(run, call, found.gone)
+        left = {each.environment: _undeployed(run, call, each) for each in found.gone}
         done = land(
             places, place, _hand(run, call), lambda at: deleted(at, call.name, force=call.force),
             lambda gone: _removal(call, gone),
         )  # fmt: skip
-        return _removed("delete", places, call, done)
+        return _removed("delete", places, call, done, left)
 
 
 def prune(run: Run, call: RemoveCall) -> Result:
-    """Remove those whose time is over."""
-    now = _now()
+    """Remove those whose time is over; one that cannot be undeployed does not keep the others."""
+    now, left, failures = _now(), {}, []
     with Workplaces(run, call.reach) as places:
         place = places.root()
-        found, _ = pruned(place, now)
-        _undeploy(run, call, found.gone)
-        names = frozenset(each.environment for each in found.gone)
-
-        def decide(at: Workplace) -> tuple[Departure, FileChange]:
-            return pruned(at, now, only=names)
-
-        done = land(places, place, _hand(run, call), decide, lambda gone: _removal(call, gone))
-        return _removed("prune", places, call, done)
+        for each in pruned(place, now)[0].gone:
+            try:
+                left[each.environment] = _undeployed(run, call, each)
+            except CiGitopsError as error:
+                run.output.warn(f"{each.name} stays: {error.message}")
+                failures.append(error)
+        done = land(
+            places, place, _hand(run, call), lambda at: pruned(at, now, only=frozenset(left)),
+            lambda gone: _removal(call, gone),
+        )  # fmt: skip
+        result = _removed("prune", places, call, done, left)
+    if failures:
+        worst = decisive(failures)
+        worst.result = result
+        raise worst
+    return result
 
 
 def listed(run: Run, call: PreviewCall) -> Result:
@@ -181,46 +188,51 @@ def listed(run: Run, call: PreviewCall) -> Result:
         return report.result("list", "unchanged", place, documents, [report.listing(found, previews, now)])
 
 
-def _undeploy(run: Run, call: RemoveCall, previews: Sequence[Preview]) -> None:
-    """First what was deployed: once the files have left Git nobody knows any more where that was."""
+def _undeployed(run: Run, call: RemoveCall, preview: Preview) -> tuple[str, ...] | None:
+    """First what was deployed goes: once the files have left Git nobody looks for it. What stays is told.
+
+    None where it was not asked for.
+    """
     if not call.undeploy:
-        return
+        return None
     from ci_gitops.steps.delete import DeleteCall
     from ci_gitops.steps.delete import delete as delete_target
 
-    for preview in previews:
-        for app in reversed(preview.apps):
-            run.output.step(f"Deleting {app} in {preview.environment}")
-            delete_target(run, DeleteCall(
-                environment=preview.environment, app=app, repo=call.repo, branch=call.branch, yes=not call.dry_run,
-                dry_run=call.dry_run, token_file=call.token_file, ca_file=call.ca_file, prune_kinds=call.prune_kinds,
-            ))  # fmt: skip
+    said = []
+    for app in reversed(preview.apps):
+        run.output.step(f"Deleting {app} in {preview.environment}")
+        result = delete_target(run, DeleteCall(
+            environment=preview.environment, app=app, repo=call.repo, branch=call.branch, yes=not call.dry_run,
+            dry_run=call.dry_run, token_file=call.token_file, ca_file=call.ca_file, prune_kinds=call.prune_kinds,
+        ))  # fmt: skip
+        plans = (target["plan"] or {} for target in result.document["targets"])
+        said += [
+            f"{change['object']['kind']} {change['object']['name']}: {change['reason']}"
+            for plan in plans for change in plan.get("changes", ()) if change["operation"] == "skipped"
+        ]  # fmt: skip
+    return tuple(said)
 
 
-def _removed(action: str, places: Workplaces, call: RemoveCall, done: Landed[Departure]) -> Result:
+def _removed(
+    action: str, places: Workplaces, call: RemoveCall, done: Landed[Departure],
+    undeployed: Mapping[str, tuple[str, ...] | None],
+) -> Result:  # fmt: skip
     found, place, previews = done.decided, done.place, _settings(done.place)
     outcome = "pushed" if done.commit else "planned" if found.gone else "unchanged"
     notes = found.notes + tuple(f"{each.name} stays: {reason}" for each, reason in found.kept)
+    notes += tuple(f"{name}: {line}" for name, lines in undeployed.items() for line in lines or ())
     if not call.dry_run:
         requests = Requests(places, place, call.forge, call.forge_url)
         for each in found.gone:
             if each.request:
                 notes += requests.say(each.request, report.comment_key(each), report.gone_text(each))
-    where = f"{place.branch} of {place.url}"
-    names = ", ".join(each.name for each in found.gone)
-    head = {
-        "pushed": f"{styled('green', 'Removed')} {names} from {where} ({(done.commit or '')[:12]})",
-        "planned": f"Would remove {names} from {where}; nothing was touched",
-        "unchanged": f"Nothing to do on {where}",
-    }[outcome]
-    left = [] if call.undeploy else [line for each in found.gone for line in report.cleanup(each, previews, place)]
-    lines = [head, *(["  What it deployed is still there, and is removed by:"] if left else [])]
-    lines += [f"    {line}" for line in left]
+    there = [each for each in found.gone if undeployed.get(each.environment) != ()]
+    left = [line for each in there for line in report.cleanup(each, previews, place)]
     documents = [report.document(each, previews, _now()) for each in found.gone]
     kept = [{"name": each.name, "environment": each.environment, "reason": reason} for each, reason in found.kept]
     return report.result(
-        action, outcome, place, documents, lines, commit=done.commit, attempts=done.attempts, notes=notes,
-        more={"kept": kept, "cleanup": left},
+        action, outcome, place, documents, report.removal_lines(outcome, found.gone, place, done.commit, left),
+        commit=done.commit, attempts=done.attempts, notes=notes, more={"kept": kept, "cleanup": left},
     )  # fmt: skip
 
 

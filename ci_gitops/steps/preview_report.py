@@ -89,6 +89,20 @@ def creation_lines(
     return lines
 
 
+def removal_lines(
+    outcome: str, gone: Sequence[Preview], place: Workplace, commit: str | None, left: Sequence[str]
+) -> list[str]:
+    """What `delete` and `prune` say; `left` are the commands for what is still there."""
+    where = f"{place.branch} of {place.url}"
+    names = ", ".join(each.name for each in gone)
+    head = {
+        "pushed": f"{styled('green', 'Removed')} {names} from {where} ({(commit or '')[:12]})",
+        "planned": f"Would remove {names} from {where}; nothing was touched",
+        "unchanged": f"Nothing to do on {where}",
+    }[outcome]
+    return [head, *(["  What it deployed is removed by:"] if left else []), *(f"    {line}" for line in left)]
+
+
 def _short(old: str | None) -> str:
     return short_reference(old) if old else "new"
 
