@@ -9,6 +9,7 @@ from __future__ import annotations
 COMMANDS: dict[str, tuple[str, str]] = {
     "build": ("build", "Build an image and push it."),
     "update": ("update", "Write images, values or chart versions into the config repository."),
+    "promote": ("promote", "Bring what is deployed and healthy in one environment to another one."),
     "merge": ("merge", "Merge our merge requests whose gates hold."),
     "render": ("render", "Print what Git declares for an environment, rendered."),
     "diff": ("diff", "Show what a deploy would change."),

@@ -40,6 +40,11 @@ class Intent:
     images: tuple[ImageArgument, ...] = ()
     values: tuple[Assignment, ...] = ()
     charts: tuple[tuple[str, str], ...] = ()
+    apps: tuple[tuple[str, Intent], ...] = ()  # what it wants of single apps besides, in the same commit
 
     def __bool__(self) -> bool:
-        return bool(self.images or self.values or self.charts)
+        return bool(self.images or self.values or self.charts or self.apps)
+
+    @property
+    def every_image(self) -> tuple[ImageArgument, ...]:
+        return (*self.images, *(image for _, own in self.apps for image in own.every_image))

@@ -87,10 +87,13 @@ def set_chart(
     return found
 
 
-def chart_versions(tree: Tree, target: Target) -> dict[str, str]:
-    """The charts of others that the target's files name, with their versions; one with two versions is left out."""
+def chart_versions(tree: Tree, target: Target, *, shared: bool = True) -> dict[str, str]:
+    """The charts of others that the target's files name, with their versions; one with two versions is left out.
+
+    `shared`: also those that a chart declares which the target shares with other environments.
+    """
     found: dict[str, set[str]] = {}
-    for path, text in tree.read([*yaml_files(tree, target), *_chart_of(tree, target)]).items():
+    for path, text in tree.read([*yaml_files(tree, target), *(_chart_of(tree, target) if shared else ())]).items():
         for use in _chart_uses(text, path):
             place = use.place
             version = find(parse(text, path), place.document, place.path)

@@ -6,7 +6,7 @@ the same edits.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ci_gitops.core.edits import Edit, image_uses
@@ -65,15 +65,24 @@ def plan_update(
     work.load([path for files in targets for path in _first_files(files, tree)])
     for environment in dict.fromkeys(files.target.environment for files in targets):
         chosen = [files for files in targets if files.target.environment == environment]
-        for image in intent.images:
-            found = [each for each in chosen if _skipped(each, image, skip) or set_image(work, each, image)]
-            if not found:
-                raise unused(work, chosen, image)
-            concerned |= dict.fromkeys(each.target for each in found)
-        if intent.values or intent.charts:
-            concerned |= dict.fromkeys(_set_others(work, chosen, intent, still))
+        for own, wanted in _portions(intent, chosen):
+            for image in wanted.images:
+                found = [each for each in own if _skipped(each, image, skip) or set_image(work, each, image)]
+                if not found:
+                    raise unused(work, own, image)
+                concerned |= dict.fromkeys(each.target for each in found)
+            if wanted.values or wanted.charts:
+                concerned |= dict.fromkeys(_set_others(work, own, wanted, still))
     notes = tuple(work.notes)
     return Plan(work.whole_edits(), tuple(work.images), tuple(work.values), notes, tuple(concerned))
+
+
+def _portions(intent: Intent, chosen: Sequence[TargetFiles]) -> Iterator[tuple[Sequence[TargetFiles], Intent]]:
+    """What is wanted of all of them, and of single apps among them."""
+    yield chosen, intent
+    for app, wanted in intent.apps:
+        if own := [files for files in chosen if files.target.app == app]:
+            yield own, wanted
 
 
 def plan_with_holds(
@@ -90,7 +99,7 @@ def plan_with_holds(
     held = _held_images(plan, holds) + _held_values(plan, holds)
     if not held:
         return plan
-    names = [image.name for image in intent.images]
+    names = [image.name for image in intent.every_image]
     stopped = {(f"{each.environment}/{each.app}", name)
                for each in held for name in ([each.name] if each.name else names)}  # fmt: skip
     still = frozenset(f"{each.environment}/{each.app}" for each in held if each.name is None)

@@ -159,11 +159,6 @@ def visible_images(found: Walk, folder: str) -> dict[str, str]:
     return _visible(found, folder, frozenset(), own_entries=False)
 
 
-def declared_images(found: Walk, folder: str) -> dict[str, str]:
-    """The images of `folder` as its own `images` entries leave them: name -> reference."""
-    return _visible(found, folder, frozenset(), own_entries=True)
-
-
 def _visible(found: Walk, folder: str, above: frozenset[str], *, own_entries: bool) -> dict[str, str]:
     kustomization = found.kustomizations.get(folder)
     if kustomization is None or folder in above:

@@ -103,10 +103,25 @@ class RequestWriter:
 
     def _act(self, place: Workplace, action: Action, targets: Sequence[TargetFiles], intent: Intent) -> Written | None:
         if isinstance(action, Wait):
-            return self._written(place, "waiting", merge_request=action.request, notes=(action.reason,))
+            return self._waits(place, action, targets, intent)
         if isinstance(action, Open):
             return self._open(place, action, targets, intent)
         return self._update(place, action, targets, intent)
+
+    def _waits(self, place: Workplace, action: Wait, targets: Sequence[TargetFiles], intent: Intent) -> Written:
+        """Left as it is; where the open one holds just this, nothing waits."""
+        request = action.request
+        plan, notes = current_plan(
+            self._on_branch(place, place.repository.fetch(request.source)), targets, intent, self.hand,
+            self._merged_blocks(place),
+        )  # fmt: skip
+        if not plan.changed:
+            return self._written(place, "unchanged", merge_request=request, plan=plan, notes=notes)
+        return self._written(place, "waiting", merge_request=request, notes=(*notes, action.reason))
+
+    def _on_branch(self, place: Workplace, head: str) -> Workplace:
+        """A branch onto `place`, under the rules of that."""
+        return replace(place, revision=head, tree=RepositoryTree(place.repository, head), policy=place.rules)
 
     def _open(self, place: Workplace, action: Open, targets: Sequence[TargetFiles], intent: Intent) -> Written | None:
         plan, notes = current_plan(place, targets, intent, self.hand, self._merged_blocks(place))
@@ -173,7 +188,7 @@ class RequestWriter:
         head = place.repository.fetch(request.source)
         own = place.repository.only_in(head, place.revision)
         self._no_person(own, request.source)
-        on_branch = replace(place, revision=head, tree=RepositoryTree(place.repository, head), policy=place.rules)
+        on_branch = self._on_branch(place, head)
         plan, notes = current_plan(on_branch, targets, intent, self.hand, self._merged_blocks(place))
         commit: str | None = None
         if plan.changed or self._conflicts(place, head):
@@ -242,7 +257,7 @@ class RequestWriter:
         for source, sha in heads.items():
             self._no_person(place.repository.only_in(sha, place.revision), source)
         head = heads[way.earlier.source]
-        on_branch = replace(place, revision=head, tree=RepositoryTree(place.repository, head), policy=place.rules)
+        on_branch = self._on_branch(place, head)
         commit = self._replayed(on_branch, block.without(block.targets - set(way.targets))).revision
         if commit != head:
             pushed = place.repository.push([RefUpdate(f"refs/heads/{way.earlier.source}", commit, head)])

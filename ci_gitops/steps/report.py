@@ -68,7 +68,16 @@ def _text(written: Written, *, dry_run: bool) -> str:
     lines += [styled("dim", f"  note: {note}") for note in (*written.plan.notes, *written.notes)]
     if dry_run:
         lines += [diff_text(edit.diff()) for edit in written.edits]
+        lines += _planned(written)
     return "\n".join(lines)
+
+
+def _planned(written: Written) -> list[str]:
+    """The merge request as it would be opened."""
+    request = written.merge_request
+    if request is None or request.iid or written.outcome != "planned":
+        return []
+    return [f"Merge request from {request.source}: {request.title}", "", request.description]
 
 
 def _short(old: str | None) -> str:

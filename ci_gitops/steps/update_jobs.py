@@ -168,7 +168,7 @@ def _refused(written: Sequence[Written], tasks: Sequence[Task], call: UpdateCall
     """What the call named and is held, where nothing else was written."""
     if any(one.plan.changed for one in written):
         return None
-    images = {name for task in tasks for image in task.intent.images for name in (image.name, image.new_name)}
+    images = {name for task in tasks for image in task.intent.every_image for name in (image.name, image.new_name)}
     images = images if call.images or any(task.hand.back_to for task in tasks) else set()
     for held in (each for one in written for each in one.held):
         hold = held.hold
