@@ -1,21 +1,23 @@
 """Gates: the conditions that must hold before a merge request is merged, each with a sentence that says why.
 
-All facts come in as records; nothing here looks at a clock or asks anybody.
+All facts come in as records; nothing here looks at a clock or asks anybody. The gates that look at the environment
+where a promotion comes from are in `core/source_gates`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from ci_gitops.core.targets import Target
 from ci_gitops.core.text import counted
+from ci_gitops.core.windows import Window
 
 CheckState = Literal["pending", "running", "success", "failed", "canceled", "skipped"]
 CiRule = Literal["auto", "required", "optional"]
-#: Every gate that a configuration or this program may name.
-GATES = ("ci", "approvals", "healthy", "soak", "statuses", "http", "freeze", "windows")
+#: Every gate, in the order in which they are told.
+GATES = ("ci", "approvals", "hold", "healthy", "soak", "statuses", "windows", "freeze", "http")
 OWN_STATUS = "ci-gitops"  # statuses of this name, or below it (`ci-gitops/gates`), are ours
 _PASSED = ("success", "skipped")
 _OPTIONAL_AGE = 120  # seconds after which `ci: optional` believes that no pipeline comes
@@ -58,39 +60,147 @@ class Checks:
 
 
 @dataclass(frozen=True, slots=True)
+class ApprovalRule:
+    """How many people must approve; with `groups`, people who are in one of them (or are named there)."""
+
+    count: int = 0
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GateRules:
-    """What an environment demands. `unknown` are gates that are configured and that nobody here can evaluate."""
+    """What one environment demands. `source` is where its promotions come from, "" where nothing does."""
 
-    approvals: int = 0
+    environment: str = ""
     ci: CiRule = "auto"
-    unknown: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class GateFacts:
-    """What is known about one merge request at one head."""
-
-    head_sha: str
-    approvals: tuple[Approval, ...] = ()
-    checks: Checks = field(default_factory=lambda: Checks(""))
-    now: int = 0  # seconds since the epoch
+    approvals: ApprovalRule = ApprovalRule()
+    statuses: tuple[str, ...] = ()
+    http: tuple[str, ...] = ()
+    freeze: bool = False
+    windows: tuple[Window, ...] = ()
+    healthy: bool = False
+    soak: int = 0  # seconds
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class GateState:
+    """`until`: the time at which it will hold if nothing else changes; 0 where no clock says it."""
+
     gate: str
     ok: bool
     reason: str
     overridden: bool = False
+    until: int = 0
 
 
-def evaluate(rules: GateRules, facts: GateFacts, overrides: Mapping[str, str] | None = None) -> tuple[GateState, ...]:
-    """Each gate with its state; `overrides` (gate -> reason) makes a gate hold that does not."""
-    states = [_ci(rules.ci, facts)]
-    if rules.approvals:
-        states.append(_approvals(rules.approvals, facts))
-    states += [GateState(name, False, "this version of ci-gitops cannot evaluate it") for name in rules.unknown]
-    return tuple(_overridden(state, overrides or {}) for state in states)
+def ci_gate(rule: CiRule, checks: Checks, now: int) -> GateState:
+    """Green, for exactly this head: the newest pipeline, and every status but our own."""
+    relevant = [status for status in checks.statuses if not status.ours and status.blocking]
+    for name, state in [("the pipeline", checks.pipeline), *((status.name, status.state) for status in relevant)]:
+        if state is not None and state not in _PASSED:
+            return GateState("ci", False, f"{name} is {state}")
+    if checks.pipeline is not None or relevant:
+        return GateState("ci", True, "all that ran for this head has passed")
+    return _nothing_ran(rule, checks.has_ci, now - checks.committed_at)
+
+
+def _nothing_ran(rule: CiRule, has_ci: bool, age: int) -> GateState:
+    if rule == "auto" and not has_ci:
+        return GateState("ci", True, "the project has no CI")
+    if rule == "optional" and age >= _OPTIONAL_AGE:
+        return GateState("ci", True, "nothing runs for this head (ci: optional)")
+    return GateState("ci", False, "no pipeline, status or check is there yet for this head")
+
+
+def approvals_gate(
+    rule: ApprovalRule,
+    head_sha: str,
+    approvals: Iterable[Approval],
+    *,
+    barred: Mapping[str, str] | None = None,
+    members: Mapping[str, Iterable[str]] | None = None,
+) -> GateState:
+    """People's consent to exactly this head. `barred` (login -> why) are those whose own does not count.
+
+    `members` are those of each of the rule's groups. Logins are told apart without their capitals, as the forges do.
+    """
+    given = {approval.user.casefold(): approval.user for approval in approvals if approval.sha == head_sha}
+    stale = {approval.user for approval in approvals if approval.user.casefold() not in given}
+    reasons = {login.casefold(): why for login, why in (barred or {}).items()}
+    inside = {login.casefold() for group in rule.groups for login in (members or {}).get(group, ())}
+    if rule.groups:
+        outside = f"in none of {', '.join(rule.groups)}"
+        reasons = {**{login: outside for login in given if login not in inside}, **reasons}
+    users = sorted(user for login, user in given.items() if login not in reasons)
+    wanted = f"{len(users)} of {counted(rule.count, 'approval')}"
+    notes = [f"that of {user} does not count: {reasons[login]}" for login, user in sorted(given.items())
+             if login in reasons]  # fmt: skip
+    notes += [f"{group} has no members that can be read" for group in rule.groups if not (members or {}).get(group)]
+    if stale and len(users) < rule.count:
+        notes.insert(0, f"{counted(len(stale), 'approval')} of an older head")
+    of = f" of {', '.join(rule.groups)}" if rule.groups else ""
+    by = f" ({', '.join(users)})" if users else ""
+    return GateState("approvals", len(users) >= rule.count, "; ".join([f"{wanted}{of}{by}", *notes]))
+
+
+def statuses_gate(names: Sequence[str], statuses: Iterable[CommitStatus]) -> GateState:
+    """Those that are named have passed, for this head; one that is allowed to fail must have passed, too."""
+    newest: dict[str, CommitStatus] = {}
+    for status in statuses:
+        if status.name not in newest or status.at >= newest[status.name].at:
+            newest[status.name] = status
+    told = []
+    for name in names:
+        found = newest.get(name)
+        if found is None:
+            told.append(f"{name} is not there yet")
+        elif found.state not in _PASSED:
+            said = f": {' '.join(found.description.split())}" if found.description else ""
+            told.append(f"{name} {_WORDS.get(found.state, f'is {found.state}')}{said}")
+    if told:
+        return GateState("statuses", False, "; ".join(told))
+    return GateState("statuses", True, f"passed: {', '.join(names)}")
+
+
+_WORDS: Mapping[str, str] = {"failed": "has failed", "canceled": "was canceled"}
+
+
+def hold_gate(held: Sequence[str]) -> GateState:
+    """`held` are sentences, one for each thing that it carries and that is held."""
+    return GateState("hold", not held, "; ".join(dict.fromkeys(held)) or "nothing that it carries is held")
+
+
+def together(states: Sequence[tuple[str, GateState]], overrides: Mapping[str, str] | None = None) -> list[GateState]:
+    """One state for each gate, in their order, from those of each environment: all of them must hold.
+
+    `overrides` (gate -> reason) makes a gate hold that does not.
+    """
+    joined = []
+    for gate in GATES:
+        own = [(environment, state) for environment, state in states if state.gate == gate]
+        if own:
+            joined.append(_overridden(_joined(own), overrides or {}))
+    return joined
+
+
+def _joined(states: Sequence[tuple[str, GateState]]) -> GateState:
+    decisive = [(environment, state) for environment, state in states if not state.ok] or list(states)
+    reasons: dict[str, list[str]] = {}
+    for environment, state in decisive:
+        reasons.setdefault(state.reason, []).append(environment)
+    first = decisive[0][1]
+    if len(reasons) == 1:
+        return first
+    told = "; ".join(f"{' and '.join(environments)}: {reason}" for reason, environments in reasons.items())
+    untils = [state.until for _, state in decisive]
+    return replace(first, reason=told, until=max(untils) if all(untils) else 0)
+
+
+def _overridden(state: GateState, overrides: Mapping[str, str]) -> GateState:
+    if state.ok or state.gate not in overrides:
+        return state
+    return replace(state, ok=True, overridden=True, until=0, reason=f"overridden: {overrides[state.gate]}")
 
 
 def environments_touched(
@@ -106,49 +216,5 @@ def environments_touched(
     return frozenset(target.environment for target in targets if any(map(target.holds, changed)))
 
 
-def strictest(rules: Sequence[GateRules]) -> GateRules:
-    """The rules of several environments together."""
-    order: tuple[CiRule, ...] = ("optional", "auto", "required")
-    return GateRules(
-        max((one.approvals for one in rules), default=0),
-        max((one.ci for one in rules), key=order.index, default="auto"),
-        tuple(dict.fromkeys(name for one in rules for name in one.unknown)),
-    )
-
-
 def waiting(states: Sequence[GateState]) -> tuple[GateState, ...]:
     return tuple(state for state in states if not state.ok)
-
-
-def _overridden(state: GateState, overrides: Mapping[str, str]) -> GateState:
-    if state.ok or state.gate not in overrides:
-        return state
-    return replace(state, ok=True, overridden=True, reason=f"overridden: {overrides[state.gate]}")
-
-
-def _approvals(wanted: int, facts: GateFacts) -> GateState:
-    users = sorted({approval.user for approval in facts.approvals if approval.sha == facts.head_sha})
-    by = f" ({', '.join(users)})" if users else ""
-    older = {approval.user for approval in facts.approvals} - set(users)
-    stale = f"; {counted(len(older), 'approval')} of an older head" if older and len(users) < wanted else ""
-    return GateState("approvals", len(users) >= wanted, f"{len(users)} of {counted(wanted, 'approval')}{by}{stale}")
-
-
-def _ci(rule: CiRule, facts: GateFacts) -> GateState:
-    """Green, for exactly this head: the newest pipeline, and every status but our own."""
-    checks = facts.checks
-    relevant = [status for status in checks.statuses if not status.ours and status.blocking]
-    for name, state in [("the pipeline", checks.pipeline), *((status.name, status.state) for status in relevant)]:
-        if state is not None and state not in _PASSED:
-            return GateState("ci", False, f"{name} is {state}")
-    if checks.pipeline is not None or relevant:
-        return GateState("ci", True, "all that ran for this head has passed")
-    return _nothing_ran(rule, checks.has_ci, facts.now - checks.committed_at)
-
-
-def _nothing_ran(rule: CiRule, has_ci: bool, age: int) -> GateState:
-    if rule == "auto" and not has_ci:
-        return GateState("ci", True, "the project has no CI")
-    if rule == "optional" and age >= _OPTIONAL_AGE:
-        return GateState("ci", True, "nothing runs for this head (ci: optional)")
-    return GateState("ci", False, "no pipeline, status or check is there yet for this head")
