@@ -83,6 +83,7 @@ def test_every_dependency_is_justified_and_used() -> None:
         }
     modules = {
         "gitpython": "git", "pygithub": "github", "python-gitlab": "gitlab", "pyyaml": "yaml", "ruamel.yaml": "ruamel",
+        "tzdata": "zoneinfo",
     }  # fmt: skip
     sources = "".join(file.read_text() for file in (ROOT / "ci_gitops").rglob("*.py"))
     for name in (re.split(r"[><=]", wanted)[0] for wanted in project["project"]["dependencies"]):

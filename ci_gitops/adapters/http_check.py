@@ -66,14 +66,17 @@ def shown(url: str) -> str:
 
 def ask(
     address: Address, *, expect: int = 200, ca_file: Path | None = None,
-    proxy: Callable[[str], str | None] = lambda _: None, seconds: float = _SECONDS,
+    proxy: Callable[[str], str | None] = lambda _: None, seconds: float = _SECONDS, same_host: bool = False,
 ) -> Answer:  # fmt: skip
-    """What the application answers; redirects are followed unless one is expected. TemporaryError: it does not."""
+    """What the application answers; redirects are followed unless one is expected. TemporaryError: it does not.
+
+    `same_host`: what another host says is no answer.
+    """
     told: queue.SimpleQueue[Answer | TemporaryError] = queue.SimpleQueue()
 
     def run() -> None:
         try:
-            told.put(_followed(address, expect, ca_file, proxy, seconds))
+            told.put(_followed(address, expect, ca_file, proxy, seconds, same_host))
         except TemporaryError as error:
             told.put(error)
 
@@ -89,8 +92,9 @@ def ask(
 
 
 def _followed(
-    address: Address, expect: int, ca_file: Path | None, proxy: Callable[[str], str | None], seconds: float
-) -> Answer:
+    address: Address, expect: int, ca_file: Path | None, proxy: Callable[[str], str | None], seconds: float,
+    same_host: bool,
+) -> Answer:  # fmt: skip
     url = address.url
     for _ in range(_REDIRECTS + 1):
         login = address.login if origin(url) == origin(address.url) else None
@@ -100,6 +104,8 @@ def _followed(
         url = urljoin(url, location)
         if urlsplit(url).scheme not in ("http", "https"):
             raise TemporaryError(f"{address} sends us to {shown(url)}, which is no web address.")
+        if same_host and urlsplit(url).hostname != urlsplit(address.url).hostname:
+            raise TemporaryError(f"{address} sends us to {shown(url)}, which is another host; that is not followed.")
     raise TemporaryError(f"{address} sends us on more than {_REDIRECTS} times.")
 
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from ci_gitops.core.targets import Target
-from ci_gitops.core.text import counted
 from ci_gitops.core.windows import Window
 
 CheckState = Literal["pending", "running", "success", "failed", "canceled", "skipped"]
@@ -111,37 +110,6 @@ def _nothing_ran(rule: CiRule, has_ci: bool, age: int) -> GateState:
     if rule == "optional" and age >= _OPTIONAL_AGE:
         return GateState("ci", True, "nothing runs for this head (ci: optional)")
     return GateState("ci", False, "no pipeline, status or check is there yet for this head")
-
-
-def approvals_gate(
-    rule: ApprovalRule,
-    head_sha: str,
-    approvals: Iterable[Approval],
-    *,
-    barred: Mapping[str, str] | None = None,
-    members: Mapping[str, Iterable[str]] | None = None,
-) -> GateState:
-    """People's consent to exactly this head. `barred` (login -> why) are those whose own does not count.
-
-    `members` are those of each of the rule's groups. Logins are told apart without their capitals, as the forges do.
-    """
-    given = {approval.user.casefold(): approval.user for approval in approvals if approval.sha == head_sha}
-    stale = {approval.user for approval in approvals if approval.user.casefold() not in given}
-    reasons = {login.casefold(): why for login, why in (barred or {}).items()}
-    inside = {login.casefold() for group in rule.groups for login in (members or {}).get(group, ())}
-    if rule.groups:
-        outside = f"in none of {', '.join(rule.groups)}"
-        reasons = {**{login: outside for login in given if login not in inside}, **reasons}
-    users = sorted(user for login, user in given.items() if login not in reasons)
-    wanted = f"{len(users)} of {counted(rule.count, 'approval')}"
-    notes = [f"that of {user} does not count: {reasons[login]}" for login, user in sorted(given.items())
-             if login in reasons]  # fmt: skip
-    notes += [f"{group} has no members that can be read" for group in rule.groups if not (members or {}).get(group)]
-    if stale and len(users) < rule.count:
-        notes.insert(0, f"{counted(len(stale), 'approval')} of an older head")
-    of = f" of {', '.join(rule.groups)}" if rule.groups else ""
-    by = f" ({', '.join(users)})" if users else ""
-    return GateState("approvals", len(users) >= rule.count, "; ".join([f"{wanted}{of}{by}", *notes]))
 
 
 def statuses_gate(names: Sequence[str], statuses: Iterable[CommitStatus]) -> GateState:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta, tzinfo
 from functools import cached_property
+from itertools import pairwise
 
 from ci_gitops.core.cron import check_cron, fires_after, last_fire, zone_of
 
@@ -76,7 +77,7 @@ class Hours:
             for fold in (0, 1)
         }
         ordered = sorted(shown)
-        pairs = zip(ordered, ordered[1:], strict=False)
+        pairs = pairwise(ordered)
         return shown | {_shift(zone, one, other) for one, other in pairs if _offset(zone, one) != _offset(zone, other)}
 
 

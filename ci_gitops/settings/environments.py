@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 
 from ci_gitops.core.messages import DEFAULT_SUBJECT, SUBJECT_FIELDS
+from ci_gitops.core.windows import HOURS, HOURS_EXPECTED, parse_when
 from ci_gitops.settings.values import (
     PLACES,
     Address,
@@ -36,14 +37,11 @@ NamespaceTemplate = Annotated[
 ]
 CommitTemplate = Annotated[Line, holding(*SUBJECT_FIELDS)]
 FullHash = Annotated[str, Form(r"[0-9a-f]{40}([0-9a-f]{24})?", "a full commit hash of 40 or 64 hexadecimal digits")]
-_DAY = "(Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
-_HOUR = "([01][0-9]|2[0-3]):[0-5][0-9]"
-Hours = Annotated[
+#: The form alone, for editors; what it means is read by `core/windows`.
+_CRON = r"\S+( +\S+){4}"
+When = Annotated[
     str,
-    Form(
-        rf"({_DAY}([-,]{_DAY})* )?{_HOUR}-({_HOUR}|24:00)",
-        "days and hours such as 'Mon-Fri 09:00-16:00' or '22:00-24:00'",
-    ),
+    Form(rf"{HOURS}|{_CRON}", f"{HOURS_EXPECTED}, or a cron line of five fields such as '0 9 * * Mon-Fri'"),
 ]
 
 
@@ -96,15 +94,44 @@ class Destination(Model):
 class Window(Model):
     """A time in which merging is allowed or denied."""
 
-    allow: Hours | None = Field(None, description="Days and hours, such as 'Mon-Fri 09:00-16:00'.")
-    deny: Hours | None = Field(None, description="The same; a denial wins.")
+    allow: When | None = Field(
+        None, description="Days and hours, such as 'Mon-Fri 09:00-16:00', or a cron line for its begin."
+    )
+    deny: When | None = Field(None, description="The same; a denial wins.")
+    duration: Duration | None = Field(None, description="How long it lasts from each time at which a cron line fires.")
     timezone: TimeZone = Field("UTC", description="The IANA name of the time zone, such as Europe/Berlin.")
 
     @model_validator(mode="after")
     def _one_way(self) -> Window:
         if bool(self.allow) == bool(self.deny):
             raise ValueError("expected one of allow and deny")
+        seconds = None if self.duration is None else int(self.duration.total_seconds())
+        parse_when(self.allow or self.deny or "", seconds)
         return self
+
+
+class Approvals(Model):
+    """How many people must approve, and which."""
+
+    count: int = Field(1, ge=0, le=100, description="How many.")
+    groups: Lines = Field(
+        (), description="Only people of these groups count (GitHub: organisation/team); users may be named, too."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        if isinstance(value, int) and not isinstance(value, bool):
+            if not 0 <= value <= 100:
+                raise ValueError(f"expected a number of {'at least 0' if value < 0 else 'at most 100'}, not {value}")
+            return {"count": value}
+        if isinstance(value, str | bool):
+            raise ValueError(f"expected a number, or a mapping with count and groups, not {value!r}")  # noqa: TRY004
+        return value
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"anyOf": [{"type": "integer", "minimum": 0, "maximum": 100}, handler(schema)]}
 
 
 class Gates(Model):
@@ -112,8 +139,11 @@ class Gates(Model):
 
     healthy: bool = Field(False, description="The source environment runs exactly this, and is healthy.")
     soak: Duration | None = Field(None, description="How long it has been healthy there, such as 30m.")
-    approvals: int = Field(0, ge=0, le=100, description="How many people must approve.")
-    statuses: Lines = Field((), description="Commit statuses that must have passed.")
+    approvals: Approvals = Field(
+        default_factory=lambda: Approvals.model_construct(count=0),
+        description="How many people must approve: a number, or a mapping. Default: 0.",
+    )
+    statuses: Lines = Field((), description="Commit statuses and check runs that must have passed.")
     http: tuple[WebAddress, ...] = Field((), description="Addresses that must answer with 2xx.")
     freeze: bool = Field(False, description="Wait while the forge has a deploy freeze.")
     windows: tuple[Window, ...] = Field((), description="Times in which merging is allowed or denied.")

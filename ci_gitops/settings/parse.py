@@ -49,7 +49,7 @@ def parse_config(text: str, file: str) -> Config:
         config = Config.model_validate(document.data)
     except ValidationError as error:
         raise _settings_error([_problem(details, document) for details in error.errors()], document) from None
-    problems = [*_unknown_names(config), *_cycles(config)]
+    problems = [*_unknown_names(config), *_cycles(config), *_nowhere_from(config)]
     if problems:
         raise _settings_error(problems, document)
     config.remember(document)
@@ -152,6 +152,20 @@ def _unknown_names(config: Config) -> Iterator[Problem]:
         if source and source not in config.environments:
             hint = did_you_mean(source, config.environments, "Environments")
             yield Problem(("environments", name, "from"), f"there is no environment {source!r}.", hint)
+
+
+def _nowhere_from(config: Config) -> Iterator[Problem]:
+    """Gates that ask where promotions come from, in an environment that nothing is promoted to."""
+    for number, (name, environment) in enumerate(config.environments.items()):
+        for path, gates in ((("gates",), environment.gates), (("rollback", "gates"), environment.rollback.gates)):
+            for gate in ("healthy", "soak") if number == 0 and not environment.from_ else ():
+                if getattr(gates, gate):
+                    yield Problem(
+                        ("environments", name, *path, gate),
+                        f"this gate can never hold: {name} is the first environment, and nothing is promoted to it.",
+                        "Name where its promotions come from with `from`, or take the gate out.",
+                        at_key=True,
+                    )
 
 
 def _cycles(config: Config) -> Iterator[Problem]:

@@ -177,13 +177,9 @@ def _template(text: str) -> str:
 
 
 def _time_zone(text: str) -> str:
-    import zoneinfo
+    from ci_gitops.core.cron import zone_of  # here, since few files name one
 
-    try:
-        zoneinfo.ZoneInfo(_line(text))
-    except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError) as error:
-        if zoneinfo.available_timezones():  # small images have no time zones at all
-            raise ValueError(f"there is no time zone {text!r}: expected a name such as Europe/Berlin") from error
+    zone_of(_line(text))
     return text
 
 

@@ -8,19 +8,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ci_gitops.adapters.forges.base import Forge
-from ci_gitops.core.gates import GATES, GateState, environments_touched
+from ci_gitops.core.gates import GATES, GateState
 from ci_gitops.core.mergerequests import GiveWay, MergeRequest, overlaps
 from ci_gitops.core.text import did_you_mean
 from ci_gitops.errors import CiGitopsError, ForgeError, UsageError
 from ci_gitops.results import Result
 from ci_gitops.run import Run
-from ci_gitops.settings.schema import FILE_NAME
 from ci_gitops.steps import people
 from ci_gitops.steps.forge import forge_for
+from ci_gitops.steps.gate_facts import Bench
 from ci_gitops.steps.merge_report import ended
-from ci_gitops.steps.merging import MergePolicy, Merger, Patience, Verdict, joined, policy_of, settle
+from ci_gitops.steps.merging import MergePolicy, Merger, Patience, Verdict, settle
 from ci_gitops.steps.rebasing import renew
-from ci_gitops.steps.way_back import goes_back
+from ci_gitops.steps.request_policy import ruled
 from ci_gitops.steps.workplace import Reach, Workplace, Workplaces
 
 _TROUBLE = 100.0  # seconds
@@ -55,6 +55,7 @@ class _Shop:
     place: Workplace
     forge: Forge
     environments: list[str] = field(default_factory=list)
+    bench: Bench | None = None  # of this look
 
 
 def merge(run: Run, ask: MergeAsk) -> Result:
@@ -75,6 +76,10 @@ def _overrides(ask: MergeAsk) -> Mapping[str, str]:
         missing = "--reason TEXT" if ask.overrides else "--override GATE"
         raise UsageError(f"{missing} is missing.", hint="A gate is overridden by `--override GATE --reason TEXT`.")
     for gate in ask.overrides:
+        if gate == "hold":
+            raise UsageError(
+                "A hold is not overridden.", hint="Lift it: `ci-gitops release --environment ENV --reason TEXT`."
+            )
         if gate not in GATES:
             raise UsageError(f"There is no gate {gate!r}.", hint=did_you_mean(gate, GATES, "Gates"))
     return dict.fromkeys(ask.overrides, ask.reason or "")
@@ -95,6 +100,7 @@ class _Story:
         )
         self._shops = self._open_shops()
         self._final: dict[tuple[str, int], Verdict] = {}
+        self._notes: dict[tuple[str, int], tuple[str, ...]] = {}
 
     def _open_shops(self) -> list[_Shop]:
         settings = self._root.settings
@@ -138,6 +144,7 @@ class _Story:
         for shop in self._shops:
             if self._final:  # while it is waited for, policy and branch may change
                 shop.place = self._places.refreshed(shop.place)
+            shop.bench = Bench(shop.forge, self._places, shop.place)
             requests = self._still_open(shop)
             later = {one.later.iid: one for one in overlaps(requests)}
             for request in requests:
@@ -150,7 +157,7 @@ class _Story:
                 f"!{missing[0]} is no merge request onto {onto}.",
                 hint="Name its branch with --branch or --environment.",
             )
-        return [self._final[key] for key in sorted(self._final)]
+        return [replace(self._final[key], notes=self._notes.get(key, ())) for key in sorted(self._final)]
 
     def _still_open(self, shop: _Shop) -> list[MergeRequest]:
         """What is chosen, and what was waiting when it was last looked at, although others have closed it since."""
@@ -175,7 +182,7 @@ class _Story:
 
     def _merged(self, shop: _Shop, request: MergeRequest, written: Sequence[str]) -> Verdict:
         """Merged, where need be on a branch that is made anew: others have been merged meanwhile."""
-        merger = Merger(shop.forge, self._overrides, self._ask.dry_run)
+        merger = self._merger(shop)
         verdict = merger.merge(request, lambda current: self._policy(shop, current, written))
         for _ in range(_RENEWALS):
             if not verdict.behind:
@@ -186,23 +193,19 @@ class _Story:
             if renewal == "made":
                 self._run.output.note(f"Made the branch of !{request.iid} anew on top of {shop.place.branch}.")
             shop.place = self._places.refreshed(shop.place)
-            verdict = merger.merge(request, lambda current: self._policy(shop, current, written))
+            shop.bench = replace(shop.bench, place=shop.place) if shop.bench else None
+            verdict = self._merger(shop).merge(request, lambda current: self._policy(shop, current, written))
         return replace(verdict, state="waiting") if verdict.behind else verdict
 
+    def _merger(self, shop: _Shop) -> Merger:
+        return Merger(shop.forge, self._overrides, self._ask.dry_run, bench=shop.bench)
+
     def _policy(self, shop: _Shop, request: MergeRequest, written: Sequence[str]) -> MergePolicy:
-        """The rules of all environments that it writes to: those it names, and those whose files it changes."""
-        place = shop.place
-        here = self._environments_at(place) or shop.environments
-        paths = place.repository.changed_paths(place.repository.fetch(request.source), place.revision)
-        try:
-            targets = place.settings.targets(here, paths=place.tree.files())
-        except UsageError:  # none of them has files on the branch yet
-            targets = ()
-        more = sorted(environments_touched(paths, targets, here, FILE_NAME) - set(written))
-        if more:
-            self._run.output.warn(f"!{request.iid} changes files of {', '.join(more)} too: those gates count as well.")
-        back = goes_back(place, request)
-        return joined([policy_of(place.settings.environment(name), back=back) for name in (*written, *more)])
+        """The rules of all environments that it writes to; what is to be known of them is kept for the result."""
+        here = self._environments_at(shop.place) or shop.environments
+        found = ruled(shop.place, request, written, here)
+        self._notes[shop.place.url, request.iid] = found.notes
+        return found.policy
 
     def _environments_at(self, place: Workplace) -> list[str]:
         """The environments that are written on the branch of `place`."""

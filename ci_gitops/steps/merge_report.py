@@ -56,6 +56,8 @@ def _document(verdicts: Sequence[Verdict]) -> dict[str, Any]:
             if one.state in ("refused", "failed")
         ],
     }
+    notes = [note for one in verdicts for note in one.notes]
+    document |= {"notes": notes} if notes else {}
     ready = [_named(one) for one in verdicts if one.state == "ready"]
     return {**document, "ready": ready} if ready else document
 
@@ -79,7 +81,9 @@ def _text(verdicts: Sequence[Verdict], environments: Sequence[str]) -> str:
     if not verdicts:
         where = f" for {', '.join(environments)}" if environments else ""
         return f"Nothing to merge: no merge request of ours is open{where}."
-    return "\n".join(line for verdict in verdicts for line in _lines(verdict))
+    return "\n".join(
+        line for verdict in verdicts for line in (*_lines(verdict), *(f"  {note}" for note in verdict.notes))
+    )
 
 
 def _lines(verdict: Verdict) -> list[str]:

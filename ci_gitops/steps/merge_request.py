@@ -30,6 +30,7 @@ from ci_gitops.core.trailers import Move, Trailers, parse_trailers
 from ci_gitops.core.updates import Intent, Plan, TargetFiles
 from ci_gitops.errors import RefusedError, TemporaryError
 from ci_gitops.settings import EnvironmentSettings
+from ci_gitops.steps.gate_facts import Bench
 from ci_gitops.steps.merging import MergePolicy, Merger, Patience, Verdict, VerdictState, policy_of, settle
 from ci_gitops.steps.targets import targets_of
 from ci_gitops.steps.way_back import goes_back
@@ -304,11 +305,10 @@ class RequestWriter:
         request = written.merge_request
         if request is None or request.state == "closed" or written.outcome in ("planned", "waiting"):
             return written
-        merger = Merger(self.forge)
         at = partial(self._policy_at, place)
-        verdict = merger.merge_by_rule(request, self.policy, at)
+        verdict = self._merger(place).merge_by_rule(request, self.policy, at)
         if self.patience.seconds and verdict.state not in ("merged", "already", "refused"):
-            verdict = settle(lambda: [self._look(merger, request, at)], self.patience)[0]
+            verdict = settle(lambda: [self._look(place, request)], self.patience)[0]
         if verdict.state in ("merged", "already"):
             landed = verdict.request.merge_sha or written.revision
             return replace(written, outcome="merged", merge_request=verdict.request, revision=landed)
@@ -330,10 +330,13 @@ class RequestWriter:
         """The environment's; one that holds ways back alone has gates of its own."""
         return policy_of(self.environment, self.policy.rule, back=goes_back(place, request))
 
-    def _look(self, merger: Merger, request: MergeRequest, at: Callable[[MergeRequest], MergePolicy]) -> Verdict:
+    def _merger(self, place: Workplace) -> Merger:
+        return Merger(self.forge, bench=Bench(self.forge, self.places, place))
+
+    def _look(self, place: Workplace, request: MergeRequest) -> Verdict:
         """What became of it by now; where people merge, that they have."""
         if self.policy.rule != "manual":
-            return merger.merge(request, at)
+            return self._merger(place).merge(request, partial(self._policy_at, place))
         current = self.forge.get(request.iid)
         if current.state == "open":
             reason = "people merge it (merge: manual)"

@@ -12,16 +12,19 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from ci_gitops.adapters.forges.base import CommitStatus, Forge, MergeCall, MergeOutcome
-from ci_gitops.core.gates import OWN_STATUS, GateFacts, GateRules, GateState, evaluate, strictest, waiting
+from ci_gitops.core import windows
+from ci_gitops.core.gates import OWN_STATUS, ApprovalRule, Checks, GateRules, GateState, waiting
 from ci_gitops.core.mergerequest_text import code, harmless, merge_message
 from ci_gitops.core.mergerequests import MergeMethod, MergeRequest
 from ci_gitops.errors import CiGitopsError, RefusedError
 from ci_gitops.output import Progress
 from ci_gitops.settings import EnvironmentSettings
+from ci_gitops.settings.environments import Gates, Window
+from ci_gitops.steps.gate_facts import Bench
 
 Rule = Literal["manual", "when-green", "now"]
 VerdictState = Literal["merged", "already", "ready", "armed", "waiting", "manual", "refused", "failed"]
-_GATES_STATUS = f"{OWN_STATUS}/gates"
+GATES_STATUS = f"{OWN_STATUS}/gates"
 _LONGEST_PAUSE = 15.0  # seconds between two looks
 _TELL_AGAIN = 60.0
 _FOR_A_PIPELINE = (1.0, 2.0, 4.0)  # seconds between looks for a pipeline that a push has just begun
@@ -33,7 +36,7 @@ class MergePolicy:
     """What an environment's settings, read at the head of the target branch, say about merging."""
 
     rule: Rule = "manual"
-    gates: GateRules = field(default_factory=GateRules)
+    gates: tuple[GateRules, ...] = (GateRules(),)  # of each environment
     squash: bool | None = None
     remove_source_branch: bool | None = None
 
@@ -55,6 +58,7 @@ class Verdict:
     ci_runs: bool = False  # a pipeline runs for this head
     ci_awaited: bool = False  # the project has CI, and nothing runs for this head yet
     behind: bool = False  # refused only since its target has moved on
+    notes: tuple[str, ...] = ()  # what else a reader should know
 
     @property
     def waits(self) -> bool:
@@ -108,6 +112,7 @@ class Merger:
     dry_run: bool = False
     now: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
+    bench: Bench | None = None  # of this look; without one, what needs no config repository is judged
 
     def merge(self, request: MergeRequest, policy: MergePolicy | Callable[[MergeRequest], MergePolicy]) -> Verdict:
         """Merge it if its gates hold; else say which do not. A callable `policy` is asked for each head."""
@@ -164,31 +169,23 @@ class Merger:
         if not request.head_sha:
             return _held(request, "branch", f"its branch {request.source} does not exist any more")
         policy = rules if isinstance(rules, MergePolicy) else rules(request)
-        facts = self._facts(request)
-        gates = evaluate(policy.gates, facts, self.overrides)
+        judged = (self.bench or Bench(self.forge, now=self.now)).judged(request, policy.gates, self.overrides)
+        gates = judged.states
         if waiting(gates):
-            return self._held_back(request, gates, facts)
+            return self._held_back(request, gates, judged.checks or Checks(request.head_sha))
         if self.dry_run:
             return Verdict(request, "ready", gates)
         outcome = self._merge(request, policy, gates)
         state = _STATES[outcome.state]
         return Verdict(outcome.request, state, gates, outcome.reason, outcome.conflicts, behind=outcome.behind)
 
-    def gates(self, request: MergeRequest, policy: MergePolicy) -> tuple[GateState, ...]:
-        """Each gate with its state, for the head that `request` has."""
-        return evaluate(policy.gates, self._facts(request), self.overrides)
-
-    def _facts(self, request: MergeRequest) -> GateFacts:
-        approvals = self.forge.approvals(request.iid)
-        return GateFacts(request.head_sha, approvals, self.forge.checks(request.head_sha), int(self.now()))
-
-    def _held_back(self, request: MergeRequest, gates: tuple[GateState, ...], facts: GateFacts) -> Verdict:
+    def _held_back(self, request: MergeRequest, gates: tuple[GateState, ...], checks: Checks) -> Verdict:
         """It waits for its gates; a forge that would merge it without them is told not to."""
         reason = "; ".join(f"{gate.gate}: {gate.reason}" for gate in waiting(gates))
-        runs = facts.checks.pipeline in ("pending", "running")
-        awaited = facts.checks.has_ci and facts.checks.pipeline is None
+        runs = checks.pipeline in ("pending", "running")
+        awaited = checks.has_ci and checks.pipeline is None
         verdict = Verdict(request, "waiting", gates, reason, ci_runs=runs, ci_awaited=awaited)
-        self._take_back(request, facts, reason)
+        self._take_back(request, checks, reason)
         if not request.armed_sha or self.dry_run:
             return verdict
         if self._may_be_armed(verdict):
@@ -196,11 +193,11 @@ class Merger:
         taken_back = "its auto-merge was taken back, since a gate does not hold any more"
         return replace(verdict, request=self.forge.disarm(request.iid), reason=f"{reason}; {taken_back}")
 
-    def _take_back(self, request: MergeRequest, facts: GateFacts, reason: str) -> None:
+    def _take_back(self, request: MergeRequest, checks: Checks, reason: str) -> None:
         """Where the forge waits for our status, it must not say that gates hold which do not hold any more."""
-        said = {status.name: status.state for status in facts.checks.statuses}
-        if self.forge.keeps_gates and said.get(_GATES_STATUS) == "success" and not self.dry_run:
-            status = CommitStatus(_GATES_STATUS, "pending", reason)
+        said = {status.name: status.state for status in checks.statuses}
+        if self.forge.keeps_gates and said.get(GATES_STATUS) == "success" and not self.dry_run:
+            status = CommitStatus(GATES_STATUS, "pending", reason)
             self.forge.set_status(request.head_sha, status, ref=request.source)
 
     def _merge(self, request: MergeRequest, policy: MergePolicy, gates: Sequence[GateState]) -> MergeOutcome:
@@ -212,7 +209,7 @@ class Merger:
         # Where the forge itself demands our status, the merge is refused without it.
         told = ", ".join(gate.gate for gate in gates)
         self.forge.set_status(
-            request.head_sha, CommitStatus(_GATES_STATUS, "success", f"passed: {told}"), ref=request.source
+            request.head_sha, CommitStatus(GATES_STATUS, "success", f"passed: {told}"), ref=request.source
         )
         call = self._call(request, policy, gates)
         outcome = self.forge.merge(request.iid, call)
@@ -252,21 +249,34 @@ def policy_of(environment: EnvironmentSettings, rule: Rule | None = None, *, bac
     `back`: for a merge request that holds ways back alone (`steps/way_back.goes_back` says so): those have gates of
     their own.
     """
-    gates = environment.rollback.gates if back else environment.gates
-    unknown = {
-        "healthy": gates.healthy,
-        "soak": gates.soak,
-        "statuses": gates.statuses,
-        "http": gates.http,
-        "freeze": gates.freeze,
-        "windows": gates.windows,
-    }
     return MergePolicy(
         rule or environment.merge,
-        GateRules(gates.approvals, environment.ci, tuple(name for name, given in unknown.items() if given)),
+        (rules_of(environment, environment.rollback.gates if back else environment.gates),),
         environment.squash,
         environment.remove_source_branch,
     )
+
+
+def rules_of(environment: EnvironmentSettings, gates: Gates) -> GateRules:
+    """The gates of an environment, or those of its way back, as they are judged."""
+    return GateRules(
+        environment=environment.name,
+        ci=environment.ci,
+        approvals=ApprovalRule(gates.approvals.count, gates.approvals.groups),
+        statuses=gates.statuses,
+        http=gates.http,
+        freeze=gates.freeze,
+        windows=tuple(_window(window) for window in gates.windows),
+        healthy=gates.healthy,
+        soak=int(gates.soak.total_seconds()) if gates.soak else 0,
+        source=environment.from_ or "",
+    )
+
+
+def _window(given: Window) -> windows.Window:
+    seconds = int(given.duration.total_seconds()) if given.duration else None
+    when = windows.parse_when(given.allow or given.deny or "", seconds)
+    return windows.Window(bool(given.allow), when, given.timezone)
 
 
 def joined(policies: Iterable[MergePolicy]) -> MergePolicy:
@@ -275,7 +285,7 @@ def joined(policies: Iterable[MergePolicy]) -> MergePolicy:
     order: tuple[Rule, ...] = ("now", "when-green", "manual")
     return MergePolicy(
         max((one.rule for one in given), key=order.index, default="manual"),
-        strictest([one.gates for one in given]),
+        tuple(rules for one in given for rules in one.gates) or (GateRules(),),
         next((one.squash for one in given if one.squash is not None), None),
         next((one.remove_source_branch for one in given if one.remove_source_branch is not None), None),
     )

@@ -9,7 +9,7 @@ import pytest
 from ci_gitops.adapters.forges.base import CommitStatus, Forge, MergeCall
 from ci_gitops.adapters.forges.github_api import AnswerError
 from ci_gitops.adapters.forges.github_merge import meaning
-from ci_gitops.core.gates import GateRules
+from ci_gitops.core.gates import ApprovalRule, GateRules
 from ci_gitops.steps.merging import MergePolicy, Merger
 from tests.contracts.forge_rigs import GitHubRig
 from tests.contracts.test_forges import SOURCE, new, pushed
@@ -193,7 +193,7 @@ def test_a_head_that_moves_between_gate_and_merge_is_judged_again(rig: GitHubRig
     iid, head = opened(rig, forge)
     rig.approve("alice", iid, head)
     rig.before_merge(lambda: pushed(rig, "web:evil"))
-    verdict = Merger(forge).merge(forge.get(iid), MergePolicy("now", GateRules(1)))
+    verdict = Merger(forge).merge(forge.get(iid), MergePolicy("now", (GateRules(approvals=ApprovalRule(1)),)))
     assert (verdict.state, verdict.unmet[0].gate) == ("waiting", "approvals")
     assert "1 approval of an older head" in verdict.reason
     assert rig.server.read("config", "apps/shop/kustomization.yaml").startswith(b"images: []")

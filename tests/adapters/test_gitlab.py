@@ -10,7 +10,7 @@ import pytest
 from ci_gitops.adapters.forges import open_forge
 from ci_gitops.adapters.forges.base import CommitStatus, Forge, MergeCall, NewMergeRequest
 from ci_gitops.adapters.git import GitAccess, Person, Repository
-from ci_gitops.core.gates import GateRules
+from ci_gitops.core.gates import ApprovalRule, GateRules
 from ci_gitops.errors import ForgeError, RefusedError
 from ci_gitops.steps.merging import MergePolicy, Merger
 from tests.contracts.forge_rigs import GitLabRig
@@ -132,7 +132,7 @@ def test_auto_merge_is_taken_back_where_a_gate_fails(rig: GitLabRig, forge: Forg
     head = opened(rig)
     rig.busy(head)
     forge.arm(1, MergeCall(head))
-    verdict = Merger(forge).merge(forge.get(1), MergePolicy("when-green", GateRules(approvals=1)))
+    verdict = Merger(forge).merge(forge.get(1), MergePolicy("when-green", (GateRules(approvals=ApprovalRule(1)),)))
     assert verdict.state == "waiting"
     assert "taken back" in verdict.reason
     assert rig.forge().get(1).armed_sha == ""
@@ -144,7 +144,10 @@ def test_only_ci_is_left_to_gitlab(rig: GitLabRig, forge: Forge) -> None:
     head = opened(rig)
     rig.busy(head)
     merger = Merger(forge)
-    assert merger.merge_by_rule(forge.get(1), MergePolicy("when-green", GateRules(approvals=1))).state == "waiting"
+    assert (
+        merger.merge_by_rule(forge.get(1), MergePolicy("when-green", (GateRules(approvals=ApprovalRule(1)),))).state
+        == "waiting"
+    )
     assert rig.gitlab.state.requests[0].armed is None
     assert merger.merge_by_rule(forge.get(1), MergePolicy("when-green")).state == "armed"
     assert merger.merge(forge.get(1), MergePolicy("when-green")).state == "armed"

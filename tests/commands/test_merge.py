@@ -286,7 +286,7 @@ def test_files_of_another_environment_bring_its_gates(config: Config) -> None:
     config.server.commit("config", {path("cart", "production"): OVERLAY.replace(b"'1'", b"'9'")}, "x", request.source)
     ran = config.merge("--environment", "staging")
     assert ran.json["waiting"] == [{"mr": 1, "gate": "approvals", "reason": "0 of 1 approval"}]
-    assert "!1 changes files of production too" in ran.err
+    assert ran.json["notes"] == ["!1 changes files of production too: those gates count as well."]
 
 
 def test_the_configuration_is_everybody_s(config: Config) -> None:
@@ -294,7 +294,8 @@ def test_the_configuration_is_everybody_s(config: Config) -> None:
     loose = CONFIG.replace(b"approvals: 1", b"approvals: 0")
     config.server.commit("config", {".ci-gitops.yaml": loose}, "x", request.source)
     ran = config.merge("--environment", "staging")
-    assert [one["gate"] for one in ran.json["waiting"]] == ["approvals", "soak"]
+    assert [one["gate"] for one in ran.json["waiting"]] == ["approvals"]
+    assert ran.json["notes"][-1] == ("!1 changes .ci-gitops.yaml itself: it is judged by that of main, not by its own.")
 
 
 def test_one_onto_a_branch_of_nobody_is_named(config: Config) -> None:

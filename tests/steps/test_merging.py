@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from ci_gitops.adapters.forges.base import CommitStatus, NewMergeRequest
-from ci_gitops.core.gates import GateRules
+from ci_gitops.core.gates import ApprovalRule, GateRules
 from ci_gitops.core.mergerequests import MergeRequest
 from ci_gitops.settings import parse_config, resolve
 from ci_gitops.steps.merging import MergePolicy, Merger, Patience, Rule, Verdict, joined, policy_of, settle
@@ -29,7 +29,7 @@ def opened(rig: LocalHttpRig) -> MergeRequest:
 
 
 def policy(rule: Rule, approvals: int = 0) -> MergePolicy:
-    return MergePolicy(rule, GateRules(approvals))
+    return MergePolicy(rule, (GateRules(approvals=ApprovalRule(approvals)),))
 
 
 @pytest.mark.parametrize("rule", ["when-green", "now"])
@@ -119,12 +119,14 @@ environments:
     settings = resolve(parse_config(text, "x"), ["apps/a/overlays/staging/kustomization.yaml"])
     staging, production = (policy_of(settings.environment(name)) for name in ("staging", "production"))
     assert (staging.rule, staging.method) == ("now", "squash")
-    assert production.gates == GateRules(2, "required", ("healthy", "soak"))
+    assert production.gates == (
+        GateRules(
+            environment="production", ci="required", approvals=ApprovalRule(2), healthy=True, soak=1800,
+            source="staging",
+        ),
+    )  # fmt: skip
     both = joined([staging, production])
-    assert (both.rule, both.gates.approvals, both.method, both.remove_source_branch) == (
-        "when-green",
-        2,
-        "squash",
-        False,
-    )
+    assert (both.rule, both.gates, both.method, both.remove_source_branch) == (
+        "when-green", (*staging.gates, *production.gates), "squash", False,
+    )  # fmt: skip
     assert policy_of(settings.environment("production"), "manual").rule == "manual"

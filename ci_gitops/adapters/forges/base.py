@@ -31,6 +31,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
+from ci_gitops.core.freezes import Freeze
 from ci_gitops.core.gates import Approval, Checks, CheckState, CommitStatus
 from ci_gitops.core.mergerequests import MergeMethod, MergeRequest, State
 from ci_gitops.output import clean
@@ -65,15 +66,6 @@ class Account:
     kind: str = ""  # of the token, where the forge tells: `a project access token`
     scopes: tuple[str, ...] = ()  # of the token, where the forge tells
     expires: str = ""  # its last day, as 2027-01-31
-
-
-@dataclass(frozen=True, slots=True)
-class Freeze:
-    """A time in which the forge's owner wants no deployment: cron lines for its begin and end."""
-
-    start: str  # 0 23 * * 5
-    end: str
-    timezone: str = "UTC"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +149,7 @@ class Forge(Protocol):
     description_limit: int  # characters that a description may have
     #: What is armed waits for our gates (`merge` judges them again); else for CI and the forge's own rules alone.
     keeps_gates: bool
+    has_accounts: bool  # it knows its people: who opens and who approves is not just a name that anybody may take
 
     def whoami(self) -> Account: ...
 
@@ -237,8 +230,8 @@ class Forge(Protocol):
         """The logins that a name stands for: a user's own, or those of a group's members; () where there is none."""
         ...
 
-    def freezes(self) -> tuple[Freeze, ...]:
-        """The times in which nothing is to be deployed, where the forge keeps such."""
+    def freezes(self) -> tuple[Freeze, ...] | None:
+        """The times in which nothing is to be deployed; None where the forge keeps no such."""
         ...
 
 

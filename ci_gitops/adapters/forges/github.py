@@ -21,7 +21,6 @@ from ci_gitops.adapters.forges.base import (
     CommitStatus,
     Deployment,
     DeploymentState,
-    Freeze,
     MergeCall,
     MergeOutcome,
     NewMergeRequest,
@@ -49,6 +48,7 @@ class GitHubForge:
     kind = "github"
     description_limit = TEXT_LIMIT - 200  # room for what we keep unseen
     keeps_gates = True  # armed only where the branch's rules require our status
+    has_accounts = True
 
     def __init__(self, site: Site, repository: Repository) -> None:
         self._site = site
@@ -321,5 +321,5 @@ class GitHubForge:
     def deployments(self, environment: str) -> tuple[Deployment, ...]:
         return self._deployments.all(environment)
 
-    def freezes(self) -> tuple[Freeze, ...]:
-        return ()
+    def freezes(self) -> None:
+        return None

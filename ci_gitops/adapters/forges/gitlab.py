@@ -48,6 +48,7 @@ class GitLabForge:
     kind = "gitlab"
     description_limit = DESCRIPTION_LIMIT
     keeps_gates = False
+    has_accounts = True
 
     def __init__(self, repository: Repository, person: Person, site: Site) -> None:
         self._repository = repository
@@ -224,7 +225,7 @@ class GitLabForge:
         return records.usernames(self._people.of(name))
 
     def freezes(self) -> tuple[Freeze, ...]:
-        listed = self._api.all(self._api.at("/freeze_periods"), {}, accept=(403, 404))
+        listed = self._api.all(self._api.at("/freeze_periods"), {})
         return tuple(
             Freeze(one["freeze_start"], one["freeze_end"], one.get("cron_timezone") or "UTC") for one in listed
         )

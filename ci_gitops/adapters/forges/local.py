@@ -28,7 +28,6 @@ from ci_gitops.adapters.forges.base import (
     CommitStatus,
     Deployment,
     DeploymentState,
-    Freeze,
     MergeCall,
     MergeOutcome,
     NewMergeRequest,
@@ -69,6 +68,7 @@ class LocalForge:
     kind = "local"
     description_limit = DESCRIPTION_LIMIT
     keeps_gates = True
+    has_accounts = False
 
     def __init__(self, repository: Repository, documents: Documents, *, now: Callable[[], float] = time.time) -> None:
         self._repository = repository
@@ -271,8 +271,8 @@ class LocalForge:
     def people(self, name: str) -> tuple[str, ...]:
         return (name,)  # there are no accounts, so nobody knows of groups
 
-    def freezes(self) -> tuple[Freeze, ...]:
-        return ()
+    def freezes(self) -> None:
+        return None
 
     def _change(self, iid: int, edit: Edit, message: str) -> MergeRequest:
         """Change one record, and let its head ref follow the branch."""

@@ -335,9 +335,12 @@ class Repository:
 
     def changed_paths(self, head: str, base: str) -> tuple[str, ...]:
         """The files that `head` changes since it left the history of `base`."""
+        return objects.changed_paths(self._transfer, self.fork(head, base), head)
+
+    def fork(self, head: str, base: str) -> str:
+        """The commit at which `head` left the history of `base`."""
         self._with_merge_base(base, head)
-        fork = history.merge_base(self._runner, base, head) or base
-        return objects.changed_paths(self._transfer, fork, head)
+        return history.merge_base(self._runner, base, head) or base
 
     def deepen(self, branch: str, count: int) -> bool:
         """Bring up to `count` older commits of a fetched branch here, without their files; False where none came."""

@@ -1,0 +1,47 @@
+"""Which rules count for a merge request: those of every environment that it writes to, as its target branch has them.
+
+What a merge request says of itself, in its text or in its own copy of the configuration, changes nothing of that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ci_gitops.core.gates import environments_touched
+from ci_gitops.core.mergerequests import MergeRequest
+from ci_gitops.errors import UsageError
+from ci_gitops.settings.schema import FILE_NAME
+from ci_gitops.steps.merging import MergePolicy, joined, policy_of
+from ci_gitops.steps.way_back import goes_back
+from ci_gitops.steps.workplace import Workplace
+
+
+@dataclass(frozen=True, slots=True)
+class Ruled:
+    """The policy, and what whoever reads the outcome should know of it."""
+
+    policy: MergePolicy
+    notes: tuple[str, ...] = ()
+
+
+def ruled(place: Workplace, request: MergeRequest, written: Sequence[str], here: Sequence[str]) -> Ruled:
+    """The rules of the environments that it names (`written`), and of all `here` whose files it changes."""
+    paths = place.repository.changed_paths(place.repository.fetch(request.source), place.revision)
+    try:
+        targets = place.settings.targets(here, paths=place.tree.files())
+    except UsageError:  # none of them has files on the branch yet
+        targets = ()
+    more = sorted(environments_touched(paths, targets, here, FILE_NAME) - set(written))
+    notes = []
+    if more:
+        notes.append(f"!{request.iid} changes files of {', '.join(more)} too: those gates count as well.")
+    if FILE_NAME in paths:
+        notes.append(
+            f"!{request.iid} changes {FILE_NAME} itself: it is judged by that of {place.branch}, not by its own."
+        )
+    back = goes_back(place, request)
+    if back:
+        notes.append(f"!{request.iid} goes back and does nothing besides: the gates of `rollback` count.")
+    policies = [policy_of(place.settings.environment(name), back=back) for name in (*written, *more)]
+    return Ruled(joined(policies), tuple(notes))
