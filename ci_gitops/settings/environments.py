@@ -275,6 +275,9 @@ class Environment(Model):
     allow: Allow = Field(default_factory=Allow.model_construct, description="What may be deployed.")
     health: tuple[HealthRule, ...] = Field((), description="Health of custom resources.")
     create_namespace: bool = Field(False, description="Create the destination's namespace where it is missing.")
+    address: WebAddress | None = Field(
+        None, alias="url", description="Where it can be seen: the forge's page of the environment links to it."
+    )
     destination: Destination | None = Field(
         None, description="Where manifests are applied. Default: nowhere, somebody else deploys."
     )

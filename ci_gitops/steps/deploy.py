@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from functools import partial
+from threading import Lock
+from typing import TYPE_CHECKING
 
 from ci_gitops.adapters.deadline import Deadline
 from ci_gitops.core.app_checks import Checked
@@ -42,6 +44,9 @@ from ci_gitops.steps.undertaking import origin_of
 from ci_gitops.steps.waiting import Clock
 from ci_gitops.steps.workplace import Workplace, Workplaces
 
+if TYPE_CHECKING:
+    from ci_gitops.steps.forge_report import ForgeReport
+
 _WRITTEN = ("applied", "succeeded", "healed")
 _WRITES = 8  # at a time, of all targets: while one answer is read the server works on others
 
@@ -73,12 +78,15 @@ def deploy(run: Run, call: DeployCall) -> Result:
     preload(call)
     with Workplaces(run, call.reach) as places:
         place, environment = declared_at(places, call)
+        report = _Report(places, place, environment, call)
         with Destinations(run, call, place, environment, call.timeout) as destinations:
-            done = _Pass(places, call, place, environment, destinations, deadline).run_all()
-        if any(each.record for each in done):
-            from ci_gitops.steps.deployment_record import tell_forge  # it brings the forges along
-
-            tell_forge(places, place, environment, done)
+            one = _Pass(places, call, place, environment, destinations, deadline, report.began)
+            try:
+                done = one.run_all()
+            except BaseException:
+                report.broke_off()
+                raise
+        report.ended(done)
     result = deploy_result(environment.name, place.revision, done)
     errors = [each.error for each in done if each.error]
     if errors:
@@ -89,16 +97,47 @@ def deploy(run: Run, call: DeployCall) -> Result:
     return Result(result.kind, result.document, result.text, 3) if drifted else result
 
 
+class _Report:
+    """What the forge is told. Most passes deploy nothing: who speaks to forges is loaded when one does."""
+
+    def __init__(
+        self, places: Workplaces, place: Workplace, environment: EnvironmentSettings, call: DeployCall
+    ) -> None:
+        self._about = (places, place, environment, call)
+        self._lock = Lock()
+        self._made: ForgeReport | None = None
+
+    def began(self, opened: Record, earlier: Sequence[Record]) -> None:
+        if self._about[3].wait:
+            self._made_now().began(opened, earlier)
+
+    def ended(self, done: Sequence[Done]) -> None:
+        if any(each.record for each in done):
+            self._made_now().ended(done)
+
+    def broke_off(self) -> None:
+        if self._made:
+            self._made.broke_off()
+
+    def _made_now(self) -> ForgeReport:
+        from ci_gitops.steps.forge_report import ForgeReport
+
+        with self._lock:
+            self._made = self._made or ForgeReport(*self._about)
+            return self._made
+
+
 class _Pass:
     """One pass over one environment at one revision."""
 
     def __init__(
         self, places: Workplaces, call: DeployCall, place: Workplace, environment: EnvironmentSettings,
-        destinations: Destinations, deadline: Deadline,
+        destinations: Destinations, deadline: Deadline, began: Callable[[Record, Sequence[Record]], None],
     ) -> None:  # fmt: skip
         run = places.run
         self._run, self._call, self._place = run, call, place
         self._environment, self._destinations, self._deadline = environment, destinations, deadline
+        self._began = began
         self._commit = place.repository.log(place.revision, 1)[0]
         self._sets = RenderedSets(run, place, destinations.of, fresh=call.no_cache)
         self._failed: list[Done] = []
@@ -189,7 +228,7 @@ class _Pass:
             belts=Belts(kinds=frozenset(call.prune_kinds), limit=call.prune_limit), doubt=doubt, wait=call.wait,
             dry_run=call.dry_run, health=environment.health, checks=self._checks,
             bounds=bounds_of(self._place, environment),
-            roll_back=call.rollback_on_failure, rollback_seconds=call.timeout, revert=self._revert,
+            began=self._began, roll_back=call.rollback_on_failure, rollback_seconds=call.timeout, revert=self._revert,
             reviewed=self._agree,
         )  # fmt: skip
 

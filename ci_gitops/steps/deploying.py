@@ -133,6 +133,8 @@ class Deploying(Judging):
             opened, images=_images(view.prepared.documents), summary={**judged.planned.plan.summary},
             plan=judged.planned.plan.hash, sandbox=self.orders.sandbox,
         ))  # fmt: skip
+        if judged.cause == "deploy":
+            self.orders.began(book.record, records)
         try:
             return self._carried_out(writer, view, judged, records, book)
         except BaseException as error:

@@ -8,48 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ci_gitops.adapters.forges.base import DeploymentState
-from ci_gitops.errors import CiGitopsError, UsageError
+from ci_gitops.adapters.forges.base import DeploymentState, Forge
+from ci_gitops.core.ci import CiFacts
 from ci_gitops.settings import EnvironmentSettings
 from ci_gitops.steps.deploy_report import Done
-from ci_gitops.steps.forge import forge_for
-from ci_gitops.steps.locate import identity
-from ci_gitops.steps.workplace import Workplace, Workplaces
 
 _WELL = frozenset(("succeeded", "healed", "recovered", "unchanged"))
 
 
-def tell_forge(places: Workplaces, place: Workplace, environment: EnvironmentSettings, done: Sequence[Done]) -> None:
-    """One record for the pass, where it deployed something; what the forge refuses is told and fails nothing."""
-    run = places.run
+def record_at_forge(
+    forge: Forge, ci: CiFacts, environment: EnvironmentSettings, sha: str, ref: str, done: Sequence[Done]
+) -> None:
+    """One record for the pass, with the address of the environment."""
     state = _state(done)
-    if state is None or _is_kept_by_gitlab(places, environment):
-        return
-    try:
-        repository = places.repository(identity(run, place.url))
-        forge = forge_for(run, repository, run.environ.get("CI_GITOPS_FORGE"), config=place.settings.config)
-    except UsageError as error:  # nothing says where merge requests are
-        run.output.detail(error.message)
-        return
-    if forge.kind == "local":
-        return
-    ref = run.ci.branch or (place.branch if place.branch != "HEAD" else None) or place.settings.branch or "main"
-    try:
-        forge.record_deployment(environment.name, place.revision, ref, state)
-    except CiGitopsError as error:
-        run.output.warn(f"The forge keeps no record of this deployment: {error.message}")
+    if state and not _is_kept_by_gitlab(ci, environment):
+        forge.record_deployment(environment.name, sha, ref, state, url=environment.address or "")
 
 
 def _state(done: Sequence[Done]) -> DeploymentState | None:
-    """Of all targets; None where nothing was deployed, or nobody waited for its health."""
-    if not any(each.record is not None and each.record.cause in ("deploy", "rollback") for each in done):
-        return None
+    """Of all targets; None where nobody waited for their health."""
     outcomes = {each.outcome for each in done}
     if outcomes <= _WELL:
         return "success"
     return "failed" if outcomes & {"failed", "unhealthy"} else None
 
 
-def _is_kept_by_gitlab(places: Workplaces, environment: EnvironmentSettings) -> bool:
-    ci = places.run.ci
+def _is_kept_by_gitlab(ci: CiFacts, environment: EnvironmentSettings) -> bool:
     return ci.gitlab and ci.environment == environment.name and ci.environment_action in (None, "start")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ci_gitops.adapters import certificates
@@ -18,15 +19,24 @@ if TYPE_CHECKING:
 
 
 def forge_for(
-    run: Run, repository: Repository, asked: str | None, *, url: str | None = None, config: Config | None = None
+    run: Run,
+    repository: Repository,
+    asked: str | None,
+    *,
+    url: str | None = None,
+    config: Config | None = None,
+    project: str | None = None,
 ) -> Forge:
     """`asked` and `url` are `--forge` and `--forge-url`; UsageError where nothing says which forge it is.
 
-    `config` may name the kind. It may not name the address: tokens are sent there.
+    `config` may name the kind. It may not name the address: tokens are sent there. `project` is another one on the
+    same server.
     """
     kind = forge_kind(asked or (config.forge if config else None), repository.url, run.ci, run.environ)
     run.output.detail(f"Merge requests of {repository.url.clean}: {kind} forge")
     site = None if kind == "local" else site_of(run, repository, url or run.environ.get("CI_GITOPS_FORGE_URL"))
+    if project and site:
+        site = replace(site, project=project)
     return open_forge(kind, repository, people.author(run), site)
 
 

@@ -61,6 +61,7 @@ class Orders:
     bounds: Bounds = field(default_factory=Bounds)
     roll_back: bool = False
     rollback_seconds: float = 600.0
+    began: Callable[[Record, Sequence[Record]], None] = lambda opened, earlier: None  # a deployment, not a healing
     revert: Callable[[Record, Record], tuple[str, ...]] = lambda good, bad: ()  # in Git; what was done, in sentences
 
 

@@ -62,7 +62,7 @@ class Origins:
             for image in named_images(root.document):
                 users.setdefault(image, []).append(root)
         labels = self._labels(users)
-        written = self._written(users)
+        written = self.written(users)
         return tuple(
             self._one(image, nodes, written.get(image), labels.get(image, {})) for image, nodes in users.items()
         )
@@ -81,8 +81,11 @@ class Origins:
 
     # Git
 
-    def _written(self, images: Iterable[str]) -> dict[str, Written]:
-        """The commits that wrote them; history is fetched until each is found, in bounded steps."""
+    def written(self, images: Iterable[str], *, since: str | None = None) -> dict[str, Written]:
+        """The commits that wrote them; history is fetched until each is found, in bounded steps.
+
+        They are looked for as far back as the revision `since`, where one is named.
+        """
         wanted = list(images)
         name = f"{self.target.environment}/{self.target.app}"
         found: dict[str, Written] = {}
@@ -95,6 +98,8 @@ class Origins:
                 history = self._history(repository)
                 found = {image: each for image in wanted if (each := written_by(history, name, image))}
                 if all(image in found and found[image].exact for image in wanted):
+                    break
+                if any(commit.sha == since for commit in history):
                     break
         except CiGitopsError as error:
             self.run.output.detail(f"The history of {self.revision[:12]} is not to be had: {error.message}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
-from threading import Thread
+from threading import Lock, Thread
 from typing import TYPE_CHECKING
 
 from ci_gitops.adapters.git import Repository
@@ -97,6 +97,7 @@ class Workplaces:
     reach: Reach
     _stack: ExitStack = field(default_factory=ExitStack)
     _open: dict[tuple[str, str | None], Repository] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)  # of what is opened from several threads
 
     def __enter__(self) -> Workplaces:
         return self
@@ -165,6 +166,10 @@ class Workplaces:
     def repository(self, url: str, environment: str | None = None) -> Repository:
         """The repository at `url`, opened once."""
         own_token = environment if environment and self._has_token(environment) else None
+        with self._lock:
+            return self._opened(url, own_token, environment)
+
+    def _opened(self, url: str, own_token: str | None, environment: str | None) -> Repository:
         if (url, own_token) not in self._open:
             access = access_for(
                 url,
