@@ -14,8 +14,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ci_gitops.adapters.kept_answers import KeptAnswers, etag_of
 from ci_gitops.adapters.registry_http import Answer, RegistryHttp
 from ci_gitops.core.images import ImageRef
+from ci_gitops.core.scanning import Facts, seconds_of
 from ci_gitops.errors import RegistryError
 
 _INDEXES = (
@@ -29,7 +31,9 @@ _MANIFESTS = (
 _ACCEPT = ", ".join((*_INDEXES, *_MANIFESTS))
 _LARGEST_DOCUMENT = 4 * 1024 * 1024  # bytes of a manifest, a configuration or a page of tags
 _MOST_PAGES = 200
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_CREATED = "org.opencontainers.image.created"
 _NEXT = re.compile(r'<([^>]+)>\s*;\s*rel="?next"?')
 
 
@@ -58,9 +62,10 @@ class ImageConfig:
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """One registry with one login."""
+    """One registry with one login. `kept` is what it answered before, where that is remembered."""
 
     http: RegistryHttp
+    kept: KeptAnswers | None = None
 
     def head(self, ref: ImageRef) -> Descriptor | None:
         """The digest behind a tag (or that a digest exists); None where the registry has no such image."""
@@ -77,7 +82,51 @@ class Registry:
 
     def tags(self, repository: str) -> list[str]:
         """Every tag of a repository, in the registry's order; an unknown repository has none."""
-        return list(self._tag_pages(repository))
+        return [tag for tag in self._tag_pages(repository) if _TAG.fullmatch(tag)]
+
+    def facts(self, ref: ImageRef, *, times: bool, platforms: bool) -> Facts | None:
+        """Digest, and where asked for time and platforms, by as few manifests as that takes; None: it is not there.
+
+        What is known of a digest is not asked for again: a HEAD says that the tag still has it, and no registry
+        counts that as a pull.
+        """
+        place = (self.http.host, ref.repository)
+        kept, wanted = self.kept, [times, platforms]
+        if not any(wanted) or (kept and kept.get("seen", *place, ref.digest or ref.tag)):
+            found = self.head(ref)
+            if found is None or not any(wanted):
+                return Facts(found.digest) if found else None
+            known = kept.get("facts", *place, found.digest, *wanted) if kept else None
+            if known:
+                return Facts(found.digest, known["created"], tuple(known["platforms"]))
+        answer = self._manifest("GET", ref.repository, ref.digest or ref.tag or "latest")
+        if answer is None:
+            return None
+        facts = self._facts_of(ref, answer, times=times, platforms=platforms)
+        if kept:
+            kept.put({"created": facts.created, "platforms": facts.platforms}, "facts", *place, facts.digest, *wanted)
+            kept.put(True, "seen", *place, ref.digest or ref.tag)
+        return facts
+
+    def _facts_of(self, ref: ImageRef, answer: Answer, *, times: bool, platforms: bool) -> Facts:
+        manifest, named = self._document(answer, str(ref)), tuple[str, ...]()
+        digest, created = _digest(answer.body), _annotated(manifest)
+        if _media_type(answer) in _INDEXES:
+            images = [item for item in manifest.get("manifests", []) if _platform(item.get("platform"))]
+            named = tuple(dict.fromkeys(_platform(item["platform"]) for item in images))
+            if not times or created is not None or not images:
+                return Facts(digest, created, named)
+            first = self._manifest("GET", ref.repository, str(images[0]["digest"]))
+            if first is None:
+                return Facts(digest, None, named)
+            manifest = self._document(first, str(ref))
+            created = _annotated(manifest)
+        if (times and created is None) or (platforms and not named):
+            config = self._config_blob(ref, manifest)
+            labels = (config.get("config") or {}).get("Labels") or {}
+            created = created or seconds_of(labels.get(_CREATED)) or seconds_of(config.get("created"))
+            named = named or tuple(filter(None, [_platform(config)]))
+        return Facts(digest, created, named)
 
     def config(self, ref: ImageRef) -> ImageConfig | None:
         """Labels, platforms and time of creation; None where the registry has no such image."""
@@ -134,19 +183,34 @@ class Registry:
         return self._document(answer, str(ref))
 
     def _tag_pages(self, repository: str, page: int = 1000) -> Iterator[str]:
-        path = f"/v2/{repository}/tags/list?n={page}"
-        for _ in range(_MOST_PAGES):
-            answer = self.http.request(
-                "GET", path, scope=f"repository:{repository}:pull", limit=_LARGEST_DOCUMENT, missing_ok=True
-            )
-            if answer is None:
-                return
-            yield from map(str, self._document(answer, repository).get("tags") or [])
-            link = _NEXT.search(answer.headers.get("Link", ""))
-            if link is None:
-                return
-            path = link[1]
-        raise RegistryError(f"{self.http.host} lists more than {_MOST_PAGES} pages of tags for {repository}.")
+        path: str | None = f"/v2/{repository}/tags/list?n={page}"
+        seen: set[str] = set()
+        while path and path not in seen and len(seen) < _MOST_PAGES:
+            seen.add(path)
+            tags, path = self._page(repository, path)
+            yield from tags
+        if path in seen:
+            raise RegistryError(f"{self.http.host} lists the tags of {repository} in a circle.")
+        if path:
+            raise RegistryError(f"{self.http.host} lists more than {_MOST_PAGES} pages of tags for {repository}.")
+
+    def _page(self, repository: str, path: str) -> tuple[list[str], str | None]:
+        """One page of tags, and where the next one is; what has not changed is not sent again."""
+        known = self.kept.get("tags", self.http.host, path) if self.kept else None
+        answer = self.http.request(
+            "GET", path, scope=f"repository:{repository}:pull", limit=_LARGEST_DOCUMENT, missing_ok=True,
+            headers={"If-None-Match": known["etag"]} if known else None,
+        )  # fmt: skip
+        if answer is None:
+            return [], None
+        if known and answer.status == 304:
+            return known["tags"], known["next"]
+        tags = [str(tag) for tag in self._document(answer, repository).get("tags") or []]
+        link = _NEXT.search(answer.headers.get("Link", ""))
+        following, etag = link[1] if link else None, etag_of(answer.headers)
+        if self.kept and etag:
+            self.kept.put({"etag": etag, "tags": tags, "next": following}, "tags", self.http.host, path)
+        return tags, following
 
     def _document(self, answer: Answer, what: str) -> dict[str, Any]:
         try:
@@ -160,6 +224,12 @@ class Registry:
 
 def _media_type(answer: Answer) -> str:
     return answer.headers.get("Content-Type", "").split(";")[0].strip()
+
+
+def _annotated(manifest: Mapping[str, Any]) -> float | None:
+    """The time of its making where an index or manifest says it itself, as charts do."""
+    annotations = manifest.get("annotations")
+    return seconds_of(str(annotations.get(_CREATED, ""))) if isinstance(annotations, dict) else None
 
 
 def _digest(body: bytes) -> str:

@@ -51,11 +51,11 @@ class RegistryHttp:
     insecure: bool = False  # take any certificate, or none
     environ: Mapping[str, str] = field(default_factory=dict)  # for proxies
     trusted_hosts: tuple[str, ...] = ()  # token servers that may see the credentials although they are elsewhere
+    scheme: str | None = None  # https or http; None is found out
     tries: int = TRIES
     tell: Callable[[str], None] = lambda _: None
     wait: Callable[[float], None] = time.sleep
     _pools: dict[str | None, urllib3.PoolManager] = field(default_factory=dict)  # proxy -> connections
-    _scheme: str | None = None
     _authorization: dict[str, str] = field(default_factory=dict)  # scope -> header
 
     def request(
@@ -68,7 +68,10 @@ class RegistryHttp:
         limit: int = _TOKEN_LIMIT,
         missing_ok: bool = False,
     ) -> Answer | None:
-        """One request, with the login's authority for `scope`. None: not there, where that is `missing_ok`."""
+        """One request, with the login's authority for `scope`. None: not there, where that is `missing_ok`.
+
+        304 is an answer where the request asked for what is newer than an ETag.
+        """
 
         def once() -> Answer:
             return self._authorized(method, path, scope, dict(headers or {}), limit)
@@ -76,7 +79,8 @@ class RegistryHttp:
         answer = persist(once, tell=self.tell, wait=self.wait, tries=self.tries)
         if answer.status == 404 and missing_ok:
             return None
-        if answer.status >= 300:
+        unchanged = answer.status == 304 and "If-None-Match" in (headers or {})
+        if answer.status >= 300 and not unchanged:
             raise self._refusal(answer, path)
         return answer
 
@@ -104,9 +108,9 @@ class RegistryHttp:
 
     def _base(self) -> str:
         name = "registry-1.docker.io" if self.host == DOCKER_HUB else self.host
-        if self._scheme is None:
-            self._scheme = self._find_scheme(name)
-        return f"{self._scheme}://{name}"
+        if self.scheme is None:
+            self.scheme = self._find_scheme(name)
+        return f"{self.scheme}://{name}"
 
     def _find_scheme(self, name: str) -> str:
         """https; plain http where that is allowed and the port does not speak TLS."""
@@ -149,7 +153,7 @@ class RegistryHttp:
             if answer.status not in (301, 302, 303, 307, 308) or not location:
                 return answer
             there = urllib.parse.urljoin(here, location)
-            if urllib.parse.urlsplit(there).scheme not in ("https", self._scheme):
+            if urllib.parse.urlsplit(there).scheme not in ("https", self.scheme):
                 raise RegistryError(f"{self.host} sent us on to {there}, which is not encrypted; that is not followed.")
             if origin(there) != origin(here):
                 sent.pop("Authorization", None)
@@ -240,7 +244,7 @@ class RegistryHttp:
 
     def _check_realm(self, realm: str) -> None:
         parts = urllib.parse.urlsplit(realm)
-        if parts.scheme != "https" and not (parts.scheme == "http" and self._scheme == "http"):
+        if parts.scheme != "https" and not (parts.scheme == "http" and self.scheme == "http"):
             raise RegistryError(
                 f"The registry {self.host} wants credentials sent to {realm!r}, which is not encrypted."
             )

@@ -11,12 +11,13 @@ from ci_gitops.core.edits.chart_uses import ChartUse, chart_uses
 from ci_gitops.core.edits.charts import set_charts
 from ci_gitops.core.edits.scalars import set_values
 from ci_gitops.core.intents import Assignment
+from ci_gitops.core.layout import CONFIG_FILE
 from ci_gitops.core.targets import Target
 from ci_gitops.core.text import did_you_mean
 from ci_gitops.core.trailers import ValueMove
 from ci_gitops.core.update_work import YAML, TargetFiles, Work, yaml_files
 from ci_gitops.core.uses import Tree, join
-from ci_gitops.core.yamltext import Scalar, find, parse
+from ci_gitops.core.yamltext import Path, Scalar, find, parse
 from ci_gitops.errors import EditError, UsageError
 
 
@@ -65,17 +66,18 @@ def set_chart(
     found: list[Target] = []
     known: set[str] = set()
     for files in targets:
-        shared = _chart_of(work.tree, files.target)
-        paths = [*yaml_files(work.tree, files.target), *shared]
+        shared = [*_chart_of(work.tree, files.target), *_settings_of(work.tree)]
+        paths = list(dict.fromkeys((*yaml_files(work.tree, files.target), *shared)))
         work.load(paths)
         for path in paths:
-            uses = _chart_uses(work.text(path), path)
+            within = _part_of(path, files.target)
+            uses = [use for use in _chart_uses(work.text(path), path) if use.place.path[: len(within)] == within]
             known |= {use.short for use in uses}
-            if any(name in (use.chart, use.chart.removeprefix("oci://"), use.short, use.name) for use in uses):
+            if any(use.is_called(name) for use in uses):
                 found.append(files.target)
                 if _name(files.target) in still:
                     continue
-                edit = set_charts(work.text(path), [(name, version)], path=path)
+                edit = set_charts(work.text(path), [(name, version)], path=path, within=within)
                 work.put(edit)
                 _values_moved(work, files.target, edit)
                 _lock(work, edit)
@@ -85,6 +87,22 @@ def set_chart(
         where = ", ".join(str(files.target) for files in targets[:4])
         raise EditError(f"The chart {name} is used nowhere in {where}.", hint=did_you_mean(name, known, "Charts there"))
     return found
+
+
+def chart_files(tree: Tree, target: Target) -> list[str]:
+    """The files in which the versions of a target's charts may stand."""
+    found = (*yaml_files(tree, target), *_chart_of(tree, target), *_settings_of(tree))
+    return list(dict.fromkeys(found))
+
+
+def _settings_of(tree: Tree) -> list[str]:
+    """Our own configuration, which may name the chart that an app is rendered from."""
+    return [CONFIG_FILE] if tree.holds(CONFIG_FILE) else []
+
+
+def _part_of(path: str, target: Target) -> Path:
+    """The part of a file that is the target's: of our own configuration what it says of the app."""
+    return ("apps", target.app) if path == CONFIG_FILE else ()
 
 
 def chart_versions(tree: Tree, target: Target, *, shared: bool = True) -> dict[str, str]:

@@ -237,7 +237,9 @@ class RequestWriter:
         return place
 
     def _files(self, place: Workplace, app: str) -> tuple[TargetFiles, ...]:
-        return targets_of(place, self.environment.name, [app]) if app in place.settings.apps else ()
+        """All of the app's: what builds may not update may have been written by another way."""
+        found = targets_of(place, self.environment.name, [app]) if app in place.settings.apps else ()
+        return tuple(replace(files, images=()) for files in found)
 
     def _described(self, request: MergeRequest, own: Sequence[CommitInfo]) -> MergeRequest:
         """Keep title and block in step with the branch's commits; people's text and labels stay."""

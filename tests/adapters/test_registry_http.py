@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections.abc import Callable
 from typing import Any
@@ -126,8 +127,16 @@ def test_a_list_of_tags_is_not_followed_to_another_host() -> None:
 
 
 def test_a_list_of_tags_has_an_end() -> None:
-    page = Reply(200, {"Link": '</v2/shop/web/tags/list?again>; rel="next"'}, b'{"tags": ["1"]}')
-    with scripted_web(always(page)) as web, pytest.raises(RegistryError, match="more than"):
+    pages = itertools.count()
+
+    def following(asked: Asked) -> Reply:
+        link = f'</v2/shop/web/tags/list?last={next(pages)}>; rel="next"'
+        return Reply(200, {"Link": link}, b'{"tags": ["1"]}')
+
+    with scripted_web(following) as web, pytest.raises(RegistryError, match="more than 200 pages"):
+        client(web).tags("shop/web")
+    circle = Reply(200, {"Link": '</v2/shop/web/tags/list?again>; rel="next"'}, b'{"tags": ["1"]}')
+    with scripted_web(always(circle)) as web, pytest.raises(RegistryError, match="in a circle"):
         client(web).tags("shop/web")
 
 

@@ -10,7 +10,7 @@ from ci_gitops.core.edits.draft import Draft
 from ci_gitops.core.edits.records import Edit
 from ci_gitops.core.edits.scalars import set_places
 from ci_gitops.core.text import did_you_mean
-from ci_gitops.core.yamltext import parse, path_text
+from ci_gitops.core.yamltext import Path, parse, path_text
 from ci_gitops.errors import EditError, UsageError
 
 #: Versions and ranges as Helm, Flux and Argo CD take them: `1.2.3`, `^1.2`, `>=1.2 <2 || 3.x`, also a branch.
@@ -26,17 +26,17 @@ def parse_chart(text: str) -> Pair:
     return name, version
 
 
-def set_charts(text: str, charts: Sequence[Pair], *, path: str) -> Edit:
+def set_charts(text: str, charts: Sequence[Pair], *, path: str, within: Path = ()) -> Edit:
     """Set the versions of charts. NAME is a chart as written or its last part, else an alias, release or object.
 
-    Every use of that chart in the file is set. Raises EditError where a name is not found or means two charts.
+    Every use of that chart in the file, or `within` a part of it, is set. Raises EditError where a name is not found or means two charts.
     """
     wanted = dict(charts)
     for name, version in charts:
         if wanted[name] != version:
             raise UsageError(f"The chart {name!r} is given twice: {version} and {wanted[name]}.", hint="Give it once.")
     draft = Draft(text, path)
-    uses = chart_uses(draft.documents)
+    uses = [use for use in chart_uses(draft.documents) if use.place.path[: len(within)] == within]
     values = {_settable(draft, use).place: version for name, version in charts for use in _named(uses, name, path)}
     return set_places(draft, values.items())
 
