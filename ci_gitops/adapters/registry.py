@@ -104,7 +104,8 @@ class Registry:
             return None
         facts = self._facts_of(ref, answer, times=times, platforms=platforms)
         if kept:
-            kept.put({"created": facts.created, "platforms": facts.platforms}, "facts", *place, facts.digest, *wanted)
+            said = {"created": facts.created, "platforms": [*facts.platforms]}
+            kept.put(said, "facts", *place, facts.digest, *wanted)
             kept.put(True, "seen", *place, ref.digest or ref.tag)
         return facts
 

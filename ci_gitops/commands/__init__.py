@@ -10,6 +10,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "build": ("build", "Build an image and push it."),
     "update": ("update", "Write images, values or chart versions into the config repository."),
     "promote": ("promote", "Bring what is deployed and healthy in one environment to another one."),
+    "scan": ("scan", "Look at registries for newer images and charts, and write what the policies take."),
     "merge": ("merge", "Merge our merge requests whose gates hold."),
     "render": ("render", "Print what Git declares for an environment, rendered."),
     "diff": ("diff", "Show what a deploy would change."),

@@ -22,8 +22,10 @@ from ci_gitops.errors import RegistryError
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MOST_WHOLE = 4 * 1024 * 1024  # bytes of an index that is parsed as a whole
 _MOST_VERSIONS = 20_000
+_DEEPEST = 100
 _ENTRIES = re.compile(rb"(?m)^entries:[ \t]*(?:#.*)?\r?$")
 _INDENT = re.compile(rb"(?m)^( *)(?=[^ \t\r\n#])")
+_JSON = re.compile(rb'\s*\{\s*"')
 _KEY = re.compile(rb"(?m)^( +)[\"']?([A-Za-z0-9][\w.-]*)[\"']?:[ \t]*\r?$")
 
 
@@ -61,12 +63,25 @@ def _entries(index: bytes, chart: str, where: str) -> Mapping[str, Any]:
     cut = _cut(index, chart)
     if cut is not None:
         try:
-            found = yaml.load(cut, _Loader)  # noqa: S506 - a safe loader
+            found = _loaded(cut)
         except (yaml.YAMLError, ValueError, RecursionError):
             found = None  # its anchors are elsewhere, for one
         if isinstance(found, Mapping) and isinstance(found.get(chart), list):
             return found
     return _whole(index, where)
+
+
+def _loaded(text: bytes) -> Any:
+    """The YAML of a stranger: the C parser's own composer has no bound and ends the process where it is nested deep."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > _DEEPEST:
+            raise ValueError("nested too deep")
+    return yaml.load(text, _Loader)  # noqa: S506 - a safe loader
 
 
 def _cut(index: bytes, chart: str) -> bytes | None:
@@ -83,7 +98,7 @@ def _cut(index: bytes, chart: str) -> bytes | None:
     begin = key.search(index, root.end())
     if begin is None:
         return None
-    following = re.compile(rb"(?m)^ {0," + str(len(indent)).encode() + rb"}(?! |-[ \r\n]|\r?$)").search(
+    following = re.compile(rb"(?m)^ {0," + str(len(indent)).encode() + rb"}(?![ #]|-[ \r\n]|\r?$)").search(
         index, begin.end()
     )
     return index[begin.start() : following.start() if following else len(index)]
@@ -91,14 +106,14 @@ def _cut(index: bytes, chart: str) -> bytes | None:
 
 def _whole(index: bytes, where: str) -> Mapping[str, Any]:
     try:
-        if index.lstrip()[:1] == b"{":
+        if _JSON.match(index):
             document = json.loads(index)
         elif len(index) > _MOST_WHOLE:
             if _ENTRIES.search(index):
                 return {}  # it has no such chart
             raise RegistryError(f"The index of {where} is not laid out as Helm writes it, and too large to be parsed.")
         else:
-            document = yaml.load(index, _Loader)  # noqa: S506 - a safe loader
+            document = _loaded(index)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise RegistryError(f"{where} answered something else than the index of a chart repository.") from error
     entries = document.get("entries") if isinstance(document, Mapping) else None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import posixpath
 import urllib.parse
-from collections.abc import Iterable, Iterator, Mapping as Texts
+from collections.abc import Iterable, Iterator
+from collections.abc import Mapping as Texts
 from dataclasses import dataclass
 
 from ci_gitops.core.edits.chart_uses import ChartUse, chart_uses

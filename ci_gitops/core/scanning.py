@@ -250,3 +250,35 @@ def choose(
     if len(ranking.candidates) > most:
         note = f"the best {most} of {len(ranking.candidates)} were looked into, and none fits"
     return Choice(None, Facts(), tuple(left[:MOST_LEFT_OUT]), note)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found of one image or chart of one target.
+
+    `outcome`: newer (to be written), current (nothing newer fits), left (it cannot be followed, the reason says why),
+    failed; once it was written what became of that, or held.
+    """
+
+    environment: str
+    app: str
+    kind: Literal["image", "chart"]
+    name: str
+    policy: str
+    outcome: str
+    current: str | None = None  # tag or version
+    current_digest: str | None = None
+    newest: str | None = None  # the newest version that fits
+    digest: str | None = None
+    reason: str = ""
+    left_out: tuple[LeftOut, ...] = ()
+
+    @property
+    def document(self) -> dict[str, object]:
+        return {
+            "environment": self.environment, "app": self.app, "kind": self.kind, "name": self.name,
+            "policy": self.policy, "current": self.current, "currentDigest": self.current_digest,
+            "newest": self.newest, "digest": self.digest,
+            "outcome": self.outcome, "reason": self.reason or None,
+            "leftOut": [{"version": each.version, "reason": each.reason} for each in self.left_out],
+        }  # fmt: skip

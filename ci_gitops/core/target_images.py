@@ -65,7 +65,10 @@ def _of_values(tree: Tree, paths: Sequence[str]) -> tuple[Slot, ...]:
     texts = tree.read(paths)
     merged: dict[str, Any] = {}
     for path in paths:
-        loaded = yaml.load(texts.get(path, ""), yaml.BaseLoader)  # noqa: S506 - makes texts, lists and mappings only
+        try:
+            loaded = yaml.load(texts.get(path, ""), yaml.BaseLoader)  # noqa: S506 - makes texts, lists and mappings only
+        except (yaml.YAMLError, RecursionError) as error:
+            raise EditError(f"{path} is not YAML: {str(error).splitlines()[0]}.") from error
         merged = _over(merged, loaded) if isinstance(loaded, Mapping) else merged
     own = texts.get(paths[-1], "")
     uses = image_uses(yaml.safe_dump(merged, sort_keys=False))

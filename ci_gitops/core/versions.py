@@ -1,9 +1,9 @@
-"""Versions and ranges of versions, as npm, Helm and Flux write them: `>=1.2 <2`, `^1.2`, `~1.2.3`, `1.x`, `1.2 - 1.4`, `||`.
+"""Versions and ranges of versions, as npm, Helm and Flux write them: `>=1.2 <2`, `^1.2`, `~1.2.3`, `1.x`, `1.2 - 1.4`.
 
 Versions are those of https://semver.org, read as kindly as tags are written: with a `v`, with fewer than three numbers,
 with leading zeros. Ranges are npm's (https://github.com/npm/node-semver#ranges), where a comma counts as a space. Of
-prereleases the rule is Helm's: a range (between two `||`) that names one, such as `>=1.2.0-0`, takes them, all others do
-not. No library that is well kept has ranges, so this is our own, held against npm's by a test.
+prereleases the rule is Helm's: a range (between two `||`) that names one, such as `>=1.2.0-0`, takes them, all others
+do not. No library that is well kept has ranges, so this is our own, held against npm's by a test.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, model_validator
 
 from ci_gitops.settings.values import (
     Address,
@@ -15,6 +15,7 @@ from ci_gitops.settings.values import (
     Model,
     Name,
     PathTemplate,
+    VersionRange,
     Word,
 )
 
@@ -57,12 +58,21 @@ class ImagePolicy(Model):
     kind: Literal["semver", "newest", "alphabetical", "digest"] = Field(
         "semver", description="How versions are compared."
     )
-    range: Line | None = Field(None, description="For semver: the versions that are allowed, such as '>=1.2 <2'.")
+    range: VersionRange | None = Field(
+        None, description="For semver: the versions that are allowed, such as '>=1.2 <2'. Default: all releases."
+    )
     allow: Lines = Field((), description="Tags that are looked at, as patterns. Default: all.")
     ignore: Lines = Field((), description="Tags that are never taken, as patterns such as '*-rc*'.")
     minimum_age: Duration | None = Field(None, description="How old a version must be, such as 1h. Default: any age.")
     platforms: Lines = Field((), description="Platforms that the image must have, such as linux/amd64.")
     tag: Line | None = Field(None, description="For digest: the tag whose digest is followed. Default: the one in use.")
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> ImagePolicy:
+        for name, kind in (("range", "semver"), ("tag", "digest")):
+            if getattr(self, name) and self.kind != kind:
+                raise ValueError(f"{name} is for kind: {kind}, and this is kind: {self.kind}")
+        return self
 
 
 class App(Model):

@@ -176,6 +176,13 @@ def _template(text: str) -> str:
     return text
 
 
+def _versions(text: str) -> str:
+    from ci_gitops.core.versions import Range  # here, since few files have policies
+
+    Range.parse(_line(text))
+    return text
+
+
 def _time_zone(text: str) -> str:
     from ci_gitops.core.cron import zone_of  # here, since few files name one
 
@@ -207,6 +214,7 @@ Place = Annotated[
     AfterValidator(_place),
 ]
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
+VersionRange = Annotated[str, AfterValidator(_versions)]
 Expression = Annotated[str, AfterValidator(_expression)]
 HealthMessage = Annotated[str, AfterValidator(_template)]
 Duration = Annotated[

@@ -98,6 +98,8 @@ def _headline(written: Written) -> str:
         case "unchanged":
             if written.held:
                 return f"Nothing was written to {where}"
+            if request and request.state == "open":
+                return f"Nothing to do: {number} already says so ({where})"
             return f"Nothing to do: {where} already says so at {short}"
         case outcome:
             return f"{styled('green', outcome.capitalize())} {number} ({where}){tries}"

@@ -29,7 +29,8 @@ def parse_chart(text: str) -> Pair:
 def set_charts(text: str, charts: Sequence[Pair], *, path: str, within: Path = ()) -> Edit:
     """Set the versions of charts. NAME is a chart as written or its last part, else an alias, release or object.
 
-    Every use of that chart in the file, or `within` a part of it, is set. Raises EditError where a name is not found or means two charts.
+    Every use of that chart in the file, or `within` a part of it, is set. Raises EditError where a name is not found
+    or means two charts.
     """
     wanted = dict(charts)
     for name, version in charts:

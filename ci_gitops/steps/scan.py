@@ -1,0 +1,255 @@
+"""The story of `scan`: what is newer by the policies, looked up and written by the road of `update`."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, fields, replace
+
+from ci_gitops.adapters.forges.base import Site
+from ci_gitops.adapters.kept_answers import KeptAnswers
+from ci_gitops.core.images import ImageArgument
+from ci_gitops.core.images_in_use import ImageInUse
+from ci_gitops.core.intents import Intent
+from ci_gitops.core.scanning import Finding
+from ci_gitops.errors import CiGitopsError, UsageError, decisive
+from ci_gitops.results import Result
+from ci_gitops.run import Run
+from ci_gitops.steps.followed import Followed, Scope, followed, without_policy
+from ci_gitops.steps.forge import site_of
+from ci_gitops.steps.held import holds_in
+from ci_gitops.steps.lookup import look_up, servers_for
+from ci_gitops.steps.scan_report import scan_result, told_of
+from ci_gitops.steps.targets import targets_of
+from ci_gitops.steps.update_call import UpdateCall
+from ci_gitops.steps.update_jobs import Job, Task, chosen_environments, hand_of, write_each
+from ci_gitops.steps.workplace import Reach, Workplace, Workplaces
+
+_TROUBLE = 100.0  # seconds
+_SHORTEST = 1.0  # seconds between two rounds
+_JITTER = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanCall(UpdateCall):
+    """The options of one call, as the command line gives them."""
+
+    once: bool = False
+    interval: float | None = None
+
+    @property
+    def base(self) -> UpdateCall:
+        return UpdateCall(**{each.name: getattr(self, each.name) for each in fields(UpdateCall)})
+
+
+def scan(run: Run, call: ScanCall) -> Result:
+    """One round, or one after the other until somebody ends it."""
+    if call.interval is None:
+        return scan_once(run, call)
+    if call.once:
+        raise UsageError("--once and --interval exclude each other.", hint="--interval goes on until it is ended.")
+    if call.interval < _SHORTEST:
+        raise UsageError("--interval must be 1s or more.", hint="For registries of others take 5m or more.")
+    number, uniform = 0, random.SystemRandom().uniform
+    while True:
+        number += 1
+        try:
+            result = scan_once(run, call)
+            run.output.note(told_of(result, number))
+        except CiGitopsError as error:
+            if number == 1 and isinstance(error, UsageError):
+                raise  # it was wrong from the beginning, and waiting changes nothing
+            _failed(run, number, error)
+        pause = call.interval * uniform(1 - _JITTER, 1 + _JITTER)
+        run.output.detail(f"The next round begins in {pause:.0f} s.")
+        time.sleep(pause)
+
+
+def _failed(run: Run, number: int, error: CiGitopsError) -> None:
+    if error.result:
+        run.output.note(told_of(error.result, number))
+    run.output.warn(f"Round {number}: {error.message}{f' {error.hint}' if error.hint else ''}")
+
+
+def scan_once(run: Run, call: ScanCall) -> Result:
+    """Look at everything that is followed, and write what is newer."""
+    reach = Reach(call.repo, call.branch, call.ca_file, call.token_file, call.timeout or _TROUBLE)
+    with Workplaces(run, reach) as places:
+        root = places.root()
+        scopes = _scopes(places, root, call)
+        things = [thing for scope in scopes for thing in followed(scope)]
+        for scope in scopes:
+            if left := without_policy(scope):
+                run.output.detail(f"{scope.target}: no policy, left alone: {', '.join(left)}")
+        wanted = [thing for thing in things if isinstance(thing, Followed)]
+        if wanted:
+            run.output.step(f"Looking for newer versions of {len(wanted)} images and charts")
+        servers = servers_for(run, call.ca_file, lambda: _gitlab(run, root, call), KeptAnswers.open(run.environ))
+        answers = iter(look_up(run, wanted, servers))
+        findings, failures, newer = list[Finding](), list[CiGitopsError](), list[Newer]()
+        for thing in things:
+            if isinstance(thing, Finding):
+                findings.append(thing)
+                continue
+            answer = next(answers)
+            failures += [answer.error] if answer.error else []
+            if answer.finding.outcome == "newer":
+                newer.append(Newer(thing, answer.finding, len(findings)))
+            findings.append(answer.finding)
+        return _written(places, newer, findings, failures, call)
+
+
+def _scopes(places: Workplaces, root: Workplace, call: ScanCall) -> list[Scope]:
+    found: list[Scope] = []
+    for name in chosen_environments(places.run, root, call.environments):
+        place = places.of(root.settings.environment(name), root)
+        holds = holds_in(place, [name]).get(name, ())
+        environment = place.settings.environment(name)
+        # `images` of an app says what builds update; what is followed has a policy of its own.
+        files = [replace(each, images=()) for each in targets_of(place, name, call.apps)]
+        found += [Scope(place, environment, each, holds) for each in files]
+    return found
+
+
+def _gitlab(run: Run, root: Workplace, call: ScanCall) -> Site | None:
+    """The GitLab whose registry the CI variables name; None where the forge is another, or nobody may ask it."""
+    kind = call.forge or root.settings.config.forge or ("gitlab" if run.ci.gitlab else None)
+    if kind != "gitlab":
+        return None
+    try:
+        site = site_of(run, root.repository, call.forge_url or run.environ.get("CI_GITOPS_FORGE_URL"))
+    except CiGitopsError:
+        return None
+    return site if site.token else None
+
+
+# What is written
+
+
+@dataclass(frozen=True, slots=True)
+class Newer:
+    """A newer version, of what, and which of the findings says so."""
+
+    followed: Followed
+    finding: Finding
+    number: int
+
+    @property
+    def scope(self) -> Scope:
+        return self.followed.scope
+
+    @property
+    def argument(self) -> ImageArgument | None:
+        used = self.followed.used
+        if not isinstance(used, ImageInUse):
+            return None
+        return ImageArgument(used.name, None, self.finding.newest, self.finding.digest)
+
+    @property
+    def chart(self) -> tuple[str, str] | None:
+        return None if isinstance(self.followed.used, ImageInUse) else (self.finding.name, str(self.finding.newest))
+
+    def agrees(self, others: Sequence[Newer]) -> bool:
+        """Whether a write of `others`, all of one other target, may write this too: an intent is for all targets."""
+        stock = others[0].followed.stock
+        if (argument := self.argument) is not None:
+            return not stock.has_image(argument.name) or any(other.argument == argument for other in others)
+        assert self.chart
+        return not stock.has_chart(self.chart[0]) or any(other.chart == self.chart for other in others)
+
+
+@dataclass(slots=True)
+class Batch:
+    """Targets of one policy group that are written together."""
+
+    rule: str
+    group: str | None
+    targets: list[list[Newer]] = field(default_factory=list)
+
+    def takes(self, target: Sequence[Newer], rule: str, group: str | None) -> bool:
+        first, scope = self.targets[0][0].scope, target[0].scope
+        same = (first.place, first.environment.name, self.rule, self.group)
+        if same != (scope.place, scope.environment.name, rule, group):
+            return False
+        return all(
+            all(one.agrees(known) for one in target) and all(one.agrees(target) for one in known)
+            for known in self.targets
+        )
+
+    @property
+    def all(self) -> list[Newer]:
+        return [one for target in self.targets for one in target]
+
+    @property
+    def intent(self) -> Intent:
+        images = dict.fromkeys(one.argument for one in self.all if one.argument)
+        charts = dict.fromkeys(one.chart for one in self.all if one.chart)
+        return Intent(tuple(images), charts=tuple(charts))
+
+
+def _batches(newer: Iterable[Newer], call: ScanCall) -> list[Batch]:
+    """By environment and group, or app; for a push everything of an environment that goes together."""
+    targets: dict[tuple[str, str], list[Newer]] = {}
+    for one in newer:
+        targets.setdefault((one.scope.target.environment, one.scope.target.app), []).append(one)
+    batches: list[Batch] = []
+    for (_, app), target in targets.items():
+        scope = target[0].scope
+        rule = call.write or scope.environment.write
+        group = (scope.place.settings.app(app).group or app) if rule == "merge-request" else None
+        batch = next((each for each in batches if each.takes(target, rule, group)), None)
+        if batch is None:
+            batch = Batch(rule, group)
+            batches.append(batch)
+        batch.targets.append(target)
+    return batches
+
+
+def _written(
+    places: Workplaces, newer: Sequence[Newer], findings: list[Finding], failures: list[CiGitopsError], call: ScanCall
+) -> Result:
+    run, results = places.run, list[Result]()
+    moved: dict[tuple[str, str], bool] = {}
+    for batch in _batches(newer, call):
+        scope = batch.targets[0][0].scope
+        place = scope.place
+        if moved.get((place.url, place.branch)):
+            place = places.refreshed(place)  # what was written before is no lost race
+        job = Job(place, scope.environment, batch.rule, tuple(target[0].scope.files for target in batch.targets))
+        task = Task(job, batch.intent, hand_of(run, call.base))
+        try:
+            result: Result | None = write_each(places, [task], call.base)
+        except CiGitopsError as error:
+            failures.append(error)
+            result = error.result
+        if result:
+            results.append(result)
+            moved[place.url, place.branch] = True
+        for one in batch.all:
+            findings[one.number] = _after(one.finding, result)
+    result = scan_result(findings, results, dry_run=call.dry_run)
+    if not failures:
+        return result
+    worst = decisive(failures)
+    for failure in failures:
+        if failure is not worst:
+            run.output.warn(failure.message)
+    worst.result = result
+    raise worst
+
+
+def _after(finding: Finding, result: Result | None) -> Finding:
+    """The finding with what became of it."""
+    if result is None:
+        return replace(finding, outcome="failed")
+    place = (finding.environment, finding.app)
+    for write in result.document["writes"]:
+        for held in write["held"]:
+            if (held["environment"], held["app"]) == place and held["name"] in (finding.name, None):
+                return replace(finding, outcome="held", reason=str(held["hold"]["reason"]))
+    writes = [
+        write for write in result.document["writes"]
+        if any((each["environment"], each["app"]) == place for each in write["images"])
+    ] or result.document["writes"]  # fmt: skip
+    return replace(finding, outcome=writes[0]["outcome"] if writes else "failed")
