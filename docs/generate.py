@@ -13,12 +13,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
+import yaml
 
 from ci_gitops.cli import cli
 from ci_gitops.commands import COMMANDS
 from ci_gitops.commands.common import EXIT_CODES, GitopsCommand, GitopsOption
+from ci_gitops.core.installation import Installation, account, installed
 from ci_gitops.core.plan_file import PLAN_SCHEMA
 from ci_gitops.core.records import RECORD_SCHEMA
+from ci_gitops.steps.install import IMAGE
 
 DOCS = Path(__file__).parent
 README = DOCS.parent / "README.md"
@@ -26,6 +29,7 @@ COMMANDS_PAGE = DOCS / "commands.md"
 EXIT_CODES_PAGE = DOCS / "exit-codes.md"
 RECORD_SCHEMA_FILE = DOCS / "schema" / "record.schema.json"
 PLAN_SCHEMA_FILE = DOCS / "schema" / "plan.schema.json"
+BASE = DOCS.parent / "deploy" / "base"
 BEGIN, END = "<!-- generated: {} -->", "<!-- end -->"
 _GLOBAL = "global options"
 
@@ -38,7 +42,21 @@ def pages() -> dict[Path, str]:
         EXIT_CODES_PAGE: _with_block(EXIT_CODES_PAGE.read_text(), "exit codes", _exit_codes()),
         RECORD_SCHEMA_FILE: json.dumps(RECORD_SCHEMA, indent=2, ensure_ascii=False) + "\n",
         PLAN_SCHEMA_FILE: json.dumps(PLAN_SCHEMA, indent=2, ensure_ascii=False) + "\n",
+        **_base(),
     }
+
+
+def _base() -> dict[Path, str]:
+    """What `install` makes, for those who keep it as a Kustomize base: the overlay says environment and roles."""
+    wanted = Installation(
+        environment="", namespace="ci-gitops", image=IMAGE, scan_schedule="*/15 * * * *",
+        secret="ci-gitops",  # noqa: S106  # its name
+    )  # fmt: skip
+    objects = (account(wanted), *installed(wanted))
+    files = {f"{each['kind'].lower()}-{each['metadata']['name']}.yaml": each for each in objects}
+    head = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": sorted(files)}
+    files["kustomization.yaml"] = head
+    return {BASE / name: yaml.safe_dump(each, sort_keys=False, width=120) for name, each in files.items()}
 
 
 def commands() -> Iterator[tuple[str, click.Command]]:

@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "status": ("status", "Say what runs, and how it does."),
     "history": ("history", "List the deployments of an environment, newest first."),
     "rbac": ("rbac", "Print the smallest roles that can deploy an environment."),
+    "install": ("install", "Print or apply the manifests that run the operator in a cluster."),
     "why": ("why", "Explain what runs: from an object to its image, commit, merge request and pipeline."),
     "rollback": ("rollback", "Go back to what last ran well in an environment, and hold what does not."),
     "preview": ("preview", "Make, list and remove environments of their own for merge requests."),

@@ -124,6 +124,13 @@ def test_no_file_and_no_pod(tmp_path: Path) -> None:
         Login(Access(None, str(tmp_path / "absent")))
     with pytest.raises(SettingsError, match="no kubeconfig, and this is no pod"):
         Login(Access.from_environ({"HOME": str(tmp_path)}))
+    with pytest.raises(SettingsError, match="no kubeconfig, and this is no pod"):
+        Login(Access.from_environ({"HOME": str(tmp_path)}, context="in-cluster"))
+    with pytest.raises(
+        SettingsError, match="There is no kubeconfig at"
+    ) as caught:  # another cluster than ours is meant
+        Login(Access.from_environ({"HOME": str(tmp_path)}, context="production"))
+    assert "--context in-cluster" in (caught.value.hint or "")
 
 
 def test_a_variable_that_is_no_file_shows_nothing_of_it() -> None:

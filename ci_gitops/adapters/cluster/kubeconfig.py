@@ -21,6 +21,7 @@ from urllib3.exceptions import HTTPError
 
 from ci_gitops import masking
 from ci_gitops.adapters import process
+from ci_gitops.core.installation import IN_CLUSTER
 from ci_gitops.core.text import did_you_mean, plain
 from ci_gitops.errors import CiGitopsError, SettingsError
 
@@ -49,6 +50,11 @@ class Access:
     def default(self) -> Path:
         return Path(self.environ.get("HOME") or "/") / ".kube" / "config"
 
+    @property
+    def by_account(self) -> bool:
+        """Whether the pod's account is meant: there is no kubeconfig, and no context of one is named."""
+        return not (self.kubeconfig or self.default.exists()) and self.context in (None, IN_CLUSTER)
+
 
 class Kubeconfig:
     """The chosen context of one or several merged files."""
@@ -72,7 +78,8 @@ class Kubeconfig:
         self._merged = KubeConfigMerger(self._paths).config
         if self._merged is None:
             raise SettingsError(
-                f"There is no kubeconfig at {self._paths}.", hint="Set KUBECONFIG, or pass --kubeconfig FILE."
+                f"There is no kubeconfig at {self._paths}.",
+                hint=f"Set KUBECONFIG, or pass --kubeconfig FILE; in a pod, --context {IN_CLUSTER} is its own account.",
             )
         self._contexts = {
             item.value["name"]: item.value.get("context") or {} for item in self._merged.value["contexts"]

@@ -45,7 +45,7 @@ class Login:
         self._access = access
         self._clock = clock
         self._lock = Lock()
-        self._config = Kubeconfig(access) if _has_kubeconfig(access) else None
+        self._config = None if access.by_account else Kubeconfig(access)
         self.namespace = self._config.namespace if self._config else _pod_namespace()
         self.source = self._config.source if self._config else "the pod's account"
         self.cluster = f"cluster {self._config.context if self._config else 'of this pod'}"
@@ -151,10 +151,6 @@ def _socks(proxy: str, settings: dict[str, Any]) -> urllib3.PoolManager:
             f"The proxy {proxy} needs the package PySocks.", hint="Install it beside ci-gitops, or use an HTTP proxy."
         ) from error
     return SOCKSProxyManager(proxy, **settings)
-
-
-def _has_kubeconfig(access: Access) -> bool:
-    return bool(access.context or access.kubeconfig or access.default.exists())
 
 
 def _pod_namespace() -> str:
