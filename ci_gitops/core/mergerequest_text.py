@@ -7,23 +7,26 @@ no second block, no broken table.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from ci_gitops.core.images import ImageRef
+from ci_gitops.core.markdown import code, fenced, folded, table
 from ci_gitops.core.messages import short_reference
 from ci_gitops.core.text import counted, plain
 from ci_gitops.core.trailers import ImageMove, Move, Trailers, format_trailers, merged_trailers, parse_trailers
+from ci_gitops.errors import UsageError
 
 #: GitLab takes 1,048,576 characters; an adapter whose forge takes less gives its own limit (GitHub: 65,536).
 DESCRIPTION_LIMIT = 1_000_000
 TITLE_LIMIT = 200  # GitLab: 255, GitHub: 256
 
 _BLOCK = re.compile(r"<!-- ci-gitops:begin (?P<data>\{.*?\}) -->\n(?P<body>.*?)\n?<!-- ci-gitops:end -->", re.DOTALL)
-# A line that begins with a slash and a word: https://docs.gitlab.com/user/project/quick_actions/
-_QUICK_ACTION = re.compile(r"^([ \t>*+-]*)/(?=[A-Za-z_])", re.MULTILINE)
 _SHOWN = (1000, 50, 5)  # rows of the table, from generous to what always fits
+_LONG = 10  # rows that are shown at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +83,24 @@ def parse_block(description: str) -> Block | None:
         return None
 
 
-def put_block(description: str, block: Block, sections: Sequence[str] = (), limit: int = DESCRIPTION_LIMIT) -> str:
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of the text below the table, in Markdown in which foreign text is harmless.
+
+    Where room is short, the section with the smallest `weight` gives way first: to `short`, or to nothing. What only
+    changes in words that are true for a moment is not written again: `gist` is what counts of it, else all of it.
+    """
+
+    text: str
+    short: str = ""
+    weight: int = 0
+    gist: str | None = None
+
+
+def put_block(description: str, block: Block, sections: Sequence[Section] = (), limit: int = DESCRIPTION_LIMIT) -> str:
     """`description` with our block in it: the one that is there replaced, else added at the end.
 
-    `sections` are paragraphs of Markdown below the table (a diff, gates); the caller has made foreign text in
-    them `harmless`. Where all is longer than `limit`, the sections go first, then rows of the table.
+    Where all is longer than `limit`, the sections give way first, then rows of the table.
     """
     description = description.replace("\r\n", "\n")
     found = _BLOCK.search(description)
@@ -92,47 +108,100 @@ def put_block(description: str, block: Block, sections: Sequence[str] = (), limi
     if not found and before.strip():
         before = before.rstrip("\n") + "\n\n"
     room = limit - len(before) - len(after)
-    texts = [_render(block, sections, _SHOWN[0])]
-    texts += [_render(block, (), shown) for shown in _SHOWN]
-    return before + next((text for text in texts if len(text) <= room), texts[-1]) + after
+    gist = _digest(*(section.text if section.gist is None else section.gist for section in sections))
+    data = {"version": 1, "trailers": [format_trailers(commit) for commit in block.commits], "gist": gist}
+    if found and _says_so(found, data):
+        return description
+    text = next((text for body in _bodies(block, sections) if len(text := _marked(data, body)) <= room), None)
+    return before + (text or _marked(data, _body(block, (), _SHOWN[-1]))) + after
 
 
-def _render(block: Block, sections: Sequence[str], shown: int) -> str:
-    moves = sorted(block.moves, key=_key)
-    parts = [_table(moves[:shown])]
-    if len(moves) > shown:
-        parts.append(f"{counted(len(moves) - shown, 'more change')} not listed here.")
-    parts += sections
-    parts.append("_ci-gitops keeps this block current. Text outside it stays as you write it._")
-    return f"<!-- ci-gitops:begin {_data(block)} -->\n" + "\n\n".join(parts) + "\n<!-- ci-gitops:end -->"
+def _says_so(found: re.Match[str], data: Mapping[str, object]) -> bool:
+    """Whether the block that is there, untouched by people, says the same in other words."""
+    try:
+        there = json.loads(found["data"])
+    except ValueError:
+        return False
+    return isinstance(there, dict) and there == {**data, "text": _digest(found["body"])}
 
 
-def _data(block: Block) -> str:
-    data = {"version": 1, "trailers": [format_trailers(commit) for commit in block.commits]}
-    dumped = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+def _marked(data: Mapping[str, object], body: str) -> str:
+    dumped = json.dumps({**data, "text": _digest(body)}, ensure_ascii=False, separators=(",", ":"))
     # Inside an HTML comment neither `--` nor `>` may stand; in JSON strings both can be written otherwise.
-    return dumped.replace("--", "\\u002d\\u002d").replace(">", "\\u003e").replace("<", "\\u003c")
+    safe = dumped.replace("--", "\\u002d\\u002d").replace(">", "\\u003e").replace("<", "\\u003c")
+    return f"<!-- ci-gitops:begin {safe} -->\n{body}\n<!-- ci-gitops:end -->"
 
 
-def _table(moves: Sequence[Move]) -> str:
-    lines = ["| environment | app | what | from | to |", "|---|---|---|---|---|"]
-    for move in moves:
-        cells = (move.environment, move.app, _name(move), move.old, move.new)
-        lines.append("| " + " | ".join(code(cell) if cell else "–" for cell in cells) + " |")
-    return "\n".join(lines)
+def _digest(*texts: str) -> str:
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
 
 
-def code(text: str) -> str:
-    """`text` as a code span that fits into a table cell: nothing in it is Markdown, HTML, a mention or a command."""
-    flat = " ".join(plain(text).split()).replace("|", "\\|").replace("<!--", "<!- -")
-    ticks = "`" * (max((len(run) for run in re.findall("`+", flat)), default=0) + 1)
-    pad = " " if flat.startswith("`") or flat.endswith("`") else ""
-    return f"{ticks}{pad}{flat}{pad}{ticks}"
+def _bodies(block: Block, sections: Sequence[Section]) -> Iterator[str]:
+    """The body as it should be, then shorter and shorter."""
+    shown = list(sections)
+    yield _body(block, [section.text for section in shown], _SHOWN[0])
+    for section in sorted(sections, key=lambda each: each.weight):
+        shown[shown.index(section)] = replace(section, text=section.short)
+        yield _body(block, [section.text for section in shown], _SHOWN[0])
+    for rows in _SHOWN[1:]:
+        yield _body(block, [section.text for section in shown], rows)
 
 
-def harmless(text: str) -> str:
-    """Foreign text for a description or comment: no line that a forge takes for a command, no comment marks."""
-    return _QUICK_ACTION.sub(r"\1\\/", plain(text).replace("<!--", "&lt;!--"))
+def _body(block: Block, sections: Sequence[str], rows: int) -> str:
+    parts = [_moves_table(sorted(block.moves, key=_key), rows), *filter(None, sections)]
+    return "\n\n".join([*parts, "_ci-gitops keeps this block current. Text outside it stays as you write it._"])
+
+
+def _moves_table(moves: Sequence[Move], rows: int) -> str:
+    """What moves: short versions in a table, and below it whatever these leave out."""
+    several = len({move.environment for move in moves}) > 1
+    header = [*(["environment"] if several else []), "app", "what", "from", "to"]
+    lines = []
+    for move in moves[:rows]:
+        cells = [*([move.environment] if several else []), move.app, _name(move)]
+        old, new = (_version(move, each) for each in (move.old, move.new))
+        lines.append([*map(code, cells), old, f"**{new}**"])
+    text = table(header, lines)
+    if len(lines) > _LONG:
+        apps = counted(len({_target(move) for move in moves}), "target")
+        text = folded(f"{counted(len(moves), 'change')} in {apps}", text)
+    if len(moves) > rows:
+        text += f"\n\n{counted(len(moves) - rows, 'more change')} not listed here."
+    whole = "\n".join(line for move in moves[:rows] for line in _whole(move))
+    return f"{text}\n\n{folded('The whole references', fenced(whole, 'diff'))}" if whole else text
+
+
+def _version(move: Move, reference: str | None) -> str:
+    """What a person compares: tag and short digest of an image of the same name, else all that is there."""
+    if not reference:
+        return ""
+    image = image_of(reference) if isinstance(move, ImageMove) else None
+    if image is None or not isinstance(move, ImageMove):
+        return code(reference)
+    name = "" if image.name == move.name else image.name
+    tag = f":{image.tag}" if name and image.tag else image.tag or ""
+    parts = [*([name + tag] if name or tag else []), *([short_digest(image.digest)] if image.digest else [])]
+    return " ".join(map(code, parts or [reference]))
+
+
+def _whole(move: Move) -> list[str]:
+    """Both references of an image whose digests are shortened in the table."""
+    images = [image_of(each) if each else None for each in (move.old, move.new)] if isinstance(move, ImageMove) else []
+    if not any(image and image.digest for image in images):
+        return []
+    return [*([f"- {move.old}"] if move.old else []), f"+ {move.new}"]
+
+
+def image_of(reference: str) -> ImageRef | None:
+    try:
+        return ImageRef.parse(reference)
+    except UsageError:
+        return None
+
+
+def short_digest(digest: str) -> str:
+    """`4f1a0c2b9d8e` for `sha256:4f1a0c2b9d8e…`."""
+    return digest.removeprefix("sha256:")[:12]
 
 
 def title_for(environment: str, moves: Sequence[Move]) -> str:

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 from ci_gitops.adapters.forges.base import Forge, NewMergeRequest
 from ci_gitops.adapters.git import CommitInfo, RefUpdate
-from ci_gitops.core.gates import GateState
-from ci_gitops.core.mergerequest_text import Block, put_block, title_for
+from ci_gitops.core.mergerequest_text import Block, title_for
 from ci_gitops.core.mergerequests import (
     Action,
     GiveWay,
@@ -28,12 +26,12 @@ from ci_gitops.core.mergerequests import (
 from ci_gitops.core.replay import plan_chain, replay_intents
 from ci_gitops.core.trailers import Move, Trailers, parse_trailers
 from ci_gitops.core.updates import Intent, Plan, TargetFiles
-from ci_gitops.errors import RefusedError, TemporaryError
+from ci_gitops.errors import RefusedError
 from ci_gitops.settings import EnvironmentSettings
-from ci_gitops.steps.gate_facts import Bench
-from ci_gitops.steps.merging import MergePolicy, Merger, Patience, Verdict, VerdictState, policy_of, settle
+from ci_gitops.steps.landing import Landing
+from ci_gitops.steps.merging import MergePolicy, Patience
+from ci_gitops.steps.request_text import Draft, Tell, brief
 from ci_gitops.steps.targets import targets_of
-from ci_gitops.steps.way_back import goes_back
 from ci_gitops.steps.workplace import RepositoryTree, Workplace, Workplaces
 from ci_gitops.steps.write import Hand, Written, attempts, commit_plan, current_plan, trailers_of
 
@@ -48,6 +46,7 @@ class RequestWriter:
     policy: MergePolicy
     patience: Patience
     hand: Hand
+    tell: Tell = brief
 
     def write(self, place: Workplace, targets: Sequence[TargetFiles], intent: Intent) -> list[Written]:
         """Bring `intent` into merge requests onto the branch of `place`, and merge them as the rule says."""
@@ -56,7 +55,8 @@ class RequestWriter:
                 place = self.places.refreshed(place)
             done = self._try(place, targets, intent, attempt)
             if done is not None:
-                return [self._merged(place, written) for written in done]
+                landing = Landing(self.places, self.forge, self.environment, self.policy, self.patience)
+                return [landing.merged(place, written) for written in done]
         raise AssertionError("attempts end by an error")  # pragma: no cover
 
     def _try(
@@ -131,7 +131,9 @@ class RequestWriter:
         if self.hand.check:
             self.hand.check(place, plan)
         if self.hand.dry_run:
-            return self._written(place, "planned", plan=plan, notes=notes)
+            return self._written(
+                place, "planned", merge_request=self._proposed(place, action, plan), plan=plan, notes=notes
+            )
         new = self._new(place, action, plan)
         pushed = self._push_new(place, new, plan)
         if pushed is None:
@@ -139,7 +141,7 @@ class RequestWriter:
         commit, said = pushed
         request = self.forge.open(replace(new, said=said))
         # An open one may have been adopted, whose text is of another time.
-        request = self._described(request, place.repository.only_in(commit, place.revision))
+        request = self._described(place, request, place.repository.only_in(commit, place.revision))
         return self._written(place, "opened", commit=commit, merge_request=request, plan=plan, notes=notes)
 
     def _new(self, place: Workplace, action: Open, plan: Plan) -> NewMergeRequest:
@@ -149,13 +151,29 @@ class RequestWriter:
             source=action.branch,
             target=place.branch,
             title=title_for(environment.name, block.moves),
-            description=put_block("", block, limit=self.forge.description_limit),
+            description=self._draft(place, block).described(brief),
             labels=environment.labels,
             reviewers=environment.reviewers,
             assignees=environment.assignees,
             squash=environment.squash,
             remove_source_branch=environment.remove_source_branch,
         )
+
+    def _proposed(self, place: Workplace, action: Open, plan: Plan) -> MergeRequest:
+        """What would be opened."""
+        new = self._new(place, action, plan)
+        draft = self._draft(place, Block().updated(trailers_of(plan, self.hand)), self._unsigned(place, plan))
+        return MergeRequest(0, new.source, new.target, new.title, draft.described(self.tell), labels=new.labels)
+
+    def _unsigned(self, place: Workplace, plan: Plan) -> str:
+        """The commit of a plan, made here to be looked at."""
+        return commit_plan(place, plan, replace(self.hand, sign=None), self.environment.commit.subject)
+
+    def _draft(self, place: Workplace, block: Block, head: str = "", request: MergeRequest | None = None) -> Draft:
+        return Draft(
+            places=self.places, place=place, environment=self.environment, policy=self.policy, forge=self.forge,
+            block=block, head=head, request=request,
+        )  # fmt: skip
 
     def _push_new(self, place: Workplace, new: NewMergeRequest, plan: Plan) -> tuple[str, tuple[str, ...]] | None:
         """Push a branch that no open merge request has: it may be left over from one that was closed or cut off.
@@ -196,7 +214,10 @@ class RequestWriter:
             if self.hand.check:
                 self.hand.check(on_branch, plan)
             if self.hand.dry_run:
-                return self._written(place, "planned", merge_request=request, plan=plan, notes=notes)
+                return self._written(
+                    place, "planned", merge_request=self._as_planned(place, on_branch, request, own, plan), plan=plan,
+                    notes=notes,
+                )  # fmt: skip
             # A way back stands alone where it can: what it takes back does not count for its gates.
             if own and (own[-1].parents[:1] != (place.revision,) or self.hand.back_to):
                 # What this call writes anyway is not replayed: the target may have it by now.
@@ -215,9 +236,18 @@ class RequestWriter:
                 return None
             own = place.repository.only_in(commit, place.revision)
         if not self.hand.dry_run:
-            request = self._described(request, own)
+            request = self._described(place, request, own)
         outcome = "updated" if commit else "unchanged"
         return self._written(place, outcome, commit=commit, merge_request=request, plan=plan, notes=notes)
+
+    def _as_planned(
+        self, place: Workplace, on_branch: Workplace, request: MergeRequest, own: Sequence[CommitInfo], plan: Plan
+    ) -> MergeRequest:
+        """The merge request as it would be after the plan."""
+        block = _block_of(own).updated(trailers_of(plan, self.hand))
+        draft = self._draft(place, block, self._unsigned(on_branch, plan), request)
+        title = _title(request, self.environment.name, block.moves)
+        return replace(request, title=title, description=draft.described(self.tell))
 
     def _conflicts(self, place: Workplace, head: str) -> bool:
         person = self.hand.author
@@ -241,10 +271,10 @@ class RequestWriter:
         found = targets_of(place, self.environment.name, [app]) if app in place.settings.apps else ()
         return tuple(replace(files, images=()) for files in found)
 
-    def _described(self, request: MergeRequest, own: Sequence[CommitInfo]) -> MergeRequest:
+    def _described(self, place: Workplace, request: MergeRequest, own: Sequence[CommitInfo]) -> MergeRequest:
         """Keep title and block in step with the branch's commits; people's text and labels stay."""
         block = _block_of(own)
-        description = put_block(request.description, block, limit=self.forge.description_limit)
+        description = self._draft(place, block, own[0].sha if own else "", request).described(self.tell)
         title = _title(request, self.environment.name, block.moves)
         missing = [label for label in self.environment.labels if label not in request.labels]
         if (description, title) == (request.description, request.title) and not missing:
@@ -266,7 +296,7 @@ class RequestWriter:
             pushed = place.repository.push([RefUpdate(f"refs/heads/{way.earlier.source}", commit, head)])
             if not pushed.landed:
                 return False
-            self._described(way.earlier, place.repository.only_in(commit, place.revision))
+            self._described(place, way.earlier, place.repository.only_in(commit, place.revision))
         if way.remains:
             return self._keep(place, way.later, block.without(way.targets))
         self.forge.close(way.later.iid, superseded_by=way.earlier.iid)
@@ -289,7 +319,7 @@ class RequestWriter:
         commit = self._replayed(place, rest).revision
         if not place.repository.push([RefUpdate(f"refs/heads/{request.source}", commit, head)]).landed:
             return False
-        self._described(request, place.repository.only_in(commit, place.revision))
+        self._described(place, request, place.repository.only_in(commit, place.revision))
         return True
 
     def _no_person(self, own: Sequence[CommitInfo], branch: str) -> None:
@@ -301,50 +331,6 @@ class RequestWriter:
             " it is not written over.",
             hint="Merge or close that merge request first, then run this again.",
         )
-
-    def _merged(self, place: Workplace, written: Written) -> Written:
-        """Merge what was written by the environment's rule, and wait for that where it was asked for."""
-        request = written.merge_request
-        if request is None or request.state == "closed" or written.outcome in ("planned", "waiting"):
-            return written
-        at = partial(self._policy_at, place)
-        verdict = self._merger(place).merge_by_rule(request, self.policy, at)
-        if self.patience.seconds and verdict.state not in ("merged", "already", "refused"):
-            verdict = settle(lambda: [self._look(place, request)], self.patience)[0]
-        if verdict.state in ("merged", "already"):
-            landed = verdict.request.merge_sha or written.revision
-            return replace(written, outcome="merged", merge_request=verdict.request, revision=landed)
-        if verdict.state == "refused":
-            raise RefusedError(
-                f"!{request.iid} is open and was not merged: {verdict.reason}.",
-                hint=f"`ci-gitops merge --mr {request.iid}` tries again.",
-            )
-        if self.patience.seconds:
-            raise TemporaryError(
-                f"!{request.iid} is not merged at the deadline: {verdict.reason}.",
-                hint="Run the same command again, or give it more time with --timeout.",
-            )
-        notes = (*written.notes, verdict.reason) if verdict.reason and self.policy.rule != "manual" else written.notes
-        outcome = "armed" if verdict.state == "armed" else written.outcome
-        return replace(written, outcome=outcome, merge_request=verdict.request, notes=notes)
-
-    def _policy_at(self, place: Workplace, request: MergeRequest) -> MergePolicy:
-        """The environment's; one that holds ways back alone has gates of its own."""
-        return policy_of(self.environment, self.policy.rule, back=goes_back(place, request))
-
-    def _merger(self, place: Workplace) -> Merger:
-        return Merger(self.forge, bench=Bench(self.forge, self.places, place))
-
-    def _look(self, place: Workplace, request: MergeRequest) -> Verdict:
-        """What became of it by now; where people merge, that they have."""
-        if self.policy.rule != "manual":
-            return self._merger(place).merge(request, partial(self._policy_at, place))
-        current = self.forge.get(request.iid)
-        if current.state == "open":
-            reason = "people merge it (merge: manual)"
-            return Verdict(current, "waiting", (GateState("manual", False, reason),), reason)
-        state: VerdictState = "merged" if current.state == "merged" else "refused"
-        return Verdict(current, state, reason=f"it is {current.state}")
 
     def _written(self, place: Workplace, outcome: str, **fields: object) -> Written:
         done = Written(place.url, place.branch, (self.environment.name,), outcome, place.revision)

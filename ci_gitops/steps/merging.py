@@ -14,7 +14,8 @@ from typing import Literal
 from ci_gitops.adapters.forges.base import CommitStatus, Forge, MergeCall, MergeOutcome
 from ci_gitops.core import windows
 from ci_gitops.core.gates import OWN_STATUS, ApprovalRule, Checks, GateRules, GateState, waiting
-from ci_gitops.core.mergerequest_text import code, harmless, merge_message
+from ci_gitops.core.markdown import code, words
+from ci_gitops.core.mergerequest_text import merge_message
 from ci_gitops.core.mergerequests import MergeMethod, MergeRequest
 from ci_gitops.errors import CiGitopsError, RefusedError
 from ci_gitops.output import Progress
@@ -203,7 +204,7 @@ class Merger:
     def _merge(self, request: MergeRequest, policy: MergePolicy, gates: Sequence[GateState]) -> MergeOutcome:
         overridden = [gate for gate in gates if gate.overridden]
         if overridden:
-            lines = [f"- {code(gate.gate)}: {harmless(gate.reason)}" for gate in overridden]
+            lines = [f"- {code(gate.gate)}: {words(gate.reason)}" for gate in overridden]
             who = self.forge.whoami()
             self.forge.comment(request.iid, "override", "\n".join([f"Gates overridden by {code(who.login)}:", *lines]))
         # Where the forge itself demands our status, the merge is refused without it.

@@ -34,6 +34,7 @@ def _document(written: Written) -> dict[str, Any]:
         "mergeRequest": None if request is None else {
             "iid": request.iid if request.iid > 0 else None, "url": request.url, "title": request.title,
             "state": request.state, "source": request.source, "target": request.target, "head": request.head_sha,
+            "description": request.description,
         },
         "edits": [
             {
@@ -73,9 +74,9 @@ def _text(written: Written, *, dry_run: bool) -> str:
 
 
 def _planned(written: Written) -> list[str]:
-    """The merge request as it would be opened."""
+    """The merge request as it would be."""
     request = written.merge_request
-    if request is None or request.iid or written.outcome != "planned":
+    if request is None or written.outcome != "planned":
         return []
     return [f"Merge request from {request.source}: {request.title}", "", request.description]
 

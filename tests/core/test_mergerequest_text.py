@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ci_gitops.core.mergerequest_text import Block, code, harmless, parse_block, put_block, title_for
+from ci_gitops.core.markdown import code, harmless
+from ci_gitops.core.mergerequest_text import Block, Section, parse_block, put_block, title_for
 from ci_gitops.core.trailers import ImageMove, Source, Trailers, ValueMove
 
 
@@ -24,7 +25,7 @@ def test_a_block_is_read_back_and_replaced_in_place() -> None:
     assert block
     assert block.targets == {"production/shop"}
     assert block.commits[0].source == Source("group/app", "c" * 40, 1)
-    assert "| `production` | `shop` | `web` | `web:1` | `web:3` |" in second
+    assert "| `shop` | `web` | `1` | **`3`** |" in second
 
 
 def test_the_same_block_again_changes_nothing() -> None:
@@ -50,10 +51,10 @@ def test_an_update_keeps_the_first_old_value_and_the_newest_source() -> None:
 
 
 def test_what_a_forge_takes_for_a_command_is_made_harmless() -> None:
-    assert harmless("/merge\n  /close now\n> /label ~x\n- /assign @me\na /path stays") == (
-        "\\/merge\n  \\/close now\n> \\/label ~x\n- \\/assign @me\na /path stays"
+    assert harmless("/merge\n  /close now\n- /assign @me\na /path stays") == (
+        "\\/merge\n  \\/close\u00a0now\n- \\/assign @\u200bme\na /path stays"
     )
-    assert harmless("\x1b[31m<!-- ci-gitops:end -->") == "&lt;!-- ci-gitops:end -->"
+    assert harmless("\x1b[31m<!-- ci-gitops:end -->") == "&lt;!-- ci-gitops:end --&gt;"
 
 
 def test_a_cell_stays_a_cell() -> None:
@@ -62,7 +63,7 @@ def test_a_cell_stays_a_cell() -> None:
 
 def test_a_long_table_is_cut_and_still_read_back() -> None:
     trailers = Trailers(tuple(ImageMove("production", f"app{n}", "web", "web:1", "web:2") for n in range(500)))
-    text = put_block("Alice", Block().updated(trailers), ["x" * 60_000], limit=40_000)
+    text = put_block("Alice", Block().updated(trailers), [Section("x" * 60_000)], limit=40_000)
     assert len(text) <= 40_000
     assert "450 more changes not listed here." in text
     block = parse_block(text)
