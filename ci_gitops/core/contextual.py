@@ -65,6 +65,12 @@ def contextual(old: Sequence[str], new: Sequence[str], most: int | None = None) 
     return lines
 
 
+def unified(old: Sequence[str], new: Sequence[str]) -> list[str]:
+    """The same as a unified diff without its head, as forges colour it."""
+    lines = difflib.unified_diff(list(map(_cut, old)), list(map(_cut, new)), n=_AROUND, lineterm="")
+    return [line for number, line in enumerate(lines) if number >= 2]
+
+
 def _lines(old: Sequence[str], new: Sequence[str]) -> Iterator[Line]:
     matcher = difflib.SequenceMatcher(None, old, new, autojunk=len(old) + len(new) > 2000)
     end = 0

@@ -23,6 +23,7 @@ _MOST_ORIGINS = 10
 _MOST_DIFF = 20_000  # characters of all rendered diffs
 _MOST_LIVE = 10
 _MOST_APPS = 20
+_LONGEST_REASON = 300
 _EVIDENCE = {
     "records": "by the records at its destination",
     "forge": "by the forge's record of its deployment",
@@ -209,13 +210,13 @@ def _origins(told: Told) -> Section | None:
 
 
 def _headline(origin: Origin) -> str:
-    old, new = origin.old or Built(), origin.new or Built()
-    step = " → ".join(words(each.version or each.revision[:12]) for each in (old, new) if each.version or each.revision)
+    built = [each for each in (origin.old, origin.new) if each and origin.new]
+    step = " → ".join(words(each.version or each.revision[:12]) for each in built if each.version or each.revision)
     number = len(origin.commits) + origin.more
     count = counted(number, "commit") if number else ""
     if origin.compare:
         count = link(f"{count} (compare)" if count else "compare", origin.compare)
-    why = words(origin.why)
+    why = _short(origin.why)
     return f"{code(origin.image)}{f' {step}' if step else ''}: {'; '.join(filter(None, (count, why)))}"
 
 
@@ -244,7 +245,7 @@ def _rendered(told: Told) -> Section | None:
     long, short = [heading], [heading]
     for change in told.rendered:
         if change.trouble:
-            line = f"{code(change.target)} could not be compared: {words(change.trouble)}"
+            line = f"{code(change.target)} could not be compared: {_short(change.trouble)}"
         elif not change.objects:
             line = f"{code(change.target)}: nothing. What is rendered stays the same."
         else:
@@ -350,7 +351,8 @@ def _chain(told: Told) -> Section | None:
 
 def _request(request: MergeRequest) -> str:
     when = f", merged {_moment(request.merged_at)}" if request.state == "merged" and request.merged_at else ""
-    return f"{link(code(f'!{request.iid}'), request.url)} {words(request.title)}{when}"
+    page = request.url if commit_address(request.url, "") else ""  # the local forge has none
+    return f"{link(code(f'!{request.iid}'), page)} {words(request.title)}{when}"
 
 
 def _way_back(told: Told) -> Section | None:
@@ -361,8 +363,13 @@ def _way_back(told: Told) -> Section | None:
 
 
 def _left_out(told: Told) -> Section | None:
-    lines = [f"- {words(each)}" for each in _once(told.left_out)]
+    lines = [f"- {_short(each)}" for each in _once(told.left_out)]
     return Section("Not told here:\n\n" + "\n".join(lines), "", 50) if lines else None
+
+
+def _short(reason: str) -> str:
+    """Others' words in one line: a renderer may say a page."""
+    return words(reason if len(reason) <= _LONGEST_REASON else f"{reason[:_LONGEST_REASON]} …")
 
 
 def _once(texts: Iterable[str]) -> tuple[str, ...]:

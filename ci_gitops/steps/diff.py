@@ -58,7 +58,7 @@ def diff(run: Run, call: DiffCall) -> Result:
     with Workplaces(run, call.reach) as places:
         place, environment = declared_at(places, call)
         if call.against == LIVE:
-            found = _against_live(run, call, place, environment)
+            found = against_live(run, call, place, environment)
         else:
             found = between_revisions(places, place, environment, call, call.against)
         shown = diff_text(found.plans, found.shown, found.hidden, where=found.where)
@@ -72,7 +72,7 @@ def diff(run: Run, call: DiffCall) -> Result:
     return result
 
 
-def _against_live(run: Run, call: DiffCall, place: Workplace, environment: EnvironmentSettings) -> Found:
+def against_live(run: Run, call: DiffCall, place: Workplace, environment: EnvironmentSettings) -> Found:
     with Destinations(run, call, place, environment, call.timeout) as destinations:
         targets = place.settings.targets([environment.name], call.apps, paths=place.tree.files())
         sets = RenderedSets(run, place, destinations.of, fresh=call.no_cache)

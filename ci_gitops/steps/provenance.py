@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import queue
-import threading
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ci_gitops.adapters.forges.base import Forge
 from ci_gitops.adapters.git import Repository
 from ci_gitops.core.family import Node
-from ci_gitops.core.images import ImageRef
 from ci_gitops.core.mergerequests import MergeRequest
 from ci_gitops.core.object_images import named_images
 from ci_gitops.core.provenance import (
@@ -30,13 +26,12 @@ from ci_gitops.errors import CiGitopsError
 from ci_gitops.run import Run
 from ci_gitops.steps.declared import Ask
 from ci_gitops.steps.forge import forge_for
+from ci_gitops.steps.labels import labels_of
 from ci_gitops.steps.locate import identity
-from ci_gitops.steps.registries import registry_at
 from ci_gitops.steps.workplace import Workplace, Workplaces
 
 _HISTORY_STEPS = (0, 50, 250, 700)  # commits; 1,000 in all
 _MOST_COMMITS = 1_000
-_SECONDS = 10.0  # for all registries together
 _HEAD = "HEAD"
 
 
@@ -145,31 +140,6 @@ class Origins:
     # Registries
 
     def _labels(self, images: Iterable[str]) -> dict[str, Mapping[str, str]]:
-        """The labels of images whose registry answers in time, all asked side by side."""
-        told: queue.SimpleQueue[tuple[str, Mapping[str, str]]] = queue.SimpleQueue()
-        asked = list(images)
-        for image in asked:
-            threading.Thread(target=_told, args=(told, image, self._asked), daemon=True, name="labels").start()
-        deadline, found = time.monotonic() + _SECONDS, dict[str, Mapping[str, str]]()
-        while len(found) < len(asked):
-            try:
-                image, labels = told.get(timeout=max(0.0, deadline - time.monotonic()))
-            except queue.Empty:
-                break
-            found[image] = labels
-        return found
-
-    def _asked(self, image: str) -> Mapping[str, str]:
-        reference = ImageRef.parse(image)
-        registry = registry_at(self.run, reference.registry, self.ask.ca_file, tries=1, tell=self.run.output.detail)
-        config = registry.config(reference)
-        return config.labels if config else {}
-
-
-def _told(
-    told: queue.SimpleQueue[tuple[str, Mapping[str, str]]], image: str, ask: Callable[[str], Mapping[str, str]]
-) -> None:
-    try:
-        told.put((image, ask(image)))
-    except CiGitopsError:  # the registry is away, or lets us not look: the image says nothing
-        told.put((image, {}))
+        """The labels of images whose registry answers in time; of others the image says nothing."""
+        asked = labels_of(self.run, images, self.ask.ca_file)
+        return {image: {} if isinstance(labels, CiGitopsError) else labels for image, labels in asked.items()}

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ci_gitops.adapters.forges.base import Forge
+from ci_gitops.core.durations import format_duration
 from ci_gitops.core.layout import CONFIG_FILE
 from ci_gitops.core.mergerequest_text import Block, Section, put_block
 from ci_gitops.core.mergerequests import MergeRequest
@@ -83,7 +84,7 @@ def rules_of(environment: EnvironmentSettings, rule: str, *, back: bool = False)
     said = [
         {"auto": "CI, where there is any", "required": "CI", "optional": "CI, where anything runs"}[environment.ci],
         "healthy in the environment before it" if gates.healthy else "",
-        f"a soak of {gates.soak} there" if gates.soak else "",
+        f"a soak of {format_duration(gates.soak)} there" if gates.soak else "",
         _approvals(gates.approvals.count, gates.approvals.groups),
         f"the statuses {', '.join(gates.statuses)}" if gates.statuses else "",
         counted(len(gates.http), "HTTP check") if gates.http else "",

@@ -8,13 +8,14 @@ from typing import Any
 from ci_gitops.adapters.git import commit_of, find_checkout
 from ci_gitops.core.between import between
 from ci_gitops.core.desired import desired
+from ci_gitops.core.differences import Compared
 from ci_gitops.core.known_kinds import OF_THE_CLUSTER
 from ci_gitops.core.layout import CONFIG_FILE
 from ci_gitops.core.manifests import Manifest
 from ci_gitops.core.plan import PlanList, make_plan
 from ci_gitops.core.secret_values import Placeholders
 from ci_gitops.core.targets import Target
-from ci_gitops.errors import GitError, UsageError
+from ci_gitops.errors import CiGitopsError, GitError, UsageError
 from ci_gitops.settings import EnvironmentSettings
 from ci_gitops.steps.declared import Ask
 from ci_gitops.steps.diff_report import Found, Shown
@@ -27,29 +28,47 @@ def between_revisions(
     places: Workplaces, place: Workplace, environment: EnvironmentSettings, ask: Ask, against: str
 ) -> Found:
     """Both revisions are of the same repository, each rendered as its own files say, under the same rules."""
-    apps = ask.apps
     before = _place_of(places, place, ask, against)
     before = places.ruled_by(before, place.settings.config, place.rules)
-    old = _rendered(places, before, environment.name, ask)
-    new = _rendered(places, place, environment.name, ask)
-    if not old and not new:
-        place.settings.targets([environment.name], apps, paths=place.tree.files())  # says what is wrong
-    namespace = environment.destination.namespace if environment.destination else None
+    found = compared_targets(places, before, place, environment, ask)
+    if not found:
+        place.settings.targets([environment.name], ask.apps, paths=place.tree.files())  # says what is wrong
     hidden = Placeholders()
     notes = _notes(place, before)
     shown = []
-    for name in sorted({*old, *new}):
-        target, manifests = new.get(name) or (old[name][0], ())
-        compared = between(
-            [_placed(each, namespace) for each in (old[name][1] if name in old else ())],
-            [_placed(each, namespace) for each in manifests],
-        )
+    for target, compared in found.items():
+        if isinstance(compared, CiGitopsError):
+            raise compared
         shown.append(Shown(make_plan(target, compared, notes=notes, placeholders=hidden), tuple(compared)))
     source = place.settings.name or place.url
     plans = PlanList(
         environment.name, place.revision, tuple(each.plan for each in shown), source, against=before.revision
     )
     return Found(plans, tuple(shown), hidden, where=f"against {before.revision[:12]}, without a cluster")
+
+
+def compared_targets(
+    places: Workplaces, before: Workplace, place: Workplace, environment: EnvironmentSettings, ask: Ask
+) -> dict[Target, list[Compared] | CiGitopsError]:
+    """What each target of the call declares at two revisions, compared; or why one of them does not render."""
+    old, new = (_rendered(places, each, environment.name, ask) for each in (before, place))
+    namespace = environment.destination.namespace if environment.destination else None
+    found: dict[Target, list[Compared] | CiGitopsError] = {}
+    for name in sorted({*old, *new}):
+        target = (new.get(name) or old[name])[0]
+        sides = [side[name][1] if name in side else () for side in (old, new)]
+        found[target] = _between(sides[0], sides[1], namespace)
+    return found
+
+
+def _between(
+    old: tuple[Manifest, ...] | CiGitopsError, new: tuple[Manifest, ...] | CiGitopsError, namespace: str | None
+) -> list[Compared] | CiGitopsError:
+    if isinstance(old, CiGitopsError):
+        return old
+    if isinstance(new, CiGitopsError):
+        return new
+    return between([_placed(each, namespace) for each in old], [_placed(each, namespace) for each in new])
 
 
 def _place_of(places: Workplaces, place: Workplace, ask: Ask, against: str) -> Workplace:
@@ -69,7 +88,7 @@ def _place_of(places: Workplaces, place: Workplace, ask: Ask, against: str) -> W
 
 def _rendered(
     places: Workplaces, place: Workplace, environment: str, ask: Ask
-) -> Mapping[str, tuple[Target, tuple[Manifest, ...]]]:
+) -> Mapping[str, tuple[Target, tuple[Manifest, ...] | CiGitopsError]]:
     """By app; nothing where the environment, or the app, is not there yet or no more."""
     settings, run, apps = place.settings, places.run, ask.apps
     if environment not in settings.environments or any(app not in settings.apps for app in apps):
@@ -78,7 +97,7 @@ def _rendered(
         targets = settings.targets([environment], apps, paths=place.tree.files())
     except UsageError:
         return {}
-    rendered = RenderedSets(run, place, fresh=ask.no_cache).all(targets)
+    rendered = RenderedSets(run, place, fresh=ask.no_cache).of(targets)
     return {target.app: (target, found) for target, found in rendered.items()}
 
 

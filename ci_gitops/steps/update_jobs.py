@@ -24,6 +24,7 @@ from ci_gitops.steps.write import RACE_SECONDS, Hand, Written, push_write
 
 if TYPE_CHECKING:  # what a push to a branch does not need is imported where it is used
     from ci_gitops.settings import EnvironmentSettings
+    from ci_gitops.steps.request_text import Tell
 
 _WAIT = 600.0  # seconds that --wait waits where --timeout says nothing
 
@@ -45,6 +46,7 @@ class Task:
     job: Job
     intent: Intent
     hand: Hand
+    tell: Tell | None = None  # what its merge request says; None: what every one does
 
 
 def hand_of(run: Run, call: UpdateCall) -> Hand:
@@ -202,10 +204,11 @@ def _write(places: Workplaces, task: Task, call: UpdateCall) -> list[Written]:
     from ci_gitops.steps.forge import forge_for
     from ci_gitops.steps.merge_request import RequestWriter
     from ci_gitops.steps.merging import Patience, policy_of
+    from ci_gitops.steps.request_text import brief
 
     config = job.place.settings.config
     forge = forge_for(places.run, job.place.repository, call.forge, url=call.forge_url, config=config)
     policy = policy_of(job.environment, call.merge)
     patience = Patience(0.0 if call.wait == "none" else call.timeout or _WAIT, progress=places.run.output.step)
-    writer = RequestWriter(places, forge, job.environment, policy, patience, hand)
+    writer = RequestWriter(places, forge, job.environment, policy, patience, hand, task.tell or brief)
     return writer.write(job.place, job.targets, intent)
