@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+
+import click
 
 from ci_gitops.commands.common import command, option, pass_run
 from ci_gitops.commands.target_options import where_options
@@ -18,6 +21,8 @@ from ci_gitops.run import Run
 @option("--app", "apps", multiple=True, help="App to promote, with its group; may be repeated.  [default: all]")
 @option("--only", multiple=True, metavar="IMAGE", help="Only this image, by its name or the last word of it; may be "
         "repeated.  [default: all images, and versions of charts]")  # fmt: skip
+@option("--diff-out", type=click.Path(path_type=Path), metavar="FILE", help="Write the rendered diff of the merge "
+        "request here, as a whole.")  # fmt: skip
 @where_options
 @write_options
 @pass_run

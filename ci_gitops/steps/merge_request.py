@@ -144,14 +144,14 @@ class RequestWriter:
         request = self._described(place, request, place.repository.only_in(commit, place.revision))
         return self._written(place, "opened", commit=commit, merge_request=request, plan=plan, notes=notes)
 
-    def _new(self, place: Workplace, action: Open, plan: Plan) -> NewMergeRequest:
+    def _new(self, place: Workplace, action: Open, plan: Plan, tell: Tell = brief, head: str = "") -> NewMergeRequest:
         block = Block().updated(trailers_of(plan, self.hand))
         environment = self.environment
         return NewMergeRequest(
             source=action.branch,
             target=place.branch,
             title=title_for(environment.name, block.moves),
-            description=self._draft(place, block).described(brief),
+            description=self._draft(place, block, head).described(tell),
             labels=environment.labels,
             reviewers=environment.reviewers,
             assignees=environment.assignees,
@@ -161,9 +161,8 @@ class RequestWriter:
 
     def _proposed(self, place: Workplace, action: Open, plan: Plan) -> MergeRequest:
         """What would be opened."""
-        new = self._new(place, action, plan)
-        draft = self._draft(place, Block().updated(trailers_of(plan, self.hand)), self._unsigned(place, plan))
-        return MergeRequest(0, new.source, new.target, new.title, draft.described(self.tell), labels=new.labels)
+        new = self._new(place, action, plan, self.tell, self._unsigned(place, plan))
+        return MergeRequest(0, new.source, new.target, new.title, new.description, labels=new.labels)
 
     def _unsigned(self, place: Workplace, plan: Plan) -> str:
         """The commit of a plan, made here to be looked at."""

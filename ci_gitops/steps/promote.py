@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 
+from ci_gitops.adapters.handover import must_be_writable
 from ci_gitops.core.images import ImageRef
 from ci_gitops.core.intents import Intent
 from ci_gitops.core.promotion import Candidate, Side, candidate, left_behind, unknown_images, with_groups
@@ -25,6 +26,7 @@ from ci_gitops.settings import EnvironmentSettings
 from ci_gitops.steps.declared import Ask
 from ci_gitops.steps.held import holds_at
 from ci_gitops.steps.promote_report import Left, promotion_result
+from ci_gitops.steps.promotion_text import PromotionText
 from ci_gitops.steps.proof import prove
 from ci_gitops.steps.running import running_in
 from ci_gitops.steps.targets import targets_of
@@ -46,6 +48,7 @@ class PromoteCall(UpdateCall):
     kubeconfig: Path | None = None
     destination: str | None = None
     record_namespace: str | None = None
+    diff_out: Path | None = None
 
     @property
     def ask(self) -> Ask:
@@ -104,6 +107,8 @@ class _Promotion:
         self._groups = {name: app.group for name, app in settings.apps.items() if app.group}
         self._left: dict[str, Left] = {}  # apps that stay, and why
         self._notes: list[str] = []
+        if self._diff_out:
+            must_be_writable(self._diff_out)
 
     def result(self) -> Result:
         run, source, target = self._run, self._source, self._target
@@ -117,6 +122,10 @@ class _Promotion:
             )
         proved = self._proved(candidates)
         return self._written(proved)
+
+    @property
+    def _diff_out(self) -> Path | None:
+        return self._run.cwd / self._call.diff_out if self._call.diff_out else None
 
     def _end(self, name: str) -> _End:
         place = self._places.of(self._root.settings.environment(name), self._root)
@@ -272,8 +281,9 @@ class _Promotion:
         asked = replace(call.base, environments=(target.name,), images=call.only)
         hand = replace(hand_of(self._run, asked), source=None)  # it is no build: what ran before may go again
         jobs = jobs_of(self._places, self._root, replace(asked, apps=apps))
+        tell = PromotionText(proof=tuple(each.running for each in candidates), diff_out=self._diff_out)
         try:
-            return report(write_each(self._places, [Task(job, intent, hand) for job in jobs], asked))
+            return report(write_each(self._places, [Task(job, intent, hand, tell) for job in jobs], asked))
         except CiGitopsError as error:
             error.result = report(error.result) if error.result else None
             raise
