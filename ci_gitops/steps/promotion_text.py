@@ -18,7 +18,7 @@ from ci_gitops.errors import CiGitopsError
 from ci_gitops.steps import image_origins, request_history
 from ci_gitops.steps.declared import Ask
 from ci_gitops.steps.request_diff import after_merging, changed_policy, live_plan, rendered_changes, whole_diff
-from ci_gitops.steps.request_history import RequestHistory, history_of
+from ci_gitops.steps.request_history import RequestHistory, gates_of, history_of
 from ci_gitops.steps.request_text import Draft, known
 from ci_gitops.steps.side_by_side import Asked
 
@@ -40,12 +40,11 @@ class PromotionText:
         proof = tuple(each for each in self.proof if each.target.app in apps)
         sources = {each.target.environment for each in proof}
         told = replace(known(draft), proof=proof)
-        if draft.forge.kind == "local":  # it works in the same repository as the rendering
-            told = _with_history(told, history_of(draft, sources))
-            told = self._with_manifests(told, draft, tuple(sorted(apps)))
-        else:
-            history = Asked({"": partial(history_of, draft, sources)}, request_history.LONGEST)
-            told = self._with_manifests(told, draft, tuple(sorted(apps)))
+        history = Asked({"": partial(history_of, draft, sources)}, request_history.LONGEST)
+        if draft.forge.kind == "local":  # it works in the same repository as the rendering and the gates
+            told = _with_history(told, history.answers()[""])
+        told = _with_gates(self._with_manifests(told, draft, tuple(sorted(apps))), draft)
+        if draft.forge.kind != "local":
             told = _with_history(told, history.answers()[""])
         return _with_origins(told, origins.answers()[""])
 
@@ -82,9 +81,16 @@ def _with_history(told: Told, history: RequestHistory | CiGitopsError) -> Told:
     if isinstance(history, CiGitopsError):
         return _without(told, f"what the forge knows of it: {history.message}")
     return replace(
-        told, gates=history.gates, bringing=history.bringing, earlier=history.earlier, superseded=history.superseded,
+        told, bringing=history.bringing, earlier=history.earlier, superseded=history.superseded,
         left_out=(*told.left_out, *history.left_out),
     )  # fmt: skip
+
+
+def _with_gates(told: Told, draft: Draft) -> Told:
+    try:
+        return replace(told, gates=gates_of(draft))
+    except CiGitopsError as error:
+        return _without(told, f"the state of the gates: {error.message}")
 
 
 def _without(told: Told, why: str) -> Told:

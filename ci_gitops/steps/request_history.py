@@ -1,4 +1,4 @@
-"""What the forge knows of a merge request: how its gates stand, and which ones came before it."""
+"""What came before a merge request, as the forge knows it, and how its own gates stand."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ci_gitops.core.mergerequest_text import Block
 from ci_gitops.core.mergerequests import MergeRequest
 from ci_gitops.core.trailers import ImageMove
 from ci_gitops.errors import CiGitopsError
-from ci_gitops.steps.merging import Merger
+from ci_gitops.steps.gate_facts import Bench
 from ci_gitops.steps.request_text import Draft
 
 LONGEST = 30.0  # seconds
@@ -21,9 +21,8 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class RequestHistory:
-    """`gates` is None where they were not to be had; `left_out` says what else was not."""
+    """`left_out` says what was not to be had."""
 
-    gates: tuple[GateState, ...] | None = None
     bringing: tuple[MergeRequest, ...] = ()
     earlier: tuple[MergeRequest, ...] = ()
     superseded: tuple[MergeRequest, ...] = ()
@@ -44,10 +43,9 @@ def history_of(draft: Draft, sources: Iterable[str]) -> RequestHistory:
 
     found = RequestHistory()
     if request and request.iid > 0:
-        gates = asked("the state of the gates", lambda: Merger(forge).gates(forge.get(request.iid), draft.policy))
         closed = asked("merge requests that it supersedes", lambda: forge.find(target=request.target, state="closed"))
         ended = tuple(each for each in closed or () if each.superseded_by == request.iid)
-        found = replace(found, gates=gates, superseded=ended[-_EARLIER:])
+        found = replace(found, superseded=ended[-_EARLIER:])
     merged = asked("merge requests before this one", lambda: forge.find(state="merged")) or ()
     newest = sorted((each for each in merged if each.block), key=lambda each: -each.merged_at)
     earlier = [each for each in newest if each.target == draft.place.branch and each.targets & draft.block.targets]
@@ -55,6 +53,14 @@ def history_of(draft: Draft, sources: Iterable[str]) -> RequestHistory:
         found, earlier=tuple(earlier[:_EARLIER]), bringing=_bringing(newest, draft.block, tuple(sources)),
         left_out=tuple(left_out),
     )  # fmt: skip
+
+
+def gates_of(draft: Draft) -> tuple[GateState, ...] | None:
+    """Each gate with its state, for the head that it has now; None where it is not open yet."""
+    if draft.request is None or draft.request.iid <= 0:
+        return None
+    request = draft.forge.get(draft.request.iid)
+    return Bench(draft.forge, draft.places, draft.place).judged(request, draft.policy.gates).states
 
 
 def _bringing(newest: Sequence[MergeRequest], block: Block, sources: Sequence[str]) -> tuple[MergeRequest, ...]:
