@@ -213,10 +213,8 @@ class RequestWriter:
             if self.hand.check:
                 self.hand.check(on_branch, plan)
             if self.hand.dry_run:
-                return self._written(
-                    place, "planned", merge_request=self._as_planned(place, on_branch, request, own, plan), plan=plan,
-                    notes=notes,
-                )  # fmt: skip
+                planned = self._as_planned(place, on_branch, request, own, plan)
+                return self._written(place, "planned", merge_request=planned, plan=plan, notes=notes)
             # A way back stands alone where it can: what it takes back does not count for its gates.
             if own and (own[-1].parents[:1] != (place.revision,) or self.hand.back_to):
                 # What this call writes anyway is not replayed: the target may have it by now.
