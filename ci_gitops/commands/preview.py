@@ -47,8 +47,8 @@ _prune_kinds = option(
 @option(
     "--mr",
     metavar="IID|PROJECT!IID|URL",
-    help="The merge request that it is for: by its number a promotion in the config repository, as that would leave "
-    "it.  [default: in the pipeline of an application's merge request, that one]",
+    help="The merge request that it is for: by its number one of the config repository, as that would leave it.  "
+    "[default: the one whose pipeline this is]",
 )
 @option(
     "--ttl",

@@ -143,7 +143,6 @@ class _Making:
         for image in given:
             if not [part for part in self.parts if set_image(work, part.files, image)]:
                 raise unused(work, [part.files for part in self.parts], image)
-        self.notes += work.notes
         return {edit.path: edit.new.encode() for edit in work.whole_edits()}
 
     def _moves(self, after: Tree) -> tuple[ImageMove, ...]:

@@ -98,21 +98,25 @@ def create(run: Run, call: CreateCall) -> Result:
 
 
 def _promoted(requests: Requests, call: CreateCall, wish: Wish) -> tuple[Wish, tuple[str, ...]]:
-    """The wish with what a promotion would leave, where its merge request is one of the config repository."""
+    """The wish with what a merge request of the config repository would leave there."""
     asked = wish.request
-    if asked is None or not requests.is_promotion(asked):
+    if asked is None or not requests.is_own(asked):
         return wish, ()
-    request, tree = requests.promotion(asked)
-    source = call.source
-    if source is None:
-        if len(request.environments) != 1:
+    try:
+        request, tree = requests.opened(asked)
+    except CiGitopsError as error:
+        if call.mr:
+            raise
+        return wish, (f"The head of merge request {asked.iid} is not looked at: {error.message}",)
+    wish = replace(wish, promotion=tree, request=replace(asked, url=request.url))
+    if not wish.source and request.environments:
+        if len(request.environments) > 1:
             raise UsageError(
-                f"Merge request {asked.iid} does not say which environment it is for.",
-                hint="Name the one whose images are to be taken from it with --from ENV.",
+                f"Merge request {asked.iid} is for {' and '.join(sorted(request.environments))}.",
+                hint="Name the environment whose images are to be shown with --from ENV.",
             )
-        source = next(iter(request.environments))
-    note = f"The images are those of {source} as merge request {asked.iid} would leave them ({request.head_sha[:12]})."
-    return replace(wish, source=source, promotion=tree, request=replace(asked, url=request.url)), (note,)
+        wish = replace(wish, source=next(iter(request.environments)))
+    return wish, (f"The images are as merge request {asked.iid} would leave them ({request.head_sha[:12]}).",)
 
 
 def _created(run: Run, call: CreateCall, requests: Requests, done: Landed[Creation], notes: tuple[str, ...]) -> Result:
@@ -185,7 +189,7 @@ def listed(run: Run, call: PreviewCall) -> Result:
         previews, now = _settings(place), _now()
         found = all_previews(place.tree)
         documents = [report.document(each, previews, now) for each in found]
-        return report.result("list", "unchanged", place, documents, [report.listing(found, previews, now)])
+        return report.result("list", "listed", place, documents, [report.listing(found, previews, now)])
 
 
 def _undeployed(run: Run, call: RemoveCall, preview: Preview) -> tuple[str, ...] | None:
@@ -225,7 +229,7 @@ def _removed(
         requests = Requests(places, place, call.forge, call.forge_url)
         for each in found.gone:
             if each.request:
-                notes += requests.say(each.request, report.comment_key(each), report.gone_text(each))
+                notes += requests.say(each.request, report.comment_key(each), report.gone_text(each), recorded=True)
     there = [each for each in found.gone if undeployed.get(each.environment) != ()]
     left = [line for each in there for line in report.cleanup(each, previews, place)]
     documents = [report.document(each, previews, _now()) for each in found.gone]

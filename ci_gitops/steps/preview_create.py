@@ -11,6 +11,7 @@ from ci_gitops.core.images import ImageArgument
 from ci_gitops.core.preview_files import Facts, copied_paths, image_arguments
 from ci_gitops.core.preview_making import Made, Part, make
 from ci_gitops.core.previews import (
+    PREFIX,
     Asked,
     Preview,
     environment_of,
@@ -20,6 +21,7 @@ from ci_gitops.core.previews import (
     safe_name,
     write_preview,
 )
+from ci_gitops.core.sources import source_name
 from ci_gitops.core.targets import Target, fill
 from ci_gitops.core.trailers import Source
 from ci_gitops.core.update_work import TargetFiles
@@ -46,7 +48,7 @@ class Wish:
     source: str | None = None  # --from
     ttl: timedelta | None = None
     request: Asked | None = None
-    promotion: RepositoryTree | None = None  # what that merge request would leave
+    promotion: RepositoryTree | None = None  # what that merge request would leave, where it is one of this repository
     build: Source | None = None
     by: str | None = None
 
@@ -98,7 +100,7 @@ def created(place: Workplace, wish: Wish) -> Creation:
 def _refuse_other(before: Preview | None, wish: Wish) -> None:
     """Two applications that take the same name would take each other's preview away."""
     old, new = before.request if before else None, wish.request
-    if old and new and old.repository != new.repository:
+    if old and new and source_name(old.repository) != source_name(new.repository):
         raise RefusedError(
             f"The preview {wish.name!r} is that of merge request {old.iid} of {old.repository}.",
             hint="Take another --name: with the project's name in it, two projects never meet.",
@@ -206,8 +208,6 @@ def namespace(previews: Previews, environment: str) -> str:
 
 def url_of(previews: Previews, environment: str, app: str) -> str | None:
     """Where one app of a preview can be seen."""
-    from ci_gitops.core.previews import PREFIX
-
     if previews.url is None:
         return None
     return previews.url.replace("{name}", environment.removeprefix(PREFIX)).replace("{app}", app)

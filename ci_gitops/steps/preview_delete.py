@@ -55,13 +55,12 @@ def _refuse_strange(place: Workplace, environment: str) -> None:
 
 
 def pruned(place: Workplace, now: datetime, only: frozenset[str] | None = None) -> tuple[Departure, FileChange]:
-    """Those whose time is over (of the environments in `only`); what cannot go is told."""
+    """Those whose time is over (that go: of the environments in `only`); what cannot go is told."""
     usual = (place.settings.previews or Previews.model_validate({})).ttl
     over = [each for each in all_previews(place.tree) if (end := each.expires(usual)) and end <= now]
-    over = [each for each in over if only is None or each.environment in only]
     kept = tuple((each, reason) for each in over if (reason := obstacle(place, each)))
     stay = {each.environment for each, _ in kept}
-    gone = tuple(each for each in over if each.environment not in stay)
+    gone = tuple(each for each in over if each.environment not in stay and (only is None or each.environment in only))
     return Departure(gone, kept), FileChange({path: None for each in gone for path in _files(place, each)})
 
 

@@ -1,7 +1,7 @@
 """The merge request that a preview is for: a promotion in the config repository, or one of an application.
 
-A number alone is one of the config repository; in the pipeline of an application's merge request its own number is that
-one. Whose else is meant says PROJECT!NUMBER, or the merge request's address.
+Without `--mr` it is the one whose pipeline this is. A number alone is one of the config repository; in the pipeline of
+an application's merge request its own number is that one. Whose else is meant says PROJECT!NUMBER, or its address.
 """
 
 from __future__ import annotations
@@ -34,12 +34,11 @@ class Requests:
     url: str | None = None
 
     def named(self, text: str | None) -> Asked | None:
-        """What `--mr` names; without it the one of an application whose pipeline this is."""
-        run = self.places.run
+        """What `--mr` names; without it the one whose pipeline this is."""
+        own = _of_pipeline(self.places.run, self.place)
         if text is None:
-            return _of_pipeline(run, self.place)
+            return own
         if text.isascii() and text.isdigit() and int(text):
-            own = _of_pipeline(run, self.place)
             return own if own and own.iid == int(text) else Asked(self.place.url, int(text))
         if found := _ADDRESS.fullmatch(text):
             return Asked(f"{found['project']}.git", int(found["iid"]), text)
@@ -61,11 +60,11 @@ class Requests:
         address = parse_git_url(self.place.url)
         return f"https://{address.host}" if address.scheme == "ssh" else f"{address.scheme}://{address.authority}"
 
-    def is_promotion(self, asked: Asked) -> bool:
+    def is_own(self, asked: Asked) -> bool:
         """Whether it is one of the config repository itself."""
         return asked.repository == self.place.url or same_project(self.place.url, asked.repository)
 
-    def promotion(self, asked: Asked) -> tuple[MergeRequest, RepositoryTree]:
+    def opened(self, asked: Asked) -> tuple[MergeRequest, RepositoryTree]:
         """A merge request of the config repository, and what it would leave: the tree of its head."""
         repository = self.place.repository
         request = self._forge(asked).get(asked.iid)
@@ -78,27 +77,38 @@ class Requests:
             )
         return request, RepositoryTree(repository, head)
 
-    def say(self, asked: Asked, key: str, text: str) -> tuple[str, ...]:
-        """Keep our one comment up to date; notes on what went wrong: the preview itself is there nevertheless."""
+    def say(self, asked: Asked, key: str, text: str, *, recorded: bool = False) -> tuple[str, ...]:
+        """Keep our one comment up to date; notes on what went wrong: the preview itself is there nevertheless.
+
+        `recorded`: a file of the repository says where, and a file may send our token to no server of its choice.
+        """
+        if recorded and not self._is_known(asked):
+            return (f"No comment on merge request {asked.iid} of {asked.repository}: it is on another server.",)
         try:
             self._forge(asked).comment(asked.iid, key, text)
         except CiGitopsError as error:
             return (f"No comment on merge request {asked.iid} of {asked.repository}: {error.message}",)
         return ()
 
+    def _is_known(self, asked: Asked) -> bool:
+        known = [parse_git_url(each) for each in (self.place.url, self.places.run.ci.server_url) if each]
+        address = parse_git_url(asked.repository)
+        return any((each.remote, each.host) == (address.remote, address.host) for each in known)
+
     def _forge(self, asked: Asked) -> Forge:
-        repository = self.place.repository if self.is_promotion(asked) else self.places.repository(asked.repository)
+        repository = self.place.repository if self.is_own(asked) else self.places.repository(asked.repository)
         return forge_for(self.places.run, repository, self.kind, url=self.url, config=self.place.settings.config)
 
 
 def _of_pipeline(run: Run, place: Workplace) -> Asked | None:
-    """The merge request whose pipeline this is, where it is not one of the config repository."""
+    """The merge request whose pipeline this is."""
     ci = run.ci
     project = ci.target_url or ci.repository_url
-    if ci.merge_request is None or project is None or same_project(place.url, project):
+    if ci.merge_request is None or project is None:
         return None
     page = "/-/merge_requests/" if ci.gitlab else "/pull/"
-    return Asked(project, ci.merge_request, f"{project.removesuffix('.git')}{page}{ci.merge_request}")
+    address = f"{project.removesuffix('.git')}{page}{ci.merge_request}"
+    return Asked(place.url if same_project(place.url, project) else project, ci.merge_request, address)
 
 
 def shown(asked: Asked) -> str:
