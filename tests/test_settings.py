@@ -331,6 +331,42 @@ def test_an_environment_elsewhere_is_not_looked_for_here() -> None:
     assert settings.environment("b").branch == "b"
 
 
+PREVIEWED = [
+    *PATHS,
+    "apps/shop/overlays/preview/kustomization.yaml",
+    "apps/shop/overlays/preview-12/kustomization.yaml",
+    ".ci-gitops/previews/preview-12.yaml",
+]
+
+
+@pytest.mark.parametrize("apps", ["", "apps: {shop: {path: 'apps/shop/overlays/{environment}'}, base: {path: apps}}\n"])
+@pytest.mark.parametrize("environments", ["", "environments: {staging: {}, production: {}}\n"])
+def test_a_preview_is_an_environment_by_its_record(apps: str, environments: str) -> None:
+    text = apps + environments + "previews: {from: staging, destination: {context: kind, namespace: 'shop-{name}'}}\n"
+    settings = resolve(parse_config(text, FILE), PREVIEWED)
+    assert [*settings.environments] == ["staging", "production", "preview-12"]
+    assert settings.preview_environments == {"preview-12"}
+    preview = settings.environment("preview-12")
+    assert preview.destination
+    assert (preview.destination.namespace, preview.destination.context) == ("shop-12", "kind")
+    assert (preview.from_, settings.environment("production").from_) == ("staging", "staging")
+    assert settings.targets(["preview-12"]) == (Target("shop", "preview-12", "apps/shop/overlays/preview-12"),)
+
+
+def test_the_file_may_say_more_of_a_preview() -> None:
+    text = "environments: {staging: {}, preview-12: {merge: now}}\npreviews: {}\n"
+    settings = resolve(parse_config(text, FILE), PREVIEWED)
+    assert settings.environment("preview-12").merge == "now"
+
+
+@pytest.mark.parametrize("template", ["charts/{app}/values-preview.yaml", ""])
+def test_what_previews_are_made_from_is_no_environment(template: str) -> None:
+    paths = ["charts/web/Chart.yaml", "charts/web/values-staging.yaml", "charts/web/values-preview.yaml"]
+    assert [*resolve(None, paths).environments] == ["preview", "staging"]
+    config = parse_config(f"previews: {{ttl: 1h, template: '{template}'}}\n".replace(", template: ''", ""), FILE)
+    assert [*resolve(config, paths).environments] == ["staging"]
+
+
 def test_the_published_schema_is_the_one_of_the_models() -> None:
     assert settings_docs.SCHEMA.read_text() == settings_docs.schema_text(), "run python -m tests.rig.settings_docs"
 

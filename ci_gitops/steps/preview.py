@@ -151,7 +151,7 @@ def delete(run: Run, call: RemoveCall) -> Result:
     with Workplaces(run, call.reach) as places:
         place = places.root()
         found, _ = deleted(place, call.name, force=call.force)  # refused before anything is undeployed
-        left = {each.environment: _undeployed(run, call, each) for each in found.gone}
+        left = {each.environment: _undeployed(run, call, place, each) for each in found.gone}
         done = land(
             places, place, _hand(run, call), lambda at: deleted(at, call.name, force=call.force),
             lambda gone: _removal(call, gone),
@@ -166,7 +166,7 @@ def prune(run: Run, call: RemoveCall) -> Result:
         place = places.root()
         for each in pruned(place, now)[0].gone:
             try:
-                left[each.environment] = _undeployed(run, call, each)
+                left[each.environment] = _undeployed(run, call, place, each)
             except CiGitopsError as error:
                 run.output.warn(f"{each.name} stays: {error.message}")
                 failures.append(error)
@@ -192,7 +192,7 @@ def listed(run: Run, call: PreviewCall) -> Result:
         return report.result("list", "listed", place, documents, [report.listing(found, previews, now)])
 
 
-def _undeployed(run: Run, call: RemoveCall, preview: Preview) -> tuple[str, ...] | None:
+def _undeployed(run: Run, call: RemoveCall, place: Workplace, preview: Preview) -> tuple[str, ...] | None:
     """First what was deployed goes: once the files have left Git nobody looks for it. What stays is told.
 
     None where it was not asked for.
@@ -206,8 +206,9 @@ def _undeployed(run: Run, call: RemoveCall, preview: Preview) -> tuple[str, ...]
     for app in reversed(preview.apps):
         run.output.step(f"Deleting {app} in {preview.environment}")
         result = delete_target(run, DeleteCall(
-            environment=preview.environment, app=app, repo=call.repo, branch=call.branch, yes=not call.dry_run,
-            dry_run=call.dry_run, token_file=call.token_file, ca_file=call.ca_file, prune_kinds=call.prune_kinds,
+            environment=preview.environment, app=app, repo=place.url, branch=place.branch, revision=place.revision,
+            yes=not call.dry_run, dry_run=call.dry_run, token_file=call.token_file, ca_file=call.ca_file,
+            prune_kinds=call.prune_kinds,
         ))  # fmt: skip
         plans = (target["plan"] or {} for target in result.document["targets"])
         said += [

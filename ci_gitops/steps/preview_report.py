@@ -160,7 +160,7 @@ def cleanup(preview: Preview, previews: Previews, place: Workplace) -> list[str]
     if previews.operator != "ci-gitops" or previews.destination is None:
         return []
     return [
-        f"ci-gitops delete --repo {place.url} --environment {preview.environment} --app {app} "
-        f"--revision {place.revision} --yes"
+        f"ci-gitops delete --repo {place.url} --branch {place.branch} --revision {place.revision} "
+        f"--environment {preview.environment} --app {app} --yes"
         for app in reversed(preview.apps)
     ]
