@@ -1,7 +1,7 @@
 """Who must have signed an image, and what cosign's refusals mean to a person.
 
-https://github.com/sigstore/cosign. Since version 2.2 its exit codes tell an image without a signature (10) from one
-whose signatures do not fit (12); what is wrong with signatures of the newer kind is in its words alone.
+https://github.com/sigstore/cosign. Its exit codes tell an image without a signature (10) from one whose signatures do
+not fit (12); what is wrong with signatures of the newer kind is in its words alone.
 """
 
 from __future__ import annotations

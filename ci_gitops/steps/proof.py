@@ -165,7 +165,7 @@ def _verifier(
     if cosign is None:
         raise CiGitopsError(
             f"{signer.setting} wants signatures, and the program cosign is not here to check them.",
-            hint="Install cosign 2.2 or newer on PATH (https://docs.sigstore.dev/cosign/system_config/installation/).",
+            hint="Install cosign 2 or 3 on PATH (https://docs.sigstore.dev/cosign/system_config/installation/).",
         )
 
     def verify(image: ImageRef, registry: Registry) -> str:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -199,6 +203,24 @@ def test_in_its_own_pipeline_a_job_is_not_said_to_run(gitlab: Shop) -> None:
     own = {"GITLAB_CI": "true", "CI_PROJECT_URL": gitlab.url.removesuffix(".git"), "CI_COMMIT_SHA": gitlab.head}
     assert gitlab.deploy(**own).code == 0
     assert [state for _, state, _ in gitlab.told(gitlab.config)] == ["success"]
+
+
+def test_a_run_that_is_stopped_is_running_no_more(gitlab: Shop) -> None:
+    patient = WEB.replace(b"progressDeadlineSeconds: 1", b"progressDeadlineSeconds: 600")
+    overlay = OVERLAY.replace(b"'1'", b"stall")
+    gitlab.server.commit("octo/config", {
+        "apps/shop/live/web.yaml": patient, "apps/shop/live/kustomization.yaml": overlay,
+    })  # fmt: skip
+    env = {**gitlab.cli.env, "CI_GITOPS_TOKEN": gitlab.server.password}
+    command = [sys.executable, "-m", "ci_gitops", "deploy", "--environment", "live", "--repo", gitlab.url]
+    with subprocess.Popen(command, cwd=gitlab.folder, env=env, stderr=subprocess.PIPE) as running:
+        while not gitlab.told(gitlab.config):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                pytest.fail(f"It ended with {running.wait(0.05)} before it was told.")
+        running.send_signal(signal.SIGTERM)
+        running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert [state for _, state, _ in gitlab.told(gitlab.config)] == ["running", "canceled"]
 
 
 def test_who_does_not_wait_for_health_says_nothing(gitlab: Shop) -> None:

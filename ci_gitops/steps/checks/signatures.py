@@ -18,5 +18,5 @@ def check(scene: Scene) -> Iterator[Finding]:
     else:
         yield Finding(
             "signatures", "fail", f"Signatures are wanted for {names}, and cosign does not run here.",
-            "PATH: install cosign 2.2 or newer",
+            "PATH: install cosign 2 or 3",
         )  # fmt: skip
