@@ -15,20 +15,22 @@ from ci_gitops.errors import GitError
 def laid_out(
     repository: Repository,
     revision: str,
-    changed: Mapping[str, bytes] | None = None,
+    changed: Mapping[str, bytes | None] | None = None,
     *,
     below: Sequence[str] | None = None,
 ) -> Iterator[Path]:
     """A folder with every file of `revision` (or those `below` some folders), `changed` in its place; gone at the end.
 
     Symbolic links are written as the file that they lead to inside the tree; links out of it, and submodules,
-    are left out. The folder is no repository.
+    are left out, and so is what is `changed` to None. The folder is no repository.
     """
     with tempfile.TemporaryDirectory(prefix="ci-gitops-tree-") as name:
         folder = Path(name).resolve()
         paths = [path for path in repository.paths(revision) if below is None or _is_below(path, below)]
         contents = repository.read(revision, paths)
         for path, content in {**contents, **(changed or {})}.items():
+            if content is None:
+                continue
             file = folder / _inside(path)
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(content)

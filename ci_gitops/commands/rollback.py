@@ -21,14 +21,15 @@ from ci_gitops.run import Run
 @option(
     "--to",
     metavar="RECORD|REVISION",
-    help="The deployment to go back to, as `history` names it.  [default: the last good one before what runs now]",
+    help="Where to go: a deployment as `history` names it, or a commit.  "
+    "[default: the last good one before what runs now]",
 )
 @option(
     "--scope",
     type=click.Choice(["images", "target"]),
     default="images",
     show_default=True,
-    help="What goes back: the versions of images, or every file of the target.",
+    help="What goes back: the versions of images and charts, or every file that the target is rendered from.",
 )
 @where_options
 @write_options
@@ -39,7 +40,11 @@ def cli(run: Run, /, **options: Any) -> Result:
     The records of deployments say which images that were. They are written into today's files by the environment's
     normal road, with the gates of its `rollback`, as a new commit. The images that run now are held in these apps, so
     that nothing brings them again; `ci-gitops release` lifts that.
+
+    `--scope target` brings every file that the app was rendered from, as it was then, and says which later work that
+    takes back and which other apps share one of the files. Where somebody else deploys, name a revision with `--to`.
     """
-    from ci_gitops.steps.rollback import RollbackCall, rollback
+    from ci_gitops.steps.rollback import rollback
+    from ci_gitops.steps.rollback_call import RollbackCall
 
     return rollback(run, RollbackCall(**options))

@@ -34,6 +34,14 @@ class Assignment:
 
 
 @dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Every file that an app's target is rendered from, as it was at an earlier revision."""
+
+    app: str
+    revision: str  # a commit's whole id
+
+
+@dataclass(frozen=True, slots=True)
 class Intent:
     """What one call wants, whatever the head of the branch is."""
 
@@ -41,9 +49,10 @@ class Intent:
     values: tuple[Assignment, ...] = ()
     charts: tuple[tuple[str, str], ...] = ()
     apps: tuple[tuple[str, Intent], ...] = ()  # what it wants of single apps besides, in the same commit
+    files: tuple[Snapshot, ...] = ()  # stands alone: what else would be written is among them
 
     def __bool__(self) -> bool:
-        return bool(self.images or self.values or self.charts or self.apps)
+        return bool(self.images or self.values or self.charts or self.apps or self.files)
 
     @property
     def every_image(self) -> tuple[ImageArgument, ...]:

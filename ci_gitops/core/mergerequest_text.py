@@ -17,7 +17,15 @@ from ci_gitops.core.images import ImageRef
 from ci_gitops.core.markdown import code, fenced, folded, table
 from ci_gitops.core.messages import short_reference
 from ci_gitops.core.text import counted, plain
-from ci_gitops.core.trailers import ImageMove, Move, Trailers, format_trailers, merged_trailers, parse_trailers
+from ci_gitops.core.trailers import (
+    FilesMove,
+    ImageMove,
+    Move,
+    Trailers,
+    format_trailers,
+    merged_trailers,
+    parse_trailers,
+)
 from ci_gitops.errors import UsageError
 
 #: GitLab takes 1,048,576 characters; an adapter whose forge takes less gives its own limit (GitHub: 65,536).
@@ -48,7 +56,10 @@ class Block:
         return frozenset(_target(move) for move in self.moves)
 
     def updated(self, trailers: Trailers) -> Block:
-        """With one more commit on top: what it moves again keeps its first old value and is held once."""
+        """With one more commit on top: what it moves again keeps its first old value and is held once.
+
+        Where it brings all files of a target, nothing that was done to that target before is left.
+        """
         total = merged_trailers(map(format_trailers, (*self.commits, trailers)))
         again = {_key(move) for move in trailers.moves}
         newest = replace(
@@ -56,7 +67,12 @@ class Block:
             images=tuple(move for move in total.images if _key(move) in again),
             values=tuple(move for move in total.values if _key(move) in again),
         )
-        return Block((*self._filtered(lambda move: _key(move) not in again), newest))
+        whole = {_target(move) for move in trailers.files}
+        return Block((*self._filtered(lambda move: _key(move) not in again and _target(move) not in whole), newest))
+
+    def before(self, trailers: Trailers) -> Block:
+        """What is left of it below such a commit on top."""
+        return Block(self.updated(trailers).commits[:-1])
 
     def without(self, targets: Iterable[str]) -> Block:
         """After these targets have moved to another merge request."""
@@ -65,7 +81,12 @@ class Block:
 
     def _filtered(self, keep: Callable[[Move], bool]) -> tuple[Trailers, ...]:
         kept = (
-            replace(one, images=tuple(filter(keep, one.images)), values=tuple(filter(keep, one.values)))
+            replace(
+                one,
+                images=tuple(filter(keep, one.images)),
+                values=tuple(filter(keep, one.values)),
+                files=tuple(filter(keep, one.files)),
+            )
             for one in self.commits
         )
         return tuple(one for one in kept if one.ours)
@@ -207,6 +228,9 @@ def short_digest(digest: str) -> str:
 def title_for(environment: str, moves: Sequence[Move]) -> str:
     """One line: what goes where. The same moves give the same title."""
     apps = sorted({move.app for move in moves})
+    back = sorted({move.new for move in moves if isinstance(move, FilesMove)})
+    if back and {move.app for move in moves if isinstance(move, FilesMove)} == {*apps}:
+        return clipped(f"Roll back every file of {' and '.join(apps)} in {environment} to {' and '.join(back)}")
     versions = sorted({short_reference(move.new) for move in moves})
     what = " and ".join(apps) if len(apps) <= 2 else counted(len(apps), "app")
     to = f" to {versions[0]}" if len(versions) == 1 else f" ({counted(len(moves), 'change')})"
@@ -239,8 +263,12 @@ def _target(move: Move) -> str:
 def _key(move: Move) -> tuple[str, ...]:
     if isinstance(move, ImageMove):
         return (_target(move), "", move.name)
+    if isinstance(move, FilesMove):
+        return (_target(move), "")
     return (_target(move), move.path, move.field)
 
 
 def _name(move: Move) -> str:
+    if isinstance(move, FilesMove):
+        return f"every file, shared with {', '.join(move.shared)}" if move.shared else "every file"
     return move.name if isinstance(move, ImageMove) else f"{move.path} {move.field}"

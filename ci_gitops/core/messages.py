@@ -55,6 +55,7 @@ def commit_message(template: str | None, trailers: Trailers, notes: Sequence[str
         f"- {move.environment}/{move.app}: {move.path} {move.field} {move.old} -> {move.new}"
         for move in trailers.values
     ]
+    lines += [f"- {move.target}: every file as at {move.new}" for move in trailers.files]
     lines += [f"- note: {note}" for note in notes]
     body = plain("\n".join(lines))
     return f"{subject(template, trailers.images, trailers.values)}\n\n{body}\n\n{format_trailers(trailers)}\n"

@@ -39,6 +39,11 @@ class Way:
         return {name: (before[name], after[name]) for name in after if name in before and before[name] != after[name]}
 
 
+def subject(app: str, environment: str, revision: str) -> str:
+    """Of the commit that goes back."""
+    return f"Roll back {app} in {environment} to {revision[:12]}"
+
+
 def images_of(record: Record) -> dict[str, str]:
     """The references that it brought, by name; what a chart made of a template is not ours to write."""
     found = {}

@@ -5,6 +5,7 @@ them and no database is needed. They are the evidence for the order of updates, 
 
     Ci-Gitops-Image: production/shop registry.example.com/shop/web:1.1 -> :1.2@sha256:…
     Ci-Gitops-Set: production/shop apps/shop/values.yaml replicas 2 -> 3
+    Ci-Gitops-Files: production/shop 4f1a… production/cart
     Ci-Gitops-Source: group/shop 4f1a… pipeline=812 time=2026-11-21T10:00:00+00:00
     Ci-Gitops-Cause: rollback 4f1a…
     Ci-Gitops-Actor: alice
@@ -19,6 +20,7 @@ from datetime import datetime
 
 _IMAGE = "Ci-Gitops-Image"
 _VALUE = "Ci-Gitops-Set"
+_FILES = "Ci-Gitops-Files"
 _SOURCE = "Ci-Gitops-Source"
 _CAUSE = "Ci-Gitops-Cause"
 _ACTOR = "Ci-Gitops-Actor"
@@ -57,7 +59,29 @@ class ValueMove:
     new: str
 
 
-Move = ImageMove | ValueMove
+@dataclass(frozen=True, slots=True)
+class FilesMove:
+    """Every file that one target is rendered from, as at an earlier revision."""
+
+    environment: str
+    app: str
+    revision: str
+    shared: tuple[str, ...] = ()  # `environment/app` of each other target that is rendered from one of them
+
+    @property
+    def target(self) -> str:
+        return f"{self.environment}/{self.app}"
+
+    @property
+    def old(self) -> None:
+        """What they were is many things."""
+
+    @property
+    def new(self) -> str:
+        return self.revision[:12]
+
+
+Move = ImageMove | ValueMove | FilesMove
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +112,11 @@ class Trailers:
     source: Source | None = None
     actor: str | None = None
     back_to: str | None = None  # of a way back: the revision that it goes back to
+    files: tuple[FilesMove, ...] = ()
 
     @property
     def moves(self) -> tuple[Move, ...]:
-        return (*self.images, *self.values)
+        return (*self.images, *self.values, *self.files)
 
     @property
     def ours(self) -> bool:
@@ -108,6 +133,9 @@ def format_trailers(trailers: Trailers) -> str:
         f"{_VALUE}: {_word(f'{move.environment}/{move.app}')} {_word(move.path)} {_word(move.field)}"
         f" {_word(move.old)} -> {_word(move.new)}"
         for move in trailers.values
+    ]
+    lines += [
+        " ".join([f"{_FILES}:", *map(_word, (move.target, move.revision, *move.shared))]) for move in trailers.files
     ]
     if trailers.source:
         source = trailers.source
@@ -129,6 +157,7 @@ def parse_trailers(message: str) -> Trailers:
     """
     images: list[ImageMove] = []
     values: list[ValueMove] = []
+    files: list[FilesMove] = []
     source: Source | None = None
     actor: str | None = None
     back_to: str | None = None
@@ -141,13 +170,16 @@ def parse_trailers(message: str) -> Trailers:
             environment, app = _unword(words[0]).split("/", 1)
             path, field, old = _unword(words[1]), _unword(words[2]), _optional(words[3])
             values.append(ValueMove(environment, app, path, field, old, _unword(words[5])))
+        elif key == _FILES and len(words) >= 2 and "/" in words[0]:
+            environment, app = _unword(words[0]).split("/", 1)
+            files.append(FilesMove(environment, app, _unword(words[1]), tuple(map(_unword, words[2:]))))
         elif key == _SOURCE and len(words) >= 2:
             source = _parse_source(words)
         elif key == _CAUSE and len(words) == 2 and words[0] == _ROLLBACK:
             back_to = _unword(words[1])
         elif key == _ACTOR and words:
             actor = _unword(words[0])
-    return Trailers(tuple(images), tuple(values), source, actor, back_to)
+    return Trailers(tuple(images), tuple(values), source, actor, back_to, tuple(files))
 
 
 def split_trailers(message: str) -> tuple[Trailers, ...]:
@@ -190,6 +222,7 @@ def merged_trailers(messages: Iterable[str]) -> Trailers:
     """The trailers of several commits (oldest first) as those of their sum: for squash and merge messages."""
     images: dict[tuple[str, str], ImageMove] = {}
     values: dict[tuple[str, str, str, str], ValueMove] = {}
+    files: dict[str, FilesMove] = {}
     source: Source | None = None
     actor: str | None = None
     for trailers in map(parse_trailers, messages):
@@ -200,6 +233,7 @@ def merged_trailers(messages: Iterable[str]) -> Trailers:
             key = (value.environment, value.app, value.path, value.field)
             before = values.get(key, value)
             values[key] = ValueMove(value.environment, value.app, value.path, value.field, before.old, value.new)
+        files |= {move.target: move for move in trailers.files}
         source = trailers.source or source
         actor = trailers.actor or actor
-    return Trailers(tuple(images.values()), tuple(values.values()), source, actor)
+    return Trailers(tuple(images.values()), tuple(values.values()), source, actor, files=tuple(files.values()))

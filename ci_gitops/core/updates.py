@@ -7,17 +7,18 @@ the same edits.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ci_gitops.core.edits import Edit, image_uses
 from ci_gitops.core.holds import Held, Hold
 from ci_gitops.core.images import ImageArgument
 from ci_gitops.core.intents import Assignment, Intent
 from ci_gitops.core.targets import Target
-from ci_gitops.core.trailers import ImageMove, ValueMove
+from ci_gitops.core.trailers import FilesMove, ImageMove, ValueMove
 from ci_gitops.core.update_images import set_image, unused
 from ci_gitops.core.update_work import TargetFiles, Work
 from ci_gitops.core.uses import Tree, kustomization_file, reference
+from ci_gitops.core.whole_files import WholeFile
 
 __all__ = ["Assignment", "Intent", "Plan", "TargetFiles", "plan_update", "plan_with_holds"]
 
@@ -32,16 +33,19 @@ class Plan:
     notes: tuple[str, ...] = ()
     targets: tuple[Target, ...] = ()  # those that the intent concerns, changed or not
     held: tuple[Held, ...] = ()  # what stayed as it is, since it is held
+    files: tuple[FilesMove, ...] = ()
+    whole: Mapping[str, WholeFile | None] = field(default_factory=dict)  # of `files`: what is there then, None: nothing
 
     @property
     def changed(self) -> bool:
-        return any(edit.changed for edit in self.edits)
+        return bool(self.whole) or any(edit.changed for edit in self.edits)
 
     @property
     def moved_targets(self) -> tuple[Target, ...]:
         """The targets that really change."""
         moved = {(move.app, move.environment) for move in self.images}
         moved |= {(move.app, move.environment) for move in self.values}
+        moved |= {(move.app, move.environment) for move in self.files}
         return tuple(target for target in self.targets if (target.app, target.environment) in moved)
 
 
@@ -116,7 +120,7 @@ def _held_images(plan: Plan, holds: Mapping[str, Sequence[Hold]]) -> tuple[Held,
     return tuple(
         Held(move.environment, move.app, hold, *((move.name, move.new) if hold.image else ()))
         for move in plan.images
-        if (hold := _first(holds, move.environment, move.app, move.name, move.new))
+        if (hold := first_hold(holds, move.environment, move.app, move.name, move.new))
     )
 
 
@@ -126,13 +130,13 @@ def _held_values(plan: Plan, holds: Mapping[str, Sequence[Hold]]) -> tuple[Held,
     found = {
         (move.environment, move.app): Held(move.environment, move.app, hold)
         for move in plan.values
-        if (hold := _first(holds, move.environment, move.app, *brought.get(move.path, ())))
+        if (hold := first_hold(holds, move.environment, move.app, *brought.get(move.path, ())))
     }
     return tuple(found.values())
 
 
-def _first(holds: Mapping[str, Sequence[Hold]], environment: str, app: str, *names: str) -> Hold | None:
-    """The first hold against it; one on everything says more than one on an image."""
+def first_hold(holds: Mapping[str, Sequence[Hold]], environment: str, app: str, *names: str) -> Hold | None:
+    """The first of `holds` (by environment) against it; one on everything says more than one on an image."""
     bars = [hold for hold in holds.get(environment, ()) if hold.bars(app, *names)]
     return next((hold for hold in bars if hold.image is None), bars[0] if bars else None)
 

@@ -17,7 +17,8 @@ from ci_gitops.steps.workplace import Workplace
 
 def check_plan(run: Run, place: Workplace, plan: Plan) -> None:
     """Render each target that changes; RenderError where one does not build or lacks an image of the plan."""
-    changed = {edit.path: edit.new.encode() for edit in plan.edits}
+    changed: dict[str, bytes | None] = {edit.path: edit.new.encode() for edit in plan.edits}
+    changed |= {path: file.content if file else None for path, file in plan.whole.items()}
     say_level(run, place.settings)
     with laid_out(place.repository, place.revision, changed, below=_folders(place, plan)) as tree:
         for target in plan.moved_targets:

@@ -23,7 +23,7 @@ from ci_gitops.core.mergerequests import (
     person_commit,
     plan_merge_requests,
 )
-from ci_gitops.core.replay import plan_chain, replay_intents
+from ci_gitops.core.rollbacks import subject
 from ci_gitops.core.trailers import Move, Trailers, parse_trailers
 from ci_gitops.core.updates import Intent, Plan, TargetFiles
 from ci_gitops.errors import RefusedError
@@ -31,7 +31,7 @@ from ci_gitops.settings import EnvironmentSettings
 from ci_gitops.steps.landing import Landing
 from ci_gitops.steps.merging import MergePolicy, Patience
 from ci_gitops.steps.request_text import Draft, Tell, brief
-from ci_gitops.steps.targets import targets_of
+from ci_gitops.steps.restoring import replayed
 from ci_gitops.steps.workplace import RepositoryTree, Workplace, Workplaces
 from ci_gitops.steps.write import Hand, Written, attempts, commit_plan, current_plan, trailers_of
 
@@ -196,8 +196,10 @@ class RequestWriter:
         """Is the left-over branch exactly what would be pushed? Then a run was cut off before it could say so."""
         if len(own) != 1 or own[0].parents != (place.revision,):
             return False
+        if any(place.repository.whole(left, [path]).get(path) != file for path, file in plan.whole.items()):
+            return False
         there = RepositoryTree(place.repository, left).read([edit.path for edit in plan.edits])
-        return all(there.get(edit.path) == edit.new for edit in plan.edits)
+        return all(there.get(edit.path) == edit.new for edit in plan.edits if edit.path not in plan.whole)
 
     def _update(
         self, place: Workplace, action: Update, targets: Sequence[TargetFiles], intent: Intent
@@ -209,7 +211,7 @@ class RequestWriter:
         on_branch = self._on_branch(place, head)
         plan, notes = current_plan(on_branch, targets, intent, self.hand, self._merged_blocks(place))
         commit: str | None = None
-        if plan.changed or self._conflicts(place, head):
+        if plan.changed or self._is_stale(place, head, targets, intent):
             if self.hand.check:
                 self.hand.check(on_branch, plan)
             if self.hand.dry_run:
@@ -218,8 +220,11 @@ class RequestWriter:
             # A way back stands alone where it can: what it takes back does not count for its gates.
             if own and (own[-1].parents[:1] != (place.revision,) or self.hand.back_to):
                 # What this call writes anyway is not replayed: the target may have it by now.
-                others = _block_of(own).updated(trailers_of(plan, self.hand)).commits[:-1]
-                on_branch = self._replayed(place, Block(others))
+                others = _block_of(own).before(trailers_of(plan, self.hand))
+                if self.hand.back_to:
+                    fresh, _ = current_plan(place, targets, intent, self.hand)
+                    others = others.before(trailers_of(fresh, self.hand))
+                on_branch = self._replayed(place, others)
                 plan, notes = current_plan(on_branch, targets, intent, self.hand, self._merged_blocks(place))
             commit = on_branch.revision
             if plan.changed:
@@ -246,27 +251,27 @@ class RequestWriter:
         title = _title(request, self.environment.name, block.moves)
         return replace(request, title=title, description=draft.described(self.tell))
 
-    def _conflicts(self, place: Workplace, head: str) -> bool:
+    def _is_stale(self, place: Workplace, head: str, targets: Sequence[TargetFiles], intent: Intent) -> bool:
+        """Whether merging it would conflict, or keep what has come since of files that go back as a whole."""
         person = self.hand.author
-        return place.repository.merge(place.revision, head, "", author=person, committer=person).sha is None
+        merged = place.repository.merge(place.revision, head, "", author=person, committer=person).sha
+        if merged is None or not intent.files:
+            return merged is None
+        there = replace(place, revision=merged, tree=RepositoryTree(place.repository, merged), policy=place.rules)
+        return current_plan(there, targets, intent, self.hand)[0].changed
 
     def _replayed(self, place: Workplace, block: Block) -> Workplace:
         """The commits of `block` made anew on top of `place`, each with the build that it came from."""
         for trailers in block.commits:
-            steps = [(self._files(place, app), intent) for app, intent in replay_intents(trailers)]
-            plan = plan_chain(steps, place.tree, self.hand.now)
+            plan = replayed(place, self.environment.name, trailers, self.hand.now)
             if plan.changed:
-                hand = replace(
-                    self.hand, source=trailers.source, actor=trailers.actor, back_to=trailers.back_to, subject=None
-                )
+                apps = " and ".join(sorted({move.app for move in trailers.moves}))
+                back = trailers.back_to
+                title = subject(apps, self.environment.name, back) if back else None
+                hand = replace(self.hand, source=trailers.source, actor=trailers.actor, back_to=back, subject=title)
                 commit = commit_plan(place, plan, hand, self.environment.commit.subject)
                 place = replace(place, revision=commit, tree=RepositoryTree(place.repository, commit))
         return place
-
-    def _files(self, place: Workplace, app: str) -> tuple[TargetFiles, ...]:
-        """All of the app's: what builds may not update may have been written by another way."""
-        found = targets_of(place, self.environment.name, [app]) if app in place.settings.apps else ()
-        return tuple(replace(files, images=()) for files in found)
 
     def _described(self, place: Workplace, request: MergeRequest, own: Sequence[CommitInfo]) -> MergeRequest:
         """Keep title and block in step with the branch's commits; people's text and labels stay."""

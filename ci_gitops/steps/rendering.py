@@ -79,8 +79,20 @@ def sandbox_of(run: Run, settings: Settings) -> Sandbox:
 
 def recipe_of(run: Run, settings: Settings, target: Target) -> Recipe:
     """What the settings say of the target's rendering."""
-    app, environment = settings.app(target.app), settings.environment(target.environment)
+    environment = settings.environment(target.environment)
     destination = environment.destination
+    return replace(
+        tool_recipe(settings, target),
+        namespace=destination.namespace if destination else None,
+        hosts=() if run.ci.fork else environment.allow.hosts,
+        sandbox=sandbox_of(run, settings),
+        keys=not run.ci.fork,
+    )
+
+
+def tool_recipe(settings: Settings, target: Target) -> Recipe:
+    """What of it says by which tool the target is rendered, and from which files."""
+    app = settings.app(target.app)
     chart = None
     if app.helm:
         chart = Chart(
@@ -91,12 +103,4 @@ def recipe_of(run: Run, settings: Settings, target: Target) -> Recipe:
             sets=tuple((key, json.dumps(value)) for key, value in app.helm.set.items()),
             release=app.helm.release,
         )
-    return Recipe(
-        app=target.app,
-        renderer=app.renderer,
-        chart=chart,
-        namespace=destination.namespace if destination else None,
-        hosts=() if run.ci.fork else environment.allow.hosts,
-        sandbox=sandbox_of(run, settings),
-        keys=not run.ci.fork,
-    )
+    return Recipe(app=target.app, renderer=app.renderer, chart=chart)

@@ -47,6 +47,10 @@ def _document(written: Written) -> dict[str, Any]:
             {"environment": move.environment, "app": move.app, "name": move.name, "old": move.old, "new": move.new}
             for move in written.plan.images
         ],
+        "files": [
+            {"environment": move.environment, "app": move.app, "revision": move.revision, "shared": list(move.shared)}
+            for move in written.plan.files
+        ],
         "held": [each.document for each in written.held],
         "attempts": written.attempts,
         "notes": [*written.plan.notes, *written.notes],
@@ -62,6 +66,10 @@ def _text(written: Written, *, dry_run: bool) -> str:
     lines += [
         f"  {move.environment}/{move.app}: {move.path} {move.field} {move.old} -> {move.new}"
         for move in written.plan.values
+    ]
+    lines += [
+        f"  {move.target}: every file as at {move.new} ({counted(len(written.edits), 'file')})"
+        for move in written.plan.files
     ]
     for each in written.held:
         lines.append(f"  {styled('yellow', 'held:')} {each}")

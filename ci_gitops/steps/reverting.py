@@ -15,7 +15,7 @@ from ci_gitops.core.hold_edits import with_holds
 from ci_gitops.core.holds import Hold
 from ci_gitops.core.images import ImageRef
 from ci_gitops.core.records import Record
-from ci_gitops.core.rollbacks import Way
+from ci_gitops.core.rollbacks import Way, subject
 from ci_gitops.errors import CiGitopsError
 from ci_gitops.run import Run
 from ci_gitops.steps.declared import Ask
@@ -32,7 +32,9 @@ def revert(run: Run, ask: Ask, place: Workplace, good: Record, bad: Record) -> t
     """Write the images of `good` back and hold those of `bad`; what was done, or why not, in sentences."""
     way = Way(good, bad)
     if not way.moved:
-        return ("Git still declares the failed revision: no image differs, so revert the commit by hand.",)
+        target = way.target
+        command = f"ci-gitops rollback --environment {target.environment} --app {target.app} --scope target"
+        return (f"Git still declares the failed revision: no image differs, so `{command}` brings its files back.",)
     url = identity(run, place.url)
     done = []
     for step in (_hold, _write_back):
@@ -51,7 +53,7 @@ def call_back(way: Way, base: UpdateCall) -> UpdateCall:
         base, images=tuple(old for old, _ in way.moved.values()),
         charts=tuple(f"{chart}={version}" for chart, version in way.charts), environments=(target.environment,),
         apps=(target.app,), force=True, back_to=way.good.revision,
-        message=base.message or f"Roll back {target.app} in {target.environment} to {way.good.revision[:12]}",
+        message=base.message or subject(target.app, target.environment, way.good.revision),
     )  # fmt: skip
 
 

@@ -14,11 +14,10 @@ from dataclasses import replace
 from ci_gitops.adapters.git import CommitInfo
 from ci_gitops.core.git_refs import is_object_id
 from ci_gitops.core.mergerequests import MergeRequest
-from ci_gitops.core.replay import plan_chain, replay_intents
 from ci_gitops.core.trailers import Trailers, split_trailers
 from ci_gitops.core.updates import Plan
-from ci_gitops.errors import EditError, GitError, UsageError
-from ci_gitops.steps.targets import targets_of
+from ci_gitops.errors import EditError, GitError, RefusedError, RenderError, UsageError
+from ci_gitops.steps.restoring import replayed
 from ci_gitops.steps.workplace import RepositoryTree, Workplace
 
 _MADE_AT = re.compile(rb"^generated: .*$", re.MULTILINE)  # of Chart.lock: the moment of its making
@@ -43,7 +42,7 @@ def _is_way_back(place: Workplace, commit: CommitInfo) -> bool:
         if place.repository.is_ancestor(good, place.revision) is not True:
             return False
         return _says_all(place, commit, trailers) and _was_so(_replayed(place, place.repository.fetch(good), trailers))
-    except (EditError, GitError, UsageError):
+    except (EditError, GitError, RefusedError, RenderError, UsageError):
         return False
 
 
@@ -53,17 +52,21 @@ def _replayed(place: Workplace, revision: str, trailers: Trailers) -> Plan:
     environments = {move.environment for move in trailers.moves}
     if len(environments) != 1:
         raise UsageError("A way back is one environment's.")
-    environment = environments.pop()
-    steps = [(targets_of(there, environment, [app]), intent) for app, intent in replay_intents(trailers)]
-    return plan_chain(steps, there.tree, now="")
+    return replayed(there, environments.pop(), trailers, now="")
 
 
 def _says_all(place: Workplace, commit: CommitInfo, trailers: Trailers) -> bool:
     """Whether the commit changes what its trailers say, and nothing besides."""
     repository, parent = place.repository, commit.parents[0]
     plan = _replayed(place, parent, trailers)
-    wanted = {repository.resolve(parent, edit.path) or edit.path: edit.new.encode() for edit in plan.edits}
-    if set(repository.changed_paths(commit.sha, parent)) != set(wanted):
+    wanted = {
+        repository.resolve(parent, edit.path) or edit.path: edit.new.encode()
+        for edit in plan.edits
+        if edit.path not in plan.whole
+    }
+    if set(repository.changed_paths(commit.sha, parent)) != {*wanted, *plan.whole}:
+        return False
+    if repository.whole(commit.sha, [*plan.whole]) != {path: file for path, file in plan.whole.items() if file}:
         return False
     return _timeless(repository.read(commit.sha, list(wanted))) == _timeless(wanted)
 
@@ -74,4 +77,4 @@ def _timeless(files: Mapping[str, bytes]) -> Mapping[str, bytes]:
 
 def _was_so(plan: Plan) -> bool:
     """Whether the revision that was gone back to would stay what it is by these moves (an entry may be new)."""
-    return all(image.old == image.new for image in plan.images) and not plan.values
+    return all(image.old == image.new for image in plan.images) and not (plan.values or plan.files)

@@ -20,6 +20,7 @@ from ci_gitops.core.mergerequests import MergeRequest
 from ci_gitops.core.messages import commit_message
 from ci_gitops.core.trailers import Source, Trailers, split_trailers
 from ci_gitops.core.updates import Intent, Plan, TargetFiles, plan_with_holds
+from ci_gitops.core.whole_files import WholeFile
 from ci_gitops.errors import TemporaryError
 from ci_gitops.output import Output
 from ci_gitops.steps.held import holds_in
@@ -133,6 +134,10 @@ def current_plan(
     may have none of our trailers.
     """
     holds = holds_in(place, dict.fromkeys(files.target.environment for files in targets))
+    if intent.files:
+        from ci_gitops.steps.restoring import plan_whole  # it brings the renderers along
+
+        return plan_whole(place, targets, intent.files, holds), ()
     plan = plan_with_holds(intent, targets, place.tree, holds, now=hand.now)
     if not plan.images or hand.source is None or hand.force:
         return plan, ()
@@ -162,7 +167,7 @@ def _history(repository: Repository, revision: str, by_people: Mapping[str, Sequ
 
 def trailers_of(plan: Plan, hand: Hand) -> Trailers:
     """What the commit of a plan says of itself."""
-    return Trailers(plan.images, plan.values, hand.source, hand.actor, hand.back_to)
+    return Trailers(plan.images, plan.values, hand.source, hand.actor, hand.back_to, plan.files)
 
 
 def commit_plan(place: Workplace, plan: Plan, hand: Hand, template: str, parents: Sequence[str] | None = None) -> str:
@@ -171,9 +176,12 @@ def commit_plan(place: Workplace, plan: Plan, hand: Hand, template: str, parents
     message = commit_message(hand.subject or template, trailers, plan.notes)
     repository, base = place.repository, place.revision
     # A file may be reached by a symbolic link: what is written is the file that it stands for.
-    files: Mapping[str, bytes | None] = {
-        repository.resolve(base, edit.path) or edit.path: edit.new.encode() for edit in plan.edits
+    files: dict[str, bytes | WholeFile | None] = {
+        repository.resolve(base, edit.path) or edit.path: edit.new.encode()
+        for edit in plan.edits
+        if edit.path not in plan.whole
     }
+    files |= plan.whole
     return repository.commit(
         list(parents or [base]), files, message, author=hand.author, committer=hand.author, sign=hand.sign
     )

@@ -412,3 +412,29 @@ def test_push_options_reach_the_server(git_server: GitServer) -> None:
         options = ["merge_request.title=A b; c"]
         outcome = repository.push([RefUpdate("refs/heads/ci-gitops/x", head, "")], options=options)
     assert outcome.messages == ("1 merge_request.title=A b; c",)
+
+
+@pytest.mark.parametrize("allow_filter", [True, False])
+def test_files_come_back_as_they_were(git_server: GitServer, allow_filter: bool) -> None:
+    """With their modes, as links, and where a folder stands in the place of a file by now."""
+    git_server.create("config", FILES, allow_filter=allow_filter)
+    folder = git_server.bare("config")
+    stream = (
+        "commit refs/heads/main\ncommitter A <a@example.com> 1 +0000\ndata 1\nx\nfrom refs/heads/main^0\n"
+        "M 100755 inline bin/run\ndata 3\nold\nM 120000 inline link\ndata 7\nbin/run\nM 100644 inline a\ndata 1\nx\n"
+    )
+    run_git("--git-dir", folder, "fast-import", "--quiet", stdin=stream.encode())
+    good = git_server.head("config") or ""
+    mine = git_server.commit("config", {"bin/run": b"new", "a": None, "a/b": b"y"}, "Mine")
+    git_server.commit("config", {"other": b"z"}, "Other")
+    paths = ["bin/run", "link", "a", "a/b", "missing"]
+    with opened(git_server) as repository:
+        head = repository.fetch("main")
+        then = repository.whole(repository.fetch(good), paths)
+        assert (then["bin/run"].mode, then["link"].mode, then["link"].content) == ("100755", "120000", b"bin/run")
+        assert [commit.sha for commit in repository.touching(paths, head, good)] == [mine]
+        files = {path: then.get(path) for path in ("bin/run", "link", "a", "a/b")}
+        new = repository.commit([head], files, "Back", author=ME, committer=ME)
+        assert repository.push([RefUpdate("refs/heads/main", new)]).landed
+    listed = run_git("--git-dir", folder, "diff-tree", "-r", "--name-only", good, "main").split()
+    assert listed == ["other"]

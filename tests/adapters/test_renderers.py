@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ci_gitops.adapters import box
-from ci_gitops.adapters.renderers import render
+from ci_gitops.adapters.renderers import declared_files, render
 from ci_gitops.errors import RenderError
 from tests.rig.helm import chart
 from tests.rig.renderers import renderer_path, write
@@ -165,3 +165,28 @@ def test_charts_of_a_kustomization_are_inflated_from_the_repository(tmp_path: Pa
     write(tmp_path, {"a/charts/shop/values.yaml": "{}\n"})
     (manifest,) = render(tmp_path, "a", {"PATH": path})
     assert manifest.name == "x-shop"
+
+
+def test_the_files_of_a_target_wherever_they_lie(tmp_path: Path) -> None:
+    overlay(tmp_path)
+    write(tmp_path, {
+        "charts/web/Chart.yaml": "name: web\ndependencies: [{name: lib, repository: 'file://../lib'}]\n",
+        "charts/web/templates/web.yaml": DEPLOYMENT, "charts/web/values-live.yaml": "a: 1\n",
+        "charts/lib/Chart.yaml": "name: lib\n", "charts/lib/values.yaml": "a: 1\n",
+        "charts/other/Chart.yaml": "a: 1\n",
+        "sonnet/live/main.jsonnet": "local base = import '../base.libsonnet'; base + import 'k.libsonnet'\n",
+        "sonnet/base.libsonnet": "(importstr 'words.txt')\n", "sonnet/words.txt": "x", "lib/k.libsonnet": "{}\n",
+        "lib/unused.libsonnet": "{}\n",
+    })  # fmt: skip
+    assert {*declared_files(tmp_path, "overlays/staging")} == {
+        "overlays/staging/kustomization.yaml", "base/kustomization.yaml", "base/web.yaml",
+    }  # fmt: skip
+    assert {*declared_files(tmp_path, "charts/web/values-live.yaml")} == {
+        "charts/web/Chart.yaml", "charts/web/templates/web.yaml", "charts/web/values-live.yaml",
+        "charts/lib/Chart.yaml", "charts/lib/values.yaml",
+    }  # fmt: skip
+    assert {*declared_files(tmp_path, "sonnet/live")} == {
+        "sonnet/live/main.jsonnet", "sonnet/base.libsonnet", "sonnet/words.txt", "lib/k.libsonnet",
+    }  # fmt: skip
+    with pytest.raises(RenderError, match="There is no overlays/live"):
+        declared_files(tmp_path, "overlays/live")

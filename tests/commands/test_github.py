@@ -287,6 +287,21 @@ def test_a_workflow_of_the_config_repository_needs_only_its_token(github: GitHub
     assert len(ran.json["merged"]) == 1
 
 
+def test_a_way_back_is_merged_with_the_gates_of_rollback(github: GitHub) -> None:
+    github.configure("merge: when-green, operator: external, gates: {approvals: 1}")
+    good, before = github.server.head("octo/config"), github.deployed()
+    github.update("9.9", "--write", "push")
+    assert "9.9" in github.deployed()
+    back = github.run("rollback", "--environment", "production", "--app", "shop", "--to", good)
+    assert back.code == 0, back.err
+    assert back.json["outcome"] == "merged"
+    assert github.deployed() == before
+    assert parse_trailers(github.server.messages("octo/config")[0]).back_to == good
+    # What is no way back waits, and what was wrong is held.
+    assert github.update("9.9").code == 5
+    assert github.update("9.8").json["outcome"] == "opened"
+
+
 @pytest.mark.parametrize(
     ("scopes", "state", "words"),
     [("repo", "ok", "may ask for merges to main"), ("public_repo", "fail", "merge requests need repo")],

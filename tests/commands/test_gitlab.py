@@ -280,3 +280,26 @@ def test_the_rules_are_those_of_the_target_branch(team: Team) -> None:
     assert ran.json["merged"] == []
     assert {one["gate"] for one in ran.json["waiting"]} == {"approvals"}
     assert team.tag() == "1"
+
+
+def test_a_way_back_is_merged_with_the_gates_of_rollback(cli: Cli, git_server: GitServer) -> None:
+    config = CONFIG.replace(b"    labels:", b"    operator: external\n    labels:")
+    team = Team(cli, git_server, config)
+    good = team.server.head(NAME)
+    patch = b"- path: patch.yaml\n"
+    team.server.commit(NAME, {
+        "apps/shop/production/kustomization.yaml": OVERLAY.replace(b"'1'", b"'2'") + b"patches:\n" + patch,
+        "apps/shop/production/patch.yaml": b"kind: Deployment\n",
+    })  # fmt: skip
+    words = ("rollback", "--environment", "production", "--app", "shop", "--to", good, "--scope", "target")
+    back = team(*words)
+    assert back.code == 0, back.err
+    assert back.json["outcome"] == "opened"
+    assert back.json["files"][0]["revision"] == good
+    assert "every file" in team.gitlab.state.requests[-1].description
+    assert team(*words).json["outcome"] == "unchanged"
+    merged = team("merge", "--environment", "production")
+    assert merged.code == 0, merged.err
+    assert len(merged.json["merged"]) == 1
+    assert team.server.read(NAME, "apps/shop/production/kustomization.yaml") == OVERLAY
+    assert not team.gitlab.breaches

@@ -143,7 +143,7 @@ def test_what_runs_must_be_known(cli: Cli, git_server: GitServer, tmp_path: Path
     refused = live("update", f"{WEB}:2", "--wait", "deployed", code=5).json
     assert "environments.live.destination" in refused["error"]["hint"]
     assert live.head() == before
-    assert "--scope target" in live.rollback("--scope", "target", code=5)["error"]["message"]
+    assert live.rollback("--to", live.head()[:9], code=5)["error"]["message"].startswith("shop in live had the same")
     broken = live.rollback("--destination", "simulated:", code=5)["error"]
     assert "cannot be read" in broken["message"]
 
@@ -235,3 +235,97 @@ def test_the_version_of_a_chart_goes_back_too(cli: Cli, git_server: GitServer, t
     assert (done["outcome"], done["rollback"][0]["charts"]) == ("pushed", [{"name": "redis", "new": "19.1.0"}])
     assert "version: 19.1.0\n" in live.read("environments/live/cache/release.yaml")
     assert len(git_server.messages("config")) == 4
+
+
+CONFIG_MAP = "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata: {{level: {level}}}\n"
+
+
+def overlay(app: str, tag: str, *more: str) -> bytes:
+    resources = ", ".join(["../../base", *more])
+    return f'resources: [{resources}]\nimages:\n- name: {WEB}\n  newTag: "{tag}"\n'.encode()
+
+
+def test_every_file_of_a_target_goes_back_and_nothing_else(cli: Cli, git_server: GitServer, tmp_path: Path) -> None:
+    live = Live(cli, git_server, f"destination: 'dir:{tmp_path}/live'", apps=("cart", "shop"))
+    shared, script = "apps/common/limits.yaml", "apps/shop/overlays/live/run.sh"
+    gone, new = "apps/shop/overlays/live/extra.yaml", "apps/shop/overlays/live/new.yaml"
+    for app in ("cart", "shop"):
+        git_server.commit("config", {OVERLAY.format(app=app): overlay(app, "1", "../../../common")})
+    git_server.commit("config", {
+        OVERLAY.format(app="shop"): overlay("shop", "1", "../../../common", "extra.yaml"),
+        "apps/common/kustomization.yaml": b"resources: [limits.yaml]\n",
+        shared: CONFIG_MAP.format(name="limits", level="low").encode(),
+        gone: CONFIG_MAP.format(name="extra", level="some").encode(),
+    })  # fmt: skip
+    live("deploy")
+    good = live.head()
+    git_server.commit("config", {
+        OVERLAY.format(app="shop"): overlay("shop", "2", "../../../common", "new.yaml"),
+        shared: CONFIG_MAP.format(name="limits", level="high").encode(),
+        gone: None, new: CONFIG_MAP.format(name="new", level="x").encode(), script: b"#!/bin/sh\n",
+        ".ci-gitops.yaml": git_server.read("config", ".ci-gitops.yaml") + b"# rules of today\n",
+        OVERLAY.format(app="cart"): overlay("cart", "5", "../../../common"), "README.md": b"of today\n",
+    }, "Raise the limits")  # fmt: skip
+    live("deploy")
+    planned = live.rollback("--app", "shop", "--scope", "target", "--dry-run")
+    assert (planned["outcome"], len(planned["edits"])) == ("planned", 5)
+
+    done = live.rollback("--app", "shop", "--scope", "target")
+    assert done["outcome"] == "pushed"
+    assert any(note.startswith("live/cart changes too") for note in done["notes"])
+    assert any("Raise the limits" in note and "takes back" in note for note in done["notes"])
+    assert any(".ci-gitops.yaml" in note for note in done["notes"])
+    assert live.read(OVERLAY.format(app="shop")) == overlay("shop", "1", "../../../common", "extra.yaml").decode()
+    assert "level: low" in live.read(shared)
+    assert "level: some" in live.read(gone)
+    there = run_git("--git-dir", git_server.bare("config"), "ls-tree", "-r", "--name-only", "main").split()
+    assert not {new, script} & {*there}
+    assert live.read("README.md") == "of today\n"
+    assert "# rules of today" in live.read(".ci-gitops.yaml")
+    assert 'newTag: "5"' in live.read(OVERLAY.format(app="cart"))
+    assert f"image: {WEB}:2" in live.read(HOLDS)
+    message = git_server.messages("config")[0]
+    assert f"Ci-Gitops-Files: live/shop {good} live/cart" in message
+    assert f"Ci-Gitops-Image: live/shop {WEB} {WEB}:2 -> {WEB}:1" in message
+    again = live.rollback("--app", "shop", "--scope", "target")
+    assert again["outcome"] == "unchanged"
+
+
+def test_where_somebody_else_deploys_a_revision_says_where_to_go(cli: Cli, git_server: GitServer) -> None:
+    live = Live(cli, git_server, "operator: external, write: push")
+    good = live.head()
+    live("update", f"{WEB}:2")
+    unsure = live.rollback(code=5)["error"]
+    assert "no records of what went well" in unsure["message"]
+    assert "--to REVISION" in unsure["hint"]
+    assert "has no commit 'feedbeef'" in live.rollback("--to", "feedbeef", code=5)["error"]["message"]
+    done = live.rollback("--to", good[:8])
+    assert (done["outcome"], done["rollback"][0]["to"]) == ("pushed", good)
+    assert done["rollback"][0]["images"] == [{"name": WEB, "old": f"{WEB}:2", "new": f"{WEB}:1"}]
+    assert 'newTag: "1"' in live.read()
+    assert f"image: {WEB}:2" in live.read(HOLDS)
+
+
+def test_a_merge_request_of_whole_files_follows_its_target(cli: Cli, git_server: GitServer) -> None:
+    live = Live(cli, git_server, "operator: external, write: merge-request, gates: {approvals: 1}")
+    good, base = live.head(), "apps/shop/base/deployment.yaml"
+    git_server.commit(
+        "config", {base: DEPLOYMENT.format(app="shop").replace("spec:", "spec:\n  replicas: 9", 1).encode()}
+    )
+    words = ("--to", good, "--scope", "target", "--forge", "local")
+    opened = live.rollback(*words)
+    assert (opened["outcome"], opened["mergeRequest"]["source"]) == ("opened", "ci-gitops/live/shop")
+    assert "replicas" not in live.read(base, "ci-gitops/live/shop")
+    # What comes onto the target meanwhile goes back as well, or stays, as on any other head.
+    git_server.commit("config", {OVERLAY.format(app="shop"): overlay("shop", "7"), "README.md": b"new\n"}, "Bring 7")
+    again = live.rollback(*words)
+    assert (again["outcome"], again["mergeRequest"]["iid"]) == ("updated", 1)
+    assert any("Bring 7" in note for note in again["notes"])
+    # An update on top of it has the gates of updates; a rollback alone its own.
+    live("update", f"{WEB}:8", "--forge", "local")
+    assert live("merge", "--forge", "local").json["waiting"][0]["gate"] == "approvals"
+    live.rollback(*words)
+    assert len(live("merge", "--forge", "local").json["merged"]) == 1
+    assert live.read(base) == DEPLOYMENT.format(app="shop")
+    assert 'newTag: "1"' in live.read()
+    assert live.read("README.md") == "new\n"

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ci_gitops.core.trailers import (
+    FilesMove,
     ImageMove,
     Source,
     Trailers,
@@ -19,6 +20,7 @@ _names = _words.filter(lambda text: "/" not in text)
 _images = st.builds(ImageMove, _names, _words, _words, st.none() | _words, _words)
 _values = st.builds(ValueMove, _names, _words, _words, _words, st.none() | _words, _words)
 _sources = st.builds(Source, _words, st.none() | _words, st.none() | st.integers(0, 10**12), st.none() | _words)
+_files = st.builds(FilesMove, _names, _words, _words, st.lists(_words, max_size=2).map(tuple))
 _trailers = st.builds(
     Trailers,
     st.lists(_images, max_size=3).map(tuple),
@@ -26,6 +28,7 @@ _trailers = st.builds(
     st.none() | _sources,
     st.none() | _words,
     st.none() | _words,
+    st.lists(_files, max_size=2).map(tuple),
 )
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ci_gitops.adapters.git.private import PrivateFolder
 from ci_gitops.adapters.git.records import CommitInfo
 from ci_gitops.adapters.git.runner import Runner
+from ci_gitops.adapters.process import Completed
 
 _FORMAT = "%H%x00%P%x00%an%x00%ae%x00%ct%x00%B"
 
@@ -26,12 +27,16 @@ def log(
     limit: int,
     paths: Sequence[str] | None,
     without: str | None = None,
+    run: Callable[..., Completed] | None = None,
 ) -> list[CommitInfo]:
-    """The newest commits of `revision`, newest first; not those that `without` holds."""
+    """The newest commits of `revision`, newest first; not those that `without` holds.
+
+    Commits that came without their trees need a `run` that fetches them.
+    """
     words = ["log", "-z", f"--format=tformat:{_FORMAT}", f"--max-count={limit}", "--encoding=UTF-8", "--end-of-options"]
     pathspecs = [f":(top,literal){path}" for path in paths or ()]
     fields = (
-        runner.local(*words, revision, *([f"^{without}"] if without else []), "--", *pathspecs)
+        (run or runner.local)(*words, revision, *([f"^{without}"] if without else []), "--", *pathspecs)
         .stdout.decode("utf-8", "replace")
         .split("\0")
     )

@@ -9,6 +9,7 @@ from ci_gitops.adapters.git.records import EXECUTABLE, REGULAR, SYMLINK, Entry, 
 from ci_gitops.adapters.git.runner import Runner
 from ci_gitops.adapters.git.transfer import Transfer
 from ci_gitops.core.git_paths import check_path
+from ci_gitops.core.whole_files import WholeFile
 from ci_gitops.errors import EditError, GitError
 
 _ENTRY = re.compile(r"([0-7]{6}) [a-z]+ ([0-9a-f]+)\t([^\0]*)\0")
@@ -70,7 +71,7 @@ def make_commit(
     tree: Mapping[str, Entry],
     base: str | None,  # a commit or a tree
     parents: Sequence[str],
-    files: Mapping[str, bytes | None],
+    files: Mapping[str, bytes | WholeFile | None],
     message: str,
     *,
     author: Person,
@@ -93,7 +94,10 @@ def make_commit(
     ]
     if base and base not in parents[:1]:
         stream.append(f'M 040000 {tree_id(runner, base)} ""\n'.encode())
-    stream += [_file(path, contents, tree.get(path)) for path, contents in sorted(files.items())]
+    stream += [
+        _file(path, files[path], tree.get(path))
+        for path in sorted(files, key=lambda path: (files[path] is not None, path))
+    ]
     stream.append(b'ls ""\n\nget-mark :1\ndone\n')
     answer = runner.local("fast-import", "--quiet", "--force", "--done", stdin=b"".join(stream)).text.split("\n")
     return answer[1], answer[0].split(" ")[2].split("\t")[0]
@@ -103,10 +107,12 @@ def tree_id(runner: Runner, revision: str) -> str:
     return runner.local("rev-parse", "--verify", "--end-of-options", f"{revision}^{{tree}}").text.strip()
 
 
-def _file(path: str, contents: bytes | None, old: Entry | None) -> bytes:
+def _file(path: str, contents: bytes | WholeFile | None, old: Entry | None) -> bytes:
     name = _quoted(check_path(path))
     if contents is None:
         return b"D " + name + b"\n"
+    if isinstance(contents, WholeFile):
+        return f"M {contents.mode} inline ".encode() + name + b"\n" + _data(contents.content)
     if old and old.mode not in (REGULAR, EXECUTABLE):
         what = "a symbolic link" if old.mode == SYMLINK else "a submodule"
         raise EditError(f"{path} is {what}: it is not written through.", hint="Name the file that it leads to.")

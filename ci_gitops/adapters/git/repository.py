@@ -11,6 +11,7 @@ from ci_gitops.adapters.git import history, objects
 from ci_gitops.adapters.git.failures import Failures
 from ci_gitops.adapters.git.private import PrivateFolder
 from ci_gitops.adapters.git.records import (
+    SUBMODULE,
     SYMLINK,
     CommitInfo,
     Entry,
@@ -27,6 +28,7 @@ from ci_gitops.core.git_paths import link_target
 from ci_gitops.core.git_refs import full_ref, is_object_id, shared_ref
 from ci_gitops.core.git_urls import GitUrl, parse_git_url
 from ci_gitops.core.text import did_you_mean
+from ci_gitops.core.whole_files import WholeFile
 from ci_gitops.errors import GitError, RefusedError
 
 if TYPE_CHECKING:
@@ -184,6 +186,13 @@ class Repository:
         contents = self._contents(list(dict.fromkeys(oids.values())))
         return {path: contents[oid] for path, oid in oids.items()}
 
+    def whole(self, revision: str, paths: Sequence[str]) -> dict[str, WholeFile]:
+        """Files as Git holds them: a symbolic link is the path that it names. Submodules are left out."""
+        tree = self._tree(revision)
+        there = {path: tree[path] for path in paths if path in tree and tree[path].mode != SUBMODULE}
+        contents = self._contents(list(dict.fromkeys(entry.oid for entry in there.values())))
+        return {path: WholeFile(entry.mode, contents[entry.oid]) for path, entry in there.items()}
+
     def resolve(self, revision: str, path: str) -> str | None:
         """The path of the file that `path` stands for after symbolic links, or None: that is the one to write."""
         tree = self._tree(revision)
@@ -233,7 +242,7 @@ class Repository:
     def commit(
         self,
         parents: Sequence[str],
-        files: Mapping[str, bytes | None],
+        files: Mapping[str, bytes | WholeFile | None],
         message: str,
         *,
         author: Person,
@@ -242,7 +251,8 @@ class Repository:
         sign: SigningKey | None = None,
     ) -> str:
         """A new commit here (not yet on the server): the tree of `base` (default: the first parent) with
-        `files` replaced or, where None, taken out. A file keeps its mode; a symbolic link is not written through.
+        `files` replaced or, where None, taken out. A file that is given by its content keeps its mode; a symbolic link
+        is not written through, but may be put in the place of what is there.
         """
         base = base or (parents[0] if parents else None)
         tree = self._tree(base) if base and files else {}
@@ -332,6 +342,14 @@ class Repository:
         """The commits of `head` that `base` does not hold, newest first; history is fetched as far as that takes."""
         self._with_merge_base(base, head)
         return history.log(self._runner, self._folder, self._checked(head), _MOST_COMMITS, None, without=base)
+
+    def touching(self, paths: Sequence[str], head: str, base: str) -> list[CommitInfo]:
+        """The commits of `head` that `base` does not hold and that change one of `paths`, newest first."""
+        self._with_merge_base(base, head)
+        return history.log(
+            self._runner, self._folder, self._checked(head), _MOST_COMMITS, paths, without=base,
+            run=self._transfer.fetching,
+        )  # fmt: skip
 
     def changed_paths(self, head: str, base: str) -> tuple[str, ...]:
         """The files that `head` changes since it left the history of `base`."""

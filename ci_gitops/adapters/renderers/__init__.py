@@ -11,7 +11,7 @@ from ci_gitops.adapters.renderers import sealed
 from ci_gitops.adapters.renderers.base import Job, Renderer
 from ci_gitops.adapters.renderers.helm import Helm, is_fetched
 from ci_gitops.adapters.renderers.helmfile import Helmfile
-from ci_gitops.adapters.renderers.jsonnet import Jsonnet
+from ci_gitops.adapters.renderers.jsonnet import Jsonnet, imported
 from ci_gitops.adapters.renderers.kustomize import Kustomize
 from ci_gitops.adapters.renderers.plain import Plain
 from ci_gitops.core.manifests import Manifest
@@ -72,6 +72,19 @@ def _may_change(file: Path) -> bool:
 def tool_of(tree: Path, path: str, recipe: Recipe = _DEFAULT) -> str:
     """The name of the renderer that `render` takes."""
     return renderer_for(Job(tree.resolve(), path, recipe, {}, tree)).name
+
+
+def declared_files(tree: Path, path: str, recipe: Recipe = _DEFAULT) -> tuple[str, ...]:
+    """The files of the tree that `path` is rendered from, its own folder's or not; RenderError where it is refused."""
+    tree = tree.resolve()
+    job = Job(tree, path, recipe, {}, tree)
+    if not job.place.exists():
+        raise RenderError(f"There is no {path} in the repository at this revision.")
+    renderer = renderer_for(job)
+    files = renderer.inputs(job)
+    if isinstance(renderer, Jsonnet):
+        files = (*files, *imported(job, files))
+    return tuple(dict.fromkeys(file.resolve().relative_to(tree).as_posix() for file in files))
 
 
 def renderer_for(job: Job) -> Renderer:

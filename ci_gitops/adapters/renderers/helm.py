@@ -34,8 +34,9 @@ class Helm:
     def inputs(self, job: Job) -> tuple[Path, ...]:
         if is_fetched(job):
             return values_files(job)
-        chart = chart_folder(job)
-        return tuple(dict.fromkeys((*files_of(job.tree, chart), *values_files(job))))
+        charts = _near(job, chart_folder(job))
+        files = (file for chart in charts for file in files_of(job.tree, chart))
+        return tuple(dict.fromkeys((*files, *values_files(job))))
 
     def render(self, job: Job) -> tuple[Manifest, ...]:
         if is_fetched(job):
@@ -121,6 +122,16 @@ def values_files(job: Job) -> tuple[Path, ...]:
         if not file.is_file():
             raise RenderError(f"There is no values file {os.path.relpath(file, job.tree)} at this revision.")
     return files
+
+
+def _near(job: Job, chart: Path, depth: int = 0) -> Iterator[Path]:
+    """The chart, and those elsewhere in the tree that it is filled with."""
+    yield chart
+    for dependency in _missing(chart) if depth < _DEEPEST else ():
+        where = str(dependency.get("repository") or "")
+        if where.startswith(_LOCAL):
+            source = inside(job.tree, chart / where.removeprefix(_LOCAL), f"{os.path.relpath(chart, job.tree)}/{_FILE}")
+            yield from _near(job, source, depth + 1) if (source / _FILE).is_file() else ()
 
 
 def _missing(chart: Path) -> list[Mapping[str, Any]]:

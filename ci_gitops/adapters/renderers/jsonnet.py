@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from ci_gitops.adapters.renderers.base import Job
 from ci_gitops.core.manifests import Manifest, parse
 
 _SUFFIX = ".jsonnet"
+_IMPORT = re.compile(r"""\bimport(?:str|bin)?\s*@?["']([^"']+)["']""")
 #: Where jsonnet-bundler and most repositories keep what is imported, in the target's folder or at the root.
 _LIBRARIES = ("vendor", "lib")
 
@@ -41,6 +44,22 @@ class Jsonnet:
         document = json.loads(job.run([*words, str(file)], cwd=job.folder))
         text = "---\n".join(json.dumps(each) + "\n" for each in _objects(document))
         return parse(text, f"what jsonnet made of {file.name}")
+
+
+def imported(job: Job, files: Iterable[Path]) -> tuple[Path, ...]:
+    """What these files import, and what that imports, as far as it lies in the tree."""
+    found: dict[Path, None] = {}
+    todo = list(files)
+    libraries = [folder / name for folder in (job.tree, job.folder) for name in _LIBRARIES]
+    while todo:
+        file = todo.pop()
+        for name in _IMPORT.findall(file.read_text(encoding="utf-8", errors="replace")):
+            places = (Path(os.path.normpath(folder / name)) for folder in (file.parent, *libraries))
+            there = next((each for each in places if each.is_file() and each.is_relative_to(job.tree)), None)
+            if there and there not in found:
+                found[there] = None
+                todo += [there] if there.suffix in (_SUFFIX, ".libsonnet") else []
+    return tuple(found)
 
 
 def _objects(document: Any) -> Iterator[Any]:
