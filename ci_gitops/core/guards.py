@@ -143,6 +143,12 @@ def may_recover(record: Record) -> bool:
     return record.marks and record.failure is not None and record.failure.kind in _RECOVERABLE
 
 
+def unwaited(records: Iterable[Record], rendered: str) -> Record | None:
+    """The record of this rendered set where nobody waited for its health; finding that makes a success of it too."""
+    newest = next((record for record in newest_first(records) if record.closed), None)
+    return newest if newest and newest.outcome == "applied" and newest.rendered == rendered else None
+
+
 def left_open(records: Iterable[Record]) -> tuple[Record, ...]:
     """Records of runs that ended without closing them. Only who holds the right to write may say so."""
     return tuple(record for record in records if not record.closed)

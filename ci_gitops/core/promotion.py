@@ -97,6 +97,23 @@ def candidate(running: Running, source: Side, target: Side, only: Sequence[str] 
     return Candidate(running, tuple(versions), (), tuple(notes))
 
 
+def not_deployed(running: Running, head: Side) -> tuple[str, ...]:
+    """What the head of the source's branch declares otherwise: who waits for that should know that it is not there."""
+    run = _by_name(running.images)
+    declared = _by_name(slot.there for slot in head.slots) if running.evidence != "git" else {}
+    newer = [
+        str(each) for name, images in declared.items() for each in images
+        if name in run and all(not _is_same(each, other) for other in run[name])
+    ]  # fmt: skip
+    said = f"{running.target}: {', '.join(newer)} is declared there and not deployed yet"
+    return (said,) if newer else ()
+
+
+def _is_same(declared: ImageRef, run: ImageRef) -> bool:
+    """A digest that the declaration leaves open was found out since."""
+    return declared.tag == run.tag and declared.digest in (None, run.digest)
+
+
 def _by_name(images: Iterable[str]) -> Mapping[str, list[ImageRef]]:
     found: dict[str, list[ImageRef]] = {}
     for image in filter(None, map(_parsed, images)):

@@ -6,12 +6,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from ci_gitops.core.health import Health
+from ci_gitops.core.images import ImageRef
 from ci_gitops.core.records import Record, moment, newest_first
 from ci_gitops.core.targets import Target
+from ci_gitops.errors import UsageError
 
 Evidence = Literal["records", "forge", "git"]
 _GOOD_CAUSES = ("deploy", "rollback", "heal")
@@ -28,6 +31,8 @@ class Running:
     reason: str  # why it is healthy or not, and from what that is known
     since: int  # seconds since the epoch when that deployment was finished healthy; 0: unknown
     evidence: Evidence
+    moving: bool = False  # a newer deployment is under way
+    unwaited: bool = False  # applied, and nobody waited for its health
 
     @property
     def deployed(self) -> bool:
@@ -63,7 +68,31 @@ def from_records(target: Target, records: Iterable[Record]) -> Running:
         reason=_well(start, under_way) if healthy else _unwell(newest),
         since=_seconds(start.finished or start.started) if healthy else 0,
         evidence="records",
+        moving=under_way is not None,
+        unwaited=newest.outcome == "applied",
     )
+
+
+def as_it_lives(running: Running, health: Health, digests: Mapping[str, Sequence[str]]) -> Running:
+    """With what is to be seen now: whether it is still well, and the digests that its pods run.
+
+    What is only on its way (more replicas, a node that goes) is no reason to doubt what was healthy.
+    """
+    images = tuple(_with_digest(image, digests.get(image, ())) for image in running.images)
+    found = replace(running, images=images)
+    if not running.healthy or health.status not in ("degraded", "missing"):
+        return found
+    said = f"It was healthy at {running.revision[:12]}, and is {health.status} now: {health.message}"
+    return replace(found, healthy=False, since=0, reason=said)
+
+
+def _with_digest(image: str, digests: Sequence[str]) -> str:
+    """The one that ran; of several nobody can say which was healthy."""
+    try:
+        known = ImageRef.parse(image)
+    except UsageError:
+        return image
+    return image if known.digest or len(digests) != 1 else str(replace(known, digest=digests[0]))
 
 
 def _begin(records: Sequence[Record]) -> Record:
@@ -95,7 +124,7 @@ def _unwell(record: Record) -> str:
     if record.outcome == "applied":
         return (
             f"{record.revision[:12]} was applied at {_time(record.finished or record.started)} and nobody waited for "
-            "its health; `ci-gitops deploy` without --no-wait does."
+            "its health."
         )
     why = f": {record.failure.message}" if record.failure else "."
     return f"Its deployment of {record.revision[:12]} failed at {_time(record.finished or record.started)}{why}"

@@ -12,7 +12,7 @@ from ci_gitops.adapters.cluster.bounded import bounded
 from ci_gitops.adapters.deadline import Deadline
 from ci_gitops.adapters.records.base import Writer
 from ci_gitops.core.explaining import trouble_lines
-from ci_gitops.core.guards import Decision, left_open, mark, may_recover
+from ci_gitops.core.guards import Decision, left_open, mark, may_recover, unwaited
 from ci_gitops.core.health import Health
 from ci_gitops.core.hook_runs import Step, attempt_of, remembered, steps_of
 from ci_gitops.core.inventory import Inventory, Key, Member, uid_of
@@ -104,9 +104,11 @@ class Deploying(Judging):
             self.run.output.detail(error.message)
 
     def _close_what_recovered(self, view: View, judged: Judged) -> Done | None:
-        """A revision that failed, and is found as declared and healthy after all."""
+        """A revision that failed, or that nobody waited for, and is found as declared and healthy."""
         record = mark(view.records, view.prepared.rendered)
-        if record is None or not may_recover(record) or judged.planned.work or judged.planned.troubles:
+        if record is None or not may_recover(record):
+            record = unwaited(view.records, view.prepared.rendered) if self.orders.wait else None
+        if record is None or judged.planned.work or judged.planned.troubles:
             return None
         health = self._health(view)
         if health is None or health.status != "healthy" or self.orders.dry_run:

@@ -14,7 +14,7 @@ from pathlib import Path
 from ci_gitops.adapters.handover import must_be_writable
 from ci_gitops.core.images import ImageRef
 from ci_gitops.core.intents import Intent
-from ci_gitops.core.promotion import Candidate, Side, candidate, left_behind, unknown_images, with_groups
+from ci_gitops.core.promotion import Candidate, Side, candidate, left_behind, not_deployed, unknown_images, with_groups
 from ci_gitops.core.running import Running
 from ci_gitops.core.targets import Target
 from ci_gitops.core.text import did_you_mean
@@ -183,6 +183,13 @@ class _Promotion:
                 f"Nothing can be promoted of {running.target}: {running.reason}",
                 hint=f"`ci-gitops deploy {where}` deploys it; `ci-gitops history {where}` lists what was deployed.",
             )
+        if running.unwaited:
+            return RefusedError(
+                f"It is not known whether {running.target} is healthy, so it is not promoted to {self._target.name}: "
+                f"{running.reason}",
+                hint=f"`ci-gitops deploy {where}` (without --no-wait) waits for it. For a folder (`dir:`) nobody can: "
+                f"say `operator: external` of {name} if Git shall be believed.",
+            )
         return RefusedError(
             f"{running.target} is not healthy, so it is not promoted to {self._target.name}: {running.reason}",
             hint=f"`ci-gitops why {where}` explains it. Mend it there, or go back by `ci-gitops rollback {where}`.",
@@ -218,6 +225,8 @@ class _Promotion:
             source = self._source.side(app)
         target = self._target.side(app)
         made = candidate(running, source, target, self._call.only)
+        waits = not_deployed(running, self._source.side(app))
+        made = replace(made, notes=(*made.notes, *waits))
         return made if self._call.only else replace(made, charts=self._charts(source, target))
 
     def _charts(self, source: Side, target: Side) -> tuple[tuple[str, str], ...]:

@@ -7,15 +7,17 @@ the next place in silence.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from ci_gitops.adapters.cluster.base import ApiError
+from ci_gitops.adapters.cluster.base import ApiError, Cluster
 from ci_gitops.adapters.deadline import Deadline
 from ci_gitops.adapters.forges.base import Deployment, Forge
+from ci_gitops.adapters.records.base import Ledger
 from ci_gitops.core.records import Record
-from ci_gitops.core.running import Running, from_records, nothing
+from ci_gitops.core.running import Running, as_it_lives, from_records, nothing
 from ci_gitops.core.target_images import images_in
 from ci_gitops.core.targets import Target
 from ci_gitops.errors import CiGitopsError, ClusterError, GitError, RefusedError, TemporaryError, UsageError
@@ -23,6 +25,7 @@ from ci_gitops.settings import EnvironmentSettings
 from ci_gitops.steps.declared import Ask
 from ci_gitops.steps.destinations import Destinations
 from ci_gitops.steps.forge import forge_for
+from ci_gitops.steps.living import living
 from ci_gitops.steps.targets import targets_of
 from ci_gitops.steps.workplace import RepositoryTree, Workplace, Workplaces
 
@@ -43,14 +46,13 @@ def running_in(
     if not (_is_elsewhere(asked) or (environment.operator == "ci-gitops" and environment.destination)):
         return reading.from_forge() or reading.from_git()
     try:
-        records = records_of(places, asked, place, environment)
+        return _recorded(places, asked, place, environment, reading.targets)
     except (RefusedError, TemporaryError) as error:
         found = None if isinstance(error.__cause__, ApiError) else reading.from_forge()
         if found is None:
             raise
         places.run.output.note(f"{environment.name}: the forge's deployment records say what runs. {error.message}")
         return found
-    return tuple(from_records(target, records.get(target.app, ())) for target in reading.targets)
 
 
 def targets_of_apps(place: Workplace, environment: EnvironmentSettings, apps: Sequence[str]) -> tuple[Target, ...]:
@@ -64,25 +66,52 @@ def records_of(
 
     RefusedError with what is missing where they cannot be read, TemporaryError where the cluster is away.
     """
+    with _ledger(places, ask, place, environment) as (_, ledger):
+        return _by_app(ledger)
+
+
+def _recorded(
+    places: Workplaces, ask: Ask, place: Workplace, environment: EnvironmentSettings, targets: Sequence[Target]
+) -> tuple[Running, ...]:
+    """By the records, and a look at what they speak of."""
+    with _ledger(places, ask, place, environment) as (cluster, ledger):
+        records = _by_app(ledger)
+        found = [from_records(target, records.get(target.app, ())) for target in targets]
+        still = [each.target for each in found if each.deployed and not each.moving]
+        seen = living(places.run, cluster, ledger, still, environment.health)
+    return tuple(
+        as_it_lives(each, now.health, now.digests) if (now := seen.get(each.target)) else each for each in found
+    )
+
+
+def _by_app(ledger: Ledger) -> dict[str, list[Record]]:
+    by_app: dict[str, list[Record]] = defaultdict(list)
+    for record in ledger.records():
+        by_app[record.target.app].append(record)
+    return dict(by_app)
+
+
+@contextmanager
+def _ledger(
+    places: Workplaces, ask: Ask, place: Workplace, environment: EnvironmentSettings
+) -> Iterator[tuple[Cluster, Ledger]]:
+    """Where the records are; its errors are told as what they mean for the question."""
     name = environment.name
     if not (environment.destination or _is_elsewhere(ask)):
         raise RefusedError(
             f"What runs in {name} is not known: the environment has no `destination`, where records would be.",
             hint=f"Set environments.{name}.destination in .ci-gitops.yaml, or pass --context or --destination.",
         )
-    by_app: dict[str, list[Record]] = defaultdict(list)
     anything = Target("-", name, ".")
     try:
         with Destinations(places.run, ask, place, environment) as destinations:
-            ledger = destinations.ledger(destinations.of(anything), Deadline.after(_SECONDS))
-            for record in ledger.records():
-                by_app[record.target.app].append(record)
+            cluster = destinations.of(anything)
+            yield cluster, destinations.ledger(cluster, Deadline.after(_SECONDS))
     except (UsageError, ClusterError) as error:
         raise RefusedError(
             f"What runs in {name} cannot be read: {error.message}",
             hint=error.hint or f"Look at environments.{name}.destination in .ci-gitops.yaml.",
         ) from error
-    return dict(by_app)
 
 
 def _asked(places: Workplaces, environment: EnvironmentSettings, ask: Ask | None) -> Ask:

@@ -67,6 +67,7 @@ def test_the_newest_healthy_deployment_counts(road: Road) -> None:
     road.deployed("shop", f"{road.web}:2", minutes=30)
     road.deployed("shop", f"{road.web}:3", minutes=20)
     road.deployed("shop", f"{road.web}:4", outcome="running", minutes=1)
+    assert f"{road.web}:1 is declared there and not deployed yet" in road(dry_run=True).text
     assert [one["image"].split("@")[0] for one in road().json["promoted"][0]["images"]] == [f"{road.web}:3"]
 
 

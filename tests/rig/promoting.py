@@ -75,11 +75,14 @@ class Road:
     more: str = ""
     files: Mapping[str, bytes] = field(default_factory=dict)
     name: str = "config"
+    forge: str = "local"
+    server: BareRepositories = field(default_factory=lambda: BareRepositories(Path()))  # default: in `folder`
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        root = self.folder / "server"
-        root.mkdir(exist_ok=True)
-        self.server = BareRepositories(root)
+        if self.server.root == Path():
+            self.server = BareRepositories(self.folder / "server")
+            self.server.root.mkdir(exist_ok=True)
         staging = self.staging or f"destination: 'simulated:{self.cluster}'"
         config = (
             f"name: acme\nenvironments:\n  staging: {{{staging}}}\n  production: {{{self.production}}}\n{self.more}"
@@ -132,12 +135,12 @@ class Road:
 
     def run(self) -> tuple[Run, io.StringIO]:
         said = io.StringIO()
-        environ = {"PATH": os.environ["PATH"], "HOME": str(self.folder)}
+        environ = {"PATH": os.environ["PATH"], "HOME": str(self.folder), **self.variables}
         return Run(environ=environ, cwd=self.folder, output=Output(err=said, out=said)), said
 
     def __call__(self, **options: Any) -> Done:
         run, said = self.run()
-        call = PromoteCall(**{"to": "production", "repo": self.server.url(self.name), "forge": "local", **options})
+        call = PromoteCall(**{"to": "production", "repo": self.server.url(self.name), "forge": self.forge, **options})
         try:
             return Done(0, promote(run, call), said=said.getvalue())
         except CiGitopsError as error:
