@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -306,3 +307,33 @@ def test_the_version_of_a_chart_goes_along(tmp_path: Path, registry: RegistrySer
     assert done.json["promoted"][0]["charts"] == [{"name": "redis", "version": "20.0.0"}]
     assert "version: 20.0.0\n" in road.server.read("config", path.format("production")).decode()
     assert road().json["outcome"] == "unchanged"
+
+
+# With deployments that were really made
+
+
+def test_what_nobody_waited_for_counts_when_a_later_deploy_finds_it_healthy(road: Road) -> None:
+    road.push("1")
+    road.command("deploy", "--environment", "staging", "--no-wait")
+    unknown = road()
+    assert unknown.code == 5
+    assert unknown.error
+    assert "It is not known whether shop in staging is healthy" in unknown.error.message
+    assert "(without --no-wait) waits for it" in (unknown.error.hint or "")
+    road.command("verify", "--environment", "staging")
+    road.command("deploy", "--environment", "staging")
+    done = road()
+    assert done.result, done.error
+    assert done.json["promoted"][0]["reason"].startswith("Healthy since")
+
+
+def test_what_was_healthy_and_is_not_any_more_is_refused(road: Road) -> None:
+    """The look at what runs now: here the objects are gone that the record speaks of."""
+    road.push("1")
+    road.command("deploy", "--environment", "staging")
+    assert road(dry_run=True).code == 0
+    state = json.loads(road.cluster.read_text())
+    state["objects"] = [each for each in state["objects"] if each["kind"] not in ("Deployment", "ReplicaSet", "Pod")]
+    road.cluster.write_text(json.dumps(state))
+    gone = road()
+    assert (gone.code, gone.error and "and is missing now: " in gone.error.message) == (5, True)

@@ -6,14 +6,16 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from ci_gitops.core.health import Health
 from ci_gitops.core.inventory import Inventory
 from ci_gitops.core.records import Failure, Record, open_record, stamp
-from ci_gitops.core.running import from_records
+from ci_gitops.core.running import as_it_lives, from_records
 from ci_gitops.core.target_images import images_in
 from ci_gitops.core.targets import Target
 from ci_gitops.core.update_work import TargetFiles
 from tests.core.trees import MemoryTree
 
+WELL = Health("healthy", "All is well.")
 SHOP = Target("shop", "staging", "apps/shop/overlays/staging")
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 WEB = "registry.example.com/shop/web"
@@ -103,3 +105,25 @@ def test_the_images_of_plain_manifests() -> None:
     pod = f"apiVersion: v1\nkind: Pod\nmetadata: {{name: a}}\nspec: {{containers: [{{name: a, image: '{WEB}:1'}}]}}\n"
     tree = MemoryTree({"plain/staging/pod.yaml": pod, "plain/staging/README": WEB})
     assert images_in(tree, TargetFiles(Target("shop", "staging", "plain/staging"))) == (f"{WEB}:1",)
+
+
+# With a look at what runs now
+
+
+def test_a_tag_gets_the_one_digest_that_its_pods_run() -> None:
+    digest, other = "sha256:" + "a" * 64, "sha256:" + "b" * 64
+    found = from_records(SHOP, [record(1)])
+    assert as_it_lives(found, WELL, {f"{WEB}:1": [digest]}).images == (f"{WEB}:1@{digest}",)
+    assert as_it_lives(found, WELL, {f"{WEB}:1": [digest, other]}).images == (f"{WEB}:1",)
+    pinned = replace(found, images=(f"{WEB}:1@{other}", "not an image"))
+    assert as_it_lives(pinned, WELL, {f"{WEB}:1@{other}": [digest]}).images == pinned.images
+
+
+def test_what_is_degraded_now_is_not_healthy_and_what_is_on_its_way_is() -> None:
+    found = from_records(SHOP, [record(1)])
+    broken = as_it_lives(found, Health("degraded", "Pod shop/web: CrashLoopBackOff."), {})
+    assert (broken.healthy, broken.since) == (False, 0)
+    assert broken.reason == "It was healthy at 010101010101, and is degraded now: Pod shop/web: CrashLoopBackOff."
+    assert as_it_lives(found, Health("progressing", "1 of 2 replicas is updated."), {}).healthy
+    failed = from_records(SHOP, [record(1, "failed")])
+    assert as_it_lives(failed, WELL, {}).healthy is False
