@@ -212,6 +212,8 @@ def test_a_dry_run_shows_diff_and_merge_request(tmp_path: Path, registry: Regist
     assert done.result, done.error
     assert (done.json["outcome"], road.server.refs("config")) == ("planned", refs)
     assert "+  digest: sha256:" in done.text
+    assert "Update shop in production to 2" in done.text
+    assert "What runs in `staging`" in done.text
 
 
 # Merge requests
