@@ -106,7 +106,7 @@ def parse_block(description: str) -> Block | None:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part of the text below the table, in Markdown in which foreign text is harmless.
+    """A part of the text below the table (`first`: above it), in Markdown in which foreign text is harmless.
 
     Where room is short, the section with the smallest `weight` gives way first: to `short`, or to nothing. What only
     changes in words that are true for a moment is not written again: `gist` is what counts of it, else all of it.
@@ -116,6 +116,7 @@ class Section:
     short: str = ""
     weight: int = 0
     gist: str | None = None
+    first: bool = False
 
 
 def put_block(description: str, block: Block, sections: Sequence[Section] = (), limit: int = DESCRIPTION_LIMIT) -> str:
@@ -160,16 +161,17 @@ def _digest(*texts: str) -> str:
 def _bodies(block: Block, sections: Sequence[Section]) -> Iterator[str]:
     """The body as it should be, then shorter and shorter."""
     shown = list(sections)
-    yield _body(block, [section.text for section in shown], _SHOWN[0])
+    yield _body(block, shown, _SHOWN[0])
     for section in sorted(sections, key=lambda each: each.weight):
         shown[shown.index(section)] = replace(section, text=section.short)
-        yield _body(block, [section.text for section in shown], _SHOWN[0])
+        yield _body(block, shown, _SHOWN[0])
     for rows in _SHOWN[1:]:
-        yield _body(block, [section.text for section in shown], rows)
+        yield _body(block, shown, rows)
 
 
-def _body(block: Block, sections: Sequence[str], rows: int) -> str:
-    parts = [_moves_table(sorted(block.moves, key=_key), rows), *filter(None, sections)]
+def _body(block: Block, sections: Sequence[Section], rows: int) -> str:
+    above, below = ([each.text for each in sections if each.text and each.first is first] for first in (True, False))
+    parts = [*above, _moves_table(sorted(block.moves, key=_key), rows), *below]
     return "\n\n".join([*parts, "_ci-gitops keeps this block current. Text outside it stays as you write it._"])
 
 

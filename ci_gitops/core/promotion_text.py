@@ -186,7 +186,7 @@ def _policy(told: Told) -> Section | None:
         f" {code(told.branch)} count: what is edited here changes nothing for this merge request, and everything for"
         " the next ones."
     )
-    return Section(text, text, 90)
+    return Section(text, text, 90, first=True)
 
 
 def _goes_back(told: Told) -> Section | None:
@@ -195,7 +195,7 @@ def _goes_back(told: Told) -> Section | None:
         return None
     shown = " and ".join(link(code(each[:12]), commit_address(told.page, each)) for each in revisions)
     text = f"**This goes back** to what ran well at {shown}."
-    return Section(text, text, 85)
+    return Section(text, text, 85, first=True)
 
 
 def _origins(told: Told) -> Section | None:

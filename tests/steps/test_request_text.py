@@ -225,7 +225,7 @@ def test_an_edit_of_the_rules_is_warned_of_first(shop: Made) -> None:
     for tell in (None, PromotionText()):
         text = str(made.write(tell=tell, assignments=(rule,))["description"])
         table, warning = text.index("| app |"), text.index("**Warning: this merge request edits the rules")
-        assert table < warning < text.index("#### Gates")
+        assert warning < table < text.index("#### Gates")
         assert "2 approvals" in section(text, "Gates")
 
 
