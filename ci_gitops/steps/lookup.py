@@ -166,10 +166,11 @@ class Servers:
             self._facts[asked] = self.registry.facts(ref, times=times, platforms=platforms)
         return self._facts[asked]
 
-    def times(self, ref: ImageRef) -> Facts | None:
-        """When a tag was made or pushed: as GitLab says where the registry is its own, else as the image does."""
-        gitlab = self._gitlab.setdefault(ref.repository, GitLabTimes(self.run, self.site, ref.repository))
-        return gitlab.facts(str(ref.tag)) or self.facts(ref, times=True)
+    def pushed(self, ref: ImageRef) -> Facts | None:
+        """When a tag was pushed, as GitLab says where the registry is its own; None where nobody else says it."""
+        if ref.repository not in self._gitlab:
+            self._gitlab[ref.repository] = GitLabTimes(self.run, self.site, ref.repository)
+        return self._gitlab[ref.repository].facts(str(ref.tag))
 
     def versions(self, source: ChartSource) -> Mapping[str, Facts]:
         """Those of a chart in a repository with an index."""
@@ -247,17 +248,18 @@ def _ranked(
     if policy.kind != "newest":
         return rank(policy, current, tags)
     dated, note = to_be_dated(policy, current, tags, _MOST_DATED)
-    facts = {tag: found for tag in (*dated, current) if (found := servers.times(ref(tag)))}
+    asked = {tag: servers.pushed(ref(tag)) or servers.facts(ref(tag), times=True) for tag in (*dated, current)}
+    facts = {tag: found for tag, found in asked.items() if found}
     ranking = rank_by_time(current, facts)
     return replace(ranking, note="; ".join(filter(None, (note, ranking.note))))
 
 
 def _looked(servers: Servers, policy: Policy, ref: ImageRef) -> Facts | None:
     """What the policy asks of one candidate."""
-    facts = servers.facts(ref, times=bool(policy.minimum_age), platforms=bool(policy.platforms))
-    if facts and policy.minimum_age and (pushed := servers.times(ref)):
-        return replace(facts, created=pushed.created)
-    return facts
+    pushed = servers.pushed(ref) if policy.minimum_age else None
+    wants_time = bool(policy.minimum_age) and pushed is None
+    facts = servers.facts(ref, times=wants_time, platforms=bool(policy.platforms))
+    return replace(facts, created=pushed.created) if facts and pushed else facts
 
 
 def _digest(servers: Servers, one: Followed, image: ImageInUse, now: float) -> Finding:

@@ -107,7 +107,7 @@ def _scopes(places: Workplaces, root: Workplace, call: ScanCall) -> list[Scope]:
         holds = holds_in(place, [name]).get(name, ())
         environment = place.settings.environment(name)
         # `images` of an app says what builds update; what is followed has a policy of its own.
-        files = [replace(each, images=()) for each in targets_of(place, name, call.apps)]
+        files = [replace(each, images=(), named=False) for each in targets_of(place, name, call.apps)]
         found += [Scope(place, environment, each, holds) for each in files]
     return found
 

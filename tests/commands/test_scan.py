@@ -19,6 +19,8 @@ from ci_gitops.output import Output
 from ci_gitops.results import Result
 from ci_gitops.run import Run
 from ci_gitops.steps.scan import ScanCall, scan
+from tests.fakes.clock import Clock
+from tests.fakes.gitlab import FakeGitLab
 from tests.fakes.web import Reply, scripted_web
 from tests.rig.cli import Cli, Ran
 from tests.rig.git_server import GitServer
@@ -69,6 +71,8 @@ class Followed:
         self.cli, self.git, self.image = cli, git, image
         self.files: dict[str, str] = {}
         self.settings = "apps:\n"
+        self.variables: dict[str, str] = {}
+        self.name = "config"
 
     def app(
         self, name: str, tag: str, policy: str, *, image: str | None = None, group: str = "", followed: str = ""
@@ -85,14 +89,14 @@ class Followed:
 
     def create(self, environments: str = ENVIRONMENTS) -> None:
         files = {**self.files, ".ci-gitops.yaml": self.settings + environments}
-        self.url = self.git.create("config", {path: text.encode() for path, text in files.items()})
+        self.url = self.git.create(self.name, {path: text.encode() for path, text in files.items()})
 
     def __call__(self, *, code: int = 0, environment: str = "staging", verbosity: int = 0, **options: Any) -> Scanned:
         """Run it in this process: the command line around it has tests of its own."""
-        environ = {**self.cli.env, "CI_GITOPS_TOKEN": self.git.password}
+        environ = {**self.cli.env, "CI_GITOPS_TOKEN": self.git.password, **self.variables}
         told = io.StringIO()
         run = Run(environ, Path(environ["HOME"]), output=Output(verbosity=verbosity, err=told))
-        call = ScanCall(repo=self.url, environments=(environment,), forge="local", **options)
+        call = ScanCall(repo=self.url, environments=(environment,), **{"forge": "local", **options})
         try:
             scanned = Scanned(0, scan(run, call), None, told)
         except CiGitopsError as error:
@@ -317,6 +321,31 @@ def test_again_and_again_until_ended(
         assert process.wait(10) == code
     assert "Interrupted" in rest
     assert "1.1.0" in shop.read()
+
+
+def test_gitlab_says_when_tags_of_its_registry_were_pushed(
+    shop: Followed, registry: RegistryServer, git_server: GitServer
+) -> None:
+    """The labels say the opposite; where GitLab knows nothing of a tag, its label counts."""
+    pushed = {"main-1": "2026-01-09", "main-2": "2026-01-05", "main-3": "2026-01-07"}
+    for day, tag in enumerate([*pushed, "main-4"], 1):
+        registry.push("group/config/web", tag, {CREATED: f"2026-01-{day:02}T00:00:00Z"})
+    shop.name, shop.image = "group/config", registry.image("group/config/web")
+    shop.app("shop", "main-2", "{kind: newest}")
+    shop.create("environments: {staging: {write: push}}\n")
+    gitlab = FakeGitLab(git_server, Clock(), repository=shop.name)
+    digest = "sha256:" + "1" * 64
+    gitlab.state.tags = {
+        "group/config/web": {tag: (digest + tag[-1], f"{day}T00:00:00Z") for tag, day in pushed.items()}
+    }
+    git_server.password = gitlab.state.user("robot").token
+    shop.variables = {"CI_REGISTRY": registry.host}
+    assert shop(dry_run=True).only["newest"] == "main-4"  # nothing says that the forge is GitLab
+    gitlab_says = shop(dry_run=True, forge="gitlab")
+    assert gitlab_says.only["newest"] == "main-1"
+    gitlab.state.tags = {}
+    assert shop(dry_run=True, forge="gitlab").only["newest"] == "main-4"
+    assert not gitlab.breaches
 
 
 # Charts

@@ -123,7 +123,7 @@ class FakeGitLab(FakeApi):
     def _allowed(self, call: Call, user: User, path: str) -> None:
         """https://docs.gitlab.com/ci/jobs/ci_job_token/ : what a job's token may not do is not there for it."""
         reads = call.method == "GET" and re.search(
-            r"/merge_requests(/\d+(/notes)?)?$|/repository/(branches|tags)|/repository/commits/[^/]+$|/raw$|^/job$",
+            r"/merge_requests(/\d+(/notes)?)?$|/repository/(branches|tags)|/repository/commits/[^/]+$|/raw$|^/job$|/registry/repositories",
             path,
         )
         if user.kind == "job" and not reads and not re.search(r"/(deployments|environments)", path):

@@ -44,6 +44,8 @@ class Records:
             ("POST", r"/environments", self._new_environment),
             ("PUT", r"/environments/(?P<number>\d+)", self._change_environment),
             ("GET", r"/freeze_periods", self._freezes),
+            ("GET", r"/registry/repositories", self._images),
+            ("GET", r"/registry/repositories/(?P<number>\d+)/tags/(?P<tag>[^/]+)", self._tag),
         )
 
     def pipeline(self, sha: str, ref: str, status: str, source: str) -> Pipeline:
@@ -56,6 +58,24 @@ class Records:
             "id": one.id, "iid": one.id, "project_id": self.state.id, "sha": one.sha, "ref": one.ref,
             "status": one.status, "source": one.source, "created_at": iso(one.at), "updated_at": iso(one.at),
         }  # fmt: skip
+
+    # The registry
+
+    def _images(self, call: Call, user: User, found: re.Match[str]) -> Answer:
+        return Answer(200, [
+            {"id": number, "name": path.rpartition("/")[2], "path": path, "project_id": self.state.id,
+             "location": f"registry.example.com/{path}", "created_at": iso(0)}
+            for number, path in enumerate(self.state.tags, 1)
+        ])  # fmt: skip
+
+    def _tag(self, call: Call, user: User, found: re.Match[str]) -> Answer:
+        path = [*self.state.tags][int(found["number"]) - 1]
+        name = urllib.parse.unquote(found["tag"])
+        if name not in self.state.tags[path]:
+            raise Refused(404, "404 Tag Not Found")
+        digest, created = self.state.tags[path][name]
+        place = {"name": name, "path": f"{path}:{name}", "location": f"registry.example.com/{path}:{name}"}
+        return Answer(200, {**place, "digest": digest, "created_at": created, "total_size": 1})
 
     # The repository
 

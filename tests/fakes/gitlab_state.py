@@ -161,6 +161,7 @@ class State:
     deployments: list[Deployed] = field(default_factory=list)
     environments: list[Environment] = field(default_factory=list)
     freezes: list[Mapping[str, str]] = field(default_factory=list)
+    tags: dict[str, dict[str, tuple[str, str]]] = field(default_factory=dict)  # image -> tag -> digest, time
     last_id: int = 100
 
     def user(self, username: str) -> User:
