@@ -280,5 +280,5 @@ def _seconds(header: str) -> float | None:
 
 
 def _reason(error: Exception) -> str:
-    text = re.sub(r"^.*?>: ", "", str(error))
+    text = re.sub(r"^(?:.*?>|HTTPS?Connection\([^)]*\)): ", "", str(error))
     return text.split("(Caused by")[0].strip().rstrip(".") or type(error).__name__

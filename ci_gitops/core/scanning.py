@@ -6,6 +6,7 @@ age and platforms are known. So only the best few have to be looked into.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -21,6 +22,16 @@ MOST_LEFT_OUT = 10
 #: Nobody made an image before (https://www.docker.com/company/ begins in 2013): builders that want the same digest each
 #: time write 1970 or 1980 instead of a time.
 _FIRST_IMAGE = datetime(2013, 1, 1, tzinfo=UTC).timestamp()
+
+
+#: Signatures and attestations lie beside their image as tags of its digest:
+#: https://github.com/opencontainers/distribution-spec/blob/main/spec.md#referrers-tag-schema
+_ATTACHED = re.compile(r"sha(256|512)-[0-9a-f]{64,128}(\.[a-z]+)?")
+
+
+def versions_among(tags: Iterable[str]) -> list[str]:
+    """The tags that somebody gave an image, without those of what is attached to images."""
+    return [tag for tag in tags if not _ATTACHED.fullmatch(tag)]
 
 
 @dataclass(frozen=True, slots=True)

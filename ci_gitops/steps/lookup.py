@@ -33,6 +33,7 @@ from ci_gitops.core.scanning import (
     rank,
     rank_by_time,
     to_be_dated,
+    versions_among,
 )
 from ci_gitops.core.tenancy import allows
 from ci_gitops.core.versions import Version
@@ -152,7 +153,7 @@ class Servers:
         """RegistryError where there is no such repository."""
         if repository not in self._tags:
             self.run.output.detail(f"Asking {self.host} for the tags of {repository}")
-            self._tags[repository] = self.registry.tags(repository)
+            self._tags[repository] = versions_among(self.registry.tags(repository))
         if not self._tags[repository]:
             raise RegistryError(
                 f"{self.host} has no tags of {repository}.",

@@ -197,7 +197,8 @@ def _batches(newer: Iterable[Newer], call: ScanCall) -> list[Batch]:
     for (_, app), target in targets.items():
         scope = target[0].scope
         rule = call.write or scope.environment.write
-        group = (scope.place.settings.app(app).group or app) if rule == "merge-request" else None
+        named = scope.place.settings.app(app).group
+        group = (f"group {named}" if named else f"app {app}") if rule == "merge-request" else None
         batch = next((each for each in batches if each.takes(target, rule, group)), None)
         if batch is None:
             batch = Batch(rule, group)
@@ -218,16 +219,13 @@ def _written(
             place = places.refreshed(place)  # what was written before is no lost race
         job = Job(place, scope.environment, batch.rule, tuple(target[0].scope.files for target in batch.targets))
         task = Task(job, batch.intent, hand_of(run, call.base))
-        try:
-            result: Result | None = write_each(places, [task], call.base)
-        except CiGitopsError as error:
-            failures.append(error)
-            result = error.result
+        result, failure = _tried(places, task, call)
+        failures += [failure] if failure else []
         if result:
             results.append(result)
             moved[place.url, place.branch] = True
         for one in batch.all:
-            findings[one.number] = _after(one.finding, result)
+            findings[one.number] = _after(one.finding, result, failure)
     result = scan_result(findings, results, dry_run=call.dry_run)
     if not failures:
         return result
@@ -239,10 +237,17 @@ def _written(
     raise worst
 
 
-def _after(finding: Finding, result: Result | None) -> Finding:
+def _tried(places: Workplaces, task: Task, call: ScanCall) -> tuple[Result | None, CiGitopsError | None]:
+    try:
+        return write_each(places, [task], call.base), None
+    except CiGitopsError as error:
+        return error.result, error
+
+
+def _after(finding: Finding, result: Result | None, failure: CiGitopsError | None) -> Finding:
     """The finding with what became of it."""
     if result is None:
-        return replace(finding, outcome="failed")
+        return replace(finding, outcome="failed", reason=failure.message if failure else "")
     place = (finding.environment, finding.app)
     for write in result.document["writes"]:
         for held in write["held"]:

@@ -59,6 +59,6 @@ def _reasons(findings: Sequence[Finding]) -> Iterator[str]:
         what = f"{each.name} of {each.app} in {each.environment}"
         if each.reason:
             yield f"  {what}: {each.reason}"
-        if each.left_out:
-            left = ", ".join(f"{one.version} ({one.reason})" for one in each.left_out)
-            yield styled("dim", f"  {what}: left out {left}")
+        for reason in dict.fromkeys(one.reason for one in each.left_out):
+            versions = ", ".join(one.version for one in each.left_out if one.reason == reason)
+            yield styled("dim", f"  {what}: without {versions}: {reason}")

@@ -7,6 +7,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +22,9 @@ from ci_gitops.run import Run
 from ci_gitops.steps.scan import ScanCall, scan
 from tests.fakes.clock import Clock
 from tests.fakes.gitlab import FakeGitLab
-from tests.fakes.web import Reply, scripted_web
+from tests.fakes.web import Asked, Reply, scripted_web
 from tests.rig.cli import Cli, Ran
+from tests.rig.cosign import Signing
 from tests.rig.git_server import GitServer
 from tests.rig.helm import Helm, chart
 from tests.rig.registry import RegistryServer
@@ -346,6 +348,49 @@ def test_gitlab_says_when_tags_of_its_registry_were_pushed(
     gitlab.state.tags = {}
     assert shop(dry_run=True, forge="gitlab").only["newest"] == "main-4"
     assert not gitlab.breaches
+
+
+def test_what_is_not_signed_is_not_written(
+    shop: Followed, registry: RegistryServer, repository: str, signing: Signing
+) -> None:
+    digest = registry.push(repository, "1.1.0", {"v": "1.1.0"})
+    registry.push(repository, "1.0.0")
+    shop.app("shop", "1.0.0", "{}")
+    shop.files["robot.pub"] = signing.key("robot")
+    shop.variables = {"PATH": signing.path("3")}
+    shop.create("environments: {staging: {verify: {cosign: {key: robot.pub, tlog: false}}}}\n")
+    before = shop.git.head("config")
+    refused = shop(code=5).only
+    assert (refused["newest"], refused["outcome"]) == ("1.1.0", "failed")
+    assert "is not signed" in refused["reason"]
+    assert shop.git.head("config") == before
+    signing.sign("3", f"{shop.image}@{digest}", "robot")
+    assert shop().only["outcome"] == "pushed"
+    assert shop().only["outcome"] == "current"  # the signature is no version
+
+
+def test_it_ends_at_once_though_a_registry_hangs(cli: Cli, git_server: GitServer) -> None:
+    over, asked = threading.Event(), threading.Event()
+
+    def hang(question: Asked) -> Reply:
+        if "tags" in question.path:
+            asked.set()
+            over.wait(60)
+        return Reply(404)
+
+    with scripted_web(hang) as web:
+        one = Followed(cli, git_server, f"{web.host}/one")
+        one.app("shop", "1.0.0", "{}")
+        one.create()
+        env = {**cli.env, "CI_GITOPS_TOKEN": git_server.password, "CI_GITOPS_REPO": one.url}
+        words = [sys.executable, "-m", "ci_gitops", "scan", "--environment", "staging"]
+        with subprocess.Popen(words, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            assert asked.wait(60)
+            process.terminate()
+            try:
+                assert process.wait(10) == 130
+            finally:
+                over.set()
 
 
 # Charts

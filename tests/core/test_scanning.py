@@ -19,6 +19,7 @@ from ci_gitops.core.scanning import (
     rank_by_time,
     seconds_of,
     to_be_dated,
+    versions_among,
 )
 from ci_gitops.core.versions import Range, Version
 
@@ -183,3 +184,9 @@ def test_never_older_and_always_the_newest_that_fits(tags: list[str], current: s
 @given(st.lists(st.text("ab1-", min_size=1, max_size=4), max_size=20), st.text("ab1-", min_size=1, max_size=4))
 def test_never_back_by_name(tags: list[str], current: str) -> None:
     assert all(tag > current for tag in rank(Policy("alphabetical"), current, tags).candidates)
+
+
+def test_signatures_are_no_versions() -> None:
+    digest = "sha256-" + "0a" * 32
+    tags = [digest, f"{digest}.sig", f"{digest}.att", "sha256-abc", "1.0", "sha-4f1a"]
+    assert versions_among(tags) == ["sha256-abc", "1.0", "sha-4f1a"]
