@@ -213,6 +213,7 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # a body does not wait 40 ms for its headers to be acknowledged
     server: _Server
 
     def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
