@@ -27,12 +27,13 @@ def forge_for(
     config: Config | None = None,
     project: str | None = None,
 ) -> Forge:
-    """`asked` and `url` are `--forge` and `--forge-url`; UsageError where nothing says which forge it is.
+    """`asked` and `url` are `--forge` and `--forge-url`, their variables count too; UsageError where nothing says it.
 
     `config` may name the kind. It may not name the address: tokens are sent there. `project` is another one on the
     same server.
     """
-    kind = forge_kind(asked or (config.forge if config else None), repository.url, run.ci, run.environ)
+    asked = asked or run.environ.get("CI_GITOPS_FORGE") or (config.forge if config else None)
+    kind = forge_kind(asked, repository.url, run.ci, run.environ)
     run.output.detail(f"Merge requests of {repository.url.clean}: {kind} forge")
     site = None if kind == "local" else site_of(run, repository, url or run.environ.get("CI_GITOPS_FORGE_URL"))
     if project and site:

@@ -53,6 +53,10 @@ class ForgeRig(Protocol):
         """As a person does: with the forge's own means."""
         ...
 
+    def withdraw(self, person: str, iid: int) -> None:
+        """Take one's approval back."""
+        ...
+
     def busy(self, head_sha: str) -> None:
         """A pipeline runs for this commit, where the forge has such, and merging waits for it."""
         ...
@@ -106,6 +110,15 @@ class LocalRig(_GitRig):
     def approve(self, person: str, iid: int, head_sha: str) -> None:
         self.forge(person).approve(iid, head_sha)
 
+    def withdraw(self, person: str, iid: int) -> None:
+        """The local forge has no such button: somebody edits the record."""
+        documents = self.forge(person)._documents  # type: ignore[attr-defined]
+
+        def without(data: Mapping[str, Any]) -> Mapping[str, Any]:
+            return {**data, "approvals": [one for one in data["approvals"] if one["user"] != person]}
+
+        documents.change(f"refs/ci-gitops/merge-requests/{iid}/record", without, "Not approved any more")
+
     def busy(self, head_sha: str) -> None:
         """There are no pipelines; what is armed waits for the next `merge`."""
 
@@ -138,12 +151,14 @@ class LocalHttpRig(LocalRig):
 
 
 class GitHubRig(_GitRig):
-    """The fake of GitHub."""
+    """The fake of GitHub. `seconds` is how long it may be silent, in real time."""
 
+    seconds = 20.0
     rebases = True
     deletes_by_itself = True
 
-    def __init__(self, server: GitServer) -> None:
+    def __init__(self, server: GitServer, name: str = "config") -> None:
+        self.name = name
         super().__init__(server)
         self.fake = FakeGitHub(server, "octo/config", bare=self.name)
         self.told: list[str] = []
@@ -158,7 +173,7 @@ class GitHubRig(_GitRig):
             self.fake.token(name)
         site = Site(
             self.server.base, self.fake.name, self.fake.token(person), "CI_GITOPS_TOKEN", tell=self.told.append,
-            wait=clock.sleep, now=clock.now, clock=clock.now, seconds=5.0,
+            wait=clock.sleep, now=clock.now, clock=clock.now, seconds=self.seconds,
         )  # fmt: skip
         repository = self._stack.enter_context(self.repository())
         who = Person(person, f"{person}@example.com")
@@ -181,6 +196,9 @@ class GitHubRig(_GitRig):
 
     def approve(self, person: str, iid: int, head_sha: str) -> None:
         self.fake.review(person, iid, "APPROVED", head_sha)
+
+    def withdraw(self, person: str, iid: int) -> None:
+        self.fake.review(person, iid, "DISMISSED")
 
     def busy(self, head_sha: str) -> None:
         self.fake.rules.statuses.append("ci-gitops/gates")
@@ -207,9 +225,12 @@ class GitLabRig(_GitRig):
 
     def forge(self, person: str = "robot") -> Forge:
         user = self.gitlab.state.user(person)
-        access = GitAccess(user=self.server.user, token=self.server.password, source="CI_GITOPS_TOKEN")
-        repository = self._stack.enter_context(Repository.open(self.server.url(self.name), access))
+        repository = self._stack.enter_context(self.repository())
         return open_forge("gitlab", repository, Person(person, f"{person}@example.com"), self.site(user.token))
+
+    def repository(self) -> Repository:
+        access = GitAccess(user=self.server.user, token=self.server.password, source="CI_GITOPS_TOKEN")
+        return Repository.open(self.server.url(self.name), access)
 
     def site(self, token: str, source: str = "CI_GITOPS_TOKEN") -> Site:
         clock = self.clock
@@ -231,6 +252,9 @@ class GitLabRig(_GitRig):
 
     def approve(self, person: str, iid: int, head_sha: str) -> None:
         self.gitlab.approve(person, iid)
+
+    def withdraw(self, person: str, iid: int) -> None:
+        self.gitlab.unapprove(person, iid)
 
     def busy(self, head_sha: str) -> None:
         self.gitlab.rules.pipelines_must_succeed = True

@@ -96,7 +96,7 @@ class FakeGitLab(FakeApi):
         mr.notes.append(Note(self.state.next_id(), user, "approved this merge request", self.clock.now(), system=True))
 
     def unapprove(self, username: str, iid: int) -> None:
-        self._mr(iid).approved.pop(username)
+        self._mr(iid).approved.pop(username, None)
 
     # The way in
 

@@ -144,7 +144,11 @@ class GitHubForge:
         except AnswerError as error:
             if error.status != 404:
                 raise
-            raise ForgeError(f"There is no merge request !{iid} in {self._path.removeprefix('/repos/')}.") from error
+            name = self._path.removeprefix("/repos/")
+            raise ForgeError(
+                f"There is no merge request !{iid} in {name}.",
+                hint=f"Those that are there: {self._site.server}/{name}/pulls",
+            ) from error
 
     def _pull(self, data: Mapping[str, Any]) -> Pull:
         return records.to_pull(data, self._repository.remote_refs(f"{_HEADS}*"))
@@ -153,10 +157,11 @@ class GitHubForge:
         return ()
 
     def open(self, new: NewMergeRequest) -> MergeRequest:
-        if there := self._open_one(new):
-            return there
-        self._must_be_there(new)
-        made = self._api.until_known(lambda: self._made(new), lambda: self._open_one(new))
+        made = self._open_one(new)
+        if made is None:
+            self._must_be_there(new)
+            made = self._api.until_known(lambda: self._made(new), lambda: self._open_one(new))
+        # GitHub takes these by calls of their own: a run that was cut off in between may have left them out.
         return self.update(made.iid, add_labels=new.labels, reviewers=new.reviewers, assignees=new.assignees)
 
     def _open_one(self, new: NewMergeRequest) -> MergeRequest | None:
@@ -195,7 +200,10 @@ class GitHubForge:
         refs = self._repository.remote_refs(f"{_HEADS}{new.source}", f"{_HEADS}{new.target}")
         for branch in (new.source, new.target):
             if _HEADS + branch not in refs:
-                raise ForgeError(f"There is no branch {branch!r} in {self._repository.url.clean}: push it first.")
+                raise ForgeError(
+                    f"There is no branch {branch!r} in {self._repository.url.clean}: push it first.",
+                    hint="Somebody may have deleted it just now: run it again.",
+                )
 
     def _not_opened(self, error: AnswerError, new: NewMergeRequest) -> ForgeError:
         if "no commits between" in error.words.lower():

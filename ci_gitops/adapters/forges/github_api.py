@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ci_gitops.adapters.forges.base import Site
-from ci_gitops.adapters.forges.transport import Line, line_to, session, until_known
+from ci_gitops.adapters.forges.transport import Line, asked_for, line_to, session, until_known
 from ci_gitops.errors import ForgeError, RefusedError, TemporaryError
 from ci_gitops.output import clean
 
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 API_VERSION = "2022-11-28"  # https://docs.github.com/en/rest/about-the-rest-api/api-versions
 PAGE = 100
 T = TypeVar("T")
+_DOCTOR = "Run it again; where that stays, `ci-gitops doctor` says what this token and repository allow."
 _MOST_PAGES = 100
+_PLACE = re.compile(r"^https?://[^/]+")
 _NEXT = re.compile(r'rel="?next"?')
 
 
@@ -52,7 +54,7 @@ class GraphQLError(ForgeError):
     """A query or change that GraphQL did not take; `words` are GitHub's own."""
 
     def __init__(self, message: str, words: str) -> None:
-        super().__init__(message)
+        super().__init__(message, hint=_DOCTOR)
         self.words = words
 
 
@@ -109,7 +111,10 @@ class GitHubApi:
             items += page
             if not _NEXT.search(headers.get("link", "")) or (most and len(items) >= most):
                 return items[:most]
-        raise ForgeError(f"{self.line.name} has more than {PAGE * _MOST_PAGES} entries at {path}.")
+        raise ForgeError(
+            f"{self.line.name} has more than {PAGE * _MOST_PAGES} entries at {self._what('GET', path)}.",
+            hint="Close or delete what is not needed any more.",
+        )
 
     def send(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:
         """A change; its answer."""
@@ -135,8 +140,9 @@ class GitHubApi:
         if errors:
             words = "; ".join(clean(str(one.get("message", one))) for one in errors if isinstance(one, dict))
             if any(isinstance(one, dict) and one.get("type") == "RATE_LIMITED" for one in errors):
-                raise TemporaryError(f"{self.line.name} answered: {words}.", hint="Run it again later.")
-            raise GraphQLError(f"{self.line.name} answered: {words}.", words)
+                told = f"{self.line.name} answered for {self.line.project}: {words.rstrip('.')}."
+                raise TemporaryError(told, hint="Run it again later.")
+            raise GraphQLError(f"{self.line.name} answered for {self.line.project}: {words.rstrip('.')}.", words)
         return self._object(answer.get("data"), "GraphQL")
 
     def _asked(
@@ -153,15 +159,19 @@ class GitHubApi:
     def _judged(self, error: GithubException, method: str, path: str) -> Exception:
         words = _words(error.data)
         headers = {name.lower(): value for name, value in (error.headers or {}).items()}
-        said = f"{self.line.name} answered {error.status}{f' ({words})' if words else ''}"
+        said = (
+            f"{self.line.name} answered {error.status}{f' ({words})' if words else ''} for {self._what(method, path)}"
+        )
         if error.status == 401:
             another = "It may have expired or been revoked: give another one by CI_GITOPS_TOKEN or --token-file."
             return DeniedError(f"{said}: it does not take {self._source}.", 401, hint=another)
         if error.status == 403:
-            what = f"{said} for {method} {path}, asked with {self._source}."
-            return DeniedError(what, 403, hint=_permission(headers))
-        hint = "To a token without access, what is there is 'Not Found' too." if error.status == 404 else None
-        return AnswerError(f"{said} for {method} {path}.", error.status, words, hint=hint)
+            return DeniedError(f"{said}, asked with {self._source}.", 403, hint=_permission(headers))
+        hint = "To a token without access, what is there is 'Not Found' too." if error.status == 404 else _DOCTOR
+        return AnswerError(f"{said}.", error.status, words, hint=hint)
+
+    def _what(self, method: str, path: str) -> str:
+        return asked_for(method, _PLACE.sub("", path), self.line.project)
 
     def _object(self, data: object, path: str) -> dict[str, Any]:
         if not isinstance(data, dict):
@@ -170,7 +180,7 @@ class GitHubApi:
 
     def _nonsense(self, path: str) -> ForgeError:
         return ForgeError(
-            f"{self.line.name} answered something else than GitHub does for {path}.",
+            f"{self.line.name} answered something else than GitHub does for {self._what('a call of', path)}.",
             hint="Is that its address? --forge-url names it.",
         )
 

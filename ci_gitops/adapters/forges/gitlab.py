@@ -91,7 +91,10 @@ class GitLabForge:
         heads = self._heads({new.source, new.target})
         for branch in (new.source, new.target):
             if branch not in heads:
-                raise ForgeError(f"There is no branch {branch!r} in {self._repository.url.clean}: push it first.")
+                raise ForgeError(
+                    f"There is no branch {branch!r} in {self._repository.url.clean}: push it first.",
+                    hint="Somebody may have deleted it just now: run it again.",
+                )
         reviewers = self._people.chosen(new.reviewers, "reviewer")
         assignees = self._people.chosen(new.assignees, "assignee")
         body: dict[str, Any] = {
@@ -238,11 +241,15 @@ class GitLabForge:
     def _read(self, iid: int) -> Json:
         reply = self._api.get(self._path(f"/{iid}"), accept=(404,))
         if not reply.ok:
-            raise ForgeError(f"There is no merge request !{iid} in {self._api.site.project} on {self._api.name}.")
+            raise ForgeError(
+                f"There is no merge request !{iid} in {self._api.site.project} on {self._api.name}.",
+                hint=f"Those that are there: {self._api.site.server}/{self._api.site.project}/-/merge_requests",
+            )
         data = self._api.record(reply.data, "merge request", "iid", "state", "title", "source_branch", "target_branch")
         if not self._is_here(data):
             raise RefusedError(
-                f"!{iid} comes from another project (a fork): ours are branches of {self._api.site.project} itself."
+                f"!{iid} comes from another project (a fork): ours are branches of {self._api.site.project} itself.",
+                hint="People merge that one, in GitLab itself.",
             )
         return data
 
@@ -281,7 +288,9 @@ class GitLabForge:
         there = self._open_one(new)  # another run has just opened it
         if there is None:
             raise ForgeError(
-                f"{self._api.name} says that one from {new.source} is open ({reply.said}), and lists none."
+                f"{self._api.name} says that a merge request from {new.source} is open in {self._api.site.project}"
+                f" ({reply.said}), and lists none.",
+                hint="It may come from a fork, or have been closed just now: run it again.",
             )
         return there
 

@@ -30,6 +30,7 @@ _OF_A_JOB = (
     "A CI job token reads merge requests and records deployments, and GitLab answers 404 for all else. Set"
     " CI_GITOPS_TOKEN to an access token of the project or group with the scopes api and write_repository."
 )
+_DOCTOR = "Run it again; where that stays, `ci-gitops doctor` says what this token and project allow."
 _SCOPES = "It needs the scope api, and a role (Developer or more) in this project that may do this."
 
 
@@ -113,7 +114,7 @@ class GitLabApi:
             if not reply.ok:
                 return ()
             if not isinstance(reply.data, list):
-                raise self._other(path, "a list")
+                raise self._other(self._asked("GET", path), "a list")
             found += [self.record(item, "entry") for item in reply.data]
             if len(reply.data) < _PAGE:
                 break
@@ -123,7 +124,9 @@ class GitLabApi:
     def record(self, data: Any, what: str, *fields: str) -> Json:
         """`data` as an object that has these fields; ForgeError where it is something else."""
         if not isinstance(data, Mapping) or any(field not in data for field in fields):
-            raise self._other(what, f"an object with {', '.join(fields)}" if fields else "an object")
+            raise self._other(
+                f"{what} of {self.site.project}", f"an object with {', '.join(fields)}" if fields else "an object"
+            )
         return data
 
     def once(self, do: Callable[[], _T], look: Callable[[], _T | None]) -> _T:
@@ -134,7 +137,8 @@ class GitLabApi:
 
     def refused(self, what: str, reply: Reply) -> ForgeError:
         """The error for a refusal that the caller wanted to see first."""
-        return ForgeError(f"{self.name} does not take {what}: {reply.said or reply.status}.")
+        said = f"{self.name} does not take {what} of {self.site.project}: {reply.said or reply.status}."
+        return ForgeError(said, hint=_DOCTOR)
 
     def _request(self, verb: str, path: str, query: Json | None, data: Json | None, accept: Collection[int]) -> Reply:
         import gitlab
@@ -155,11 +159,11 @@ class GitLabApi:
             raise self._refusal(verb, path, status, said) from error
         answer = response.json() if response.content else None
         if verb in ("post", "put") and not isinstance(answer, Mapping | None) and path not in self.lists:
-            from ci_gitops.adapters.forges.transport import LostAnswerError
+            from ci_gitops.adapters.forges.transport import LOOKS_FIRST, LostAnswerError
 
             raise LostAnswerError(
-                f"{self.name} answered something else than an object for {verb.upper()} {clean(path)}; whether it was"
-                " done is not known.", hint="Run it again.",
+                f"{self.name} answered something else than an object for {self._asked(verb, path)}; whether it was"
+                " done is not known.", hint=LOOKS_FIRST,
             )  # fmt: skip
         return Reply(response.status_code, answer)
 
@@ -169,8 +173,18 @@ class GitLabApi:
             hint="Is that its address (--forge-url)? A proxy in between answers like this, too.",
         )
 
+    def _asked(self, verb: str, path: str) -> str:
+        """What was asked, of the project by its name."""
+        from ci_gitops.adapters.forges.transport import asked_for
+
+        numbered = (
+            f"/projects/{self.project['id']}" if path.startswith("/projects/") and "project" in vars(self) else ""
+        )
+        shown = path.replace(numbered, f"/projects/{self.site.project}", 1) if numbered else path
+        return asked_for(verb.upper(), urllib.parse.unquote(shown), self.site.project)
+
     def _refusal(self, verb: str, path: str, status: int, said: str) -> CiGitopsError:
-        what = f"{self.name} answered {status}{f' ({said})' if said else ''} for {verb.upper()} {clean(path)}"
+        what = f"{self.name} answered {status}{f' ({said})' if said else ''} for {self._asked(verb, path)}"
         token = f"the token from {self.site.source}"
         kind = kind_of(self.site.token or "")
         if kind:
@@ -183,7 +197,7 @@ class GitLabApi:
             return RefusedError(f"{what}: {token} may not do this.", hint=_SCOPES)
         if status == 409:
             return AwayError(f"{what}: another change was under way.", hint="Run the command again.")
-        return ForgeError(f"{what}.", hint=_SCOPES if status == 404 else None)
+        return ForgeError(f"{what}.", hint=_SCOPES if status == 404 else _DOCTOR)
 
 
 def quoted(name: str) -> str:

@@ -112,7 +112,10 @@ class LocalForge:
         head = refs.get(_HEADS + new.source)
         if not head or _HEADS + new.target not in refs:
             missing = new.target if head else new.source
-            raise ForgeError(f"There is no branch {missing!r} in {self._url}: push it first.")
+            raise ForgeError(
+                f"There is no branch {missing!r} in {self._url}: push it first.",
+                hint="Somebody may have deleted it just now: run it again.",
+            )
         iid = max((seen.request.iid for seen in there), default=0) + 1
         data = records.new_record(iid, new, head, self.whoami().login, self._time())
         update = self._documents.moved(Document(_ref(iid, "record")), data, f"Open !{iid}: {new.title}")
@@ -307,7 +310,7 @@ class LocalForge:
         refs = self._refs()
         ref = _ref(iid, "record")
         if ref not in refs:
-            raise ForgeError(f"There is no merge request !{iid} in {self._url}.")
+            raise ForgeError(f"There is no merge request !{iid} in {self._url}.", hint="Is --repo right?")
         return _Seen(self._documents.load({ref: refs[ref]})[ref], refs, self._url)
 
     def _time(self) -> int:

@@ -16,6 +16,7 @@ import email.utils
 import io
 import json
 import time
+import urllib.parse
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +38,9 @@ SECONDS = 20.0  # without a byte
 #: GitHub's secondary limits may come without a time; "wait for at least one minute" is its rule then:
 #: https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api
 _UNSAID = 60.0
+_LATER = "Run it again later."
+#: What is always true of us: a call that may have been done is looked for before it is made again.
+LOOKS_FIRST = "Run it again: it looks first whether that was done."
 _MOST_BYTES = 64 * 1024 * 1024
 _T = TypeVar("_T")
 _READS = ("GET", "HEAD", "OPTIONS")
@@ -53,6 +57,7 @@ class Line:
 
     name: str  # for messages: `GitLab at https://gitlab.example.com`
     base: str  # its address; nothing is sent to another scheme, host or port
+    project: str = ""  # for messages
     ca_file: Path | None = None
     environ: Mapping[str, str] = field(default_factory=dict)  # for proxies
     tell: Callable[[str], None] = lambda _: None
@@ -62,6 +67,12 @@ class Line:
     seconds: float = SECONDS
     tries: int = TRIES
     reads: Callable[[requests.PreparedRequest], bool] | None = None  # others that change nothing, by POST
+
+
+def asked_for(method: str, path: str, project: str) -> str:
+    """What was asked, of which project, for messages."""
+    named = f"/{project}".lower() in path.lower()
+    return clean(f"{method} {path}" if named or not project else f"{method} {path} of {project}")
 
 
 def until_known(
@@ -86,8 +97,8 @@ def until_known(
 def line_to(site: Site, name: str, base: str | None = None) -> Line:
     """The line to a site's API; `base` is its address where that is not the server's."""
     return Line(
-        f"{name} at {site.server}", base or site.server, site.ca_file, site.environ, site.tell, site.wait, site.now,
-        site.clock, site.seconds,
+        f"{name} at {site.server}", base or site.server, site.project, site.ca_file, site.environ, site.tell,
+        site.wait, site.now, site.clock, site.seconds,
     )  # fmt: skip
 
 
@@ -96,8 +107,9 @@ def session(line: Line) -> requests.Session:
     made = requests.Session()
     made.trust_env = False  # proxies and certificates are the run's, and no .netrc adds credentials
     made.headers["User-Agent"] = f"ci-gitops/{__version__}"
-    made.mount("https://", PatientAdapter(line))
-    made.mount("http://", PatientAdapter(line))
+    adapter = PatientAdapter(line)
+    made.mount("https://", adapter)
+    made.mount("http://", adapter)
     return made
 
 
@@ -109,7 +121,9 @@ class PatientAdapter(HTTPAdapter):
         super().__init__(max_retries=0)
 
     def init_poolmanager(self, *arguments: Any, **settings: Any) -> None:
-        super().init_poolmanager(*arguments, ssl_context=tls_context(self._line.ca_file), **settings)
+        # Nothing is sent to another origin, so a plain one needs no authorities; reading them all takes a while.
+        context = tls_context(self._line.ca_file) if self._line.base.startswith("https:") else None
+        super().init_poolmanager(*arguments, ssl_context=context, **settings)
 
     def proxy_manager_for(self, proxy: Any, **settings: Any) -> Any:
         context = tls_context(self._line.ca_file)
@@ -136,9 +150,9 @@ class PatientAdapter(HTTPAdapter):
         except requests.exceptions.SSLError as error:
             raise self._untrusted(error) from error
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
-            reason = f"{self._line.name} cannot be reached: {_reason(error)}."
+            reason = f"{self._line.name} cannot be reached for {self._asked(request)}: {_reason(error)}."
             if _never_sent(error):
-                raise AwayError(reason) from error
+                raise AwayError(reason, hint=_LATER) from error
             raise self._unsure(request, reason) from error
         self._judge(request, response)
         return response
@@ -164,19 +178,20 @@ class PatientAdapter(HTTPAdapter):
 
     def _judge(self, request: requests.PreparedRequest, response: requests.Response) -> None:
         """Raise what is no answer to decide on; an error with a meaning of its own goes to the caller."""
-        status, said = response.status_code, f"{self._line.name} answered {response.status_code}"
+        status, what = response.status_code, self._asked(request)
+        said = f"{self._line.name} answered {status}"
         asked = _asked_to_wait(response, self._line.now())
         if status == 403 and asked is None and b"rate limit" in response.content[:2000].lower():
             asked = _UNSAID
         if status == 429 or (status == 403 and asked is not None):
-            limit = f"{said}: too many requests{f'; it asks to wait {asked:.0f} s' if asked else ''}."
-            raise AwayError(limit, hint="Run it again later.", retry_after=asked)
+            limit = f"{said} for {what}: too many requests{f'; it asks to wait {asked:.0f} s' if asked else ''}."
+            raise AwayError(limit, hint=_LATER, retry_after=asked)
         if status >= 500 or status == 408:
-            raise self._unsure(request, f"{said} ({response.reason}).", asked)
+            raise self._unsure(request, f"{said} ({response.reason}) for {what}.", asked)
         if status in _MOVED and request.method not in _READS:
             there = clean(response.headers.get("Location", "another place"))
             raise ForgeError(
-                f"{self._line.name} sent us on to {there} for a change; that is not followed.",
+                f"{self._line.name} sent us on to {there} for {what}; a change is not sent on.",
                 hint="Give the address that it has now: --forge-url, or the repository's in --repo.",
             )
         if status < 300 and not _is_json(response):
@@ -184,7 +199,7 @@ class PatientAdapter(HTTPAdapter):
 
     def _no_json(self, request: requests.PreparedRequest, response: requests.Response) -> CiGitopsError:
         kind = response.headers.get("Content-Type", "no type").split(";")[0]
-        what = f"{self._line.name} answered {clean(kind)} that is no JSON for {request.method} {request.path_url}"
+        what = f"{self._line.name} answered {clean(kind)} that is no JSON for {self._asked(request)}"
         hint = "Is that its address (--forge-url)? A proxy or a sign-in page in between answers like this, too."
         if self._changes_nothing(request):
             return ForgeError(f"{what}.", hint=hint)
@@ -194,8 +209,12 @@ class PatientAdapter(HTTPAdapter):
         self, request: requests.PreparedRequest, reason: str, retry_after: float | None = None
     ) -> CiGitopsError:
         if self._changes_nothing(request):
-            return AwayError(reason, retry_after=retry_after)
-        return LostAnswerError(f"{reason} Whether the {request.method} was done is not known.", hint="Run it again.")
+            return AwayError(reason, hint=_LATER, retry_after=retry_after)
+        return LostAnswerError(f"{reason} Whether the {request.method} was done is not known.", hint=LOOKS_FIRST)
+
+    def _asked(self, request: requests.PreparedRequest) -> str:
+        path = urllib.parse.unquote(urllib.parse.urlsplit(request.url or "").path)
+        return asked_for(request.method or "", path, self._line.project)
 
     def _changes_nothing(self, request: requests.PreparedRequest) -> bool:
         return request.method in _READS or bool(self._line.reads and self._line.reads(request))
