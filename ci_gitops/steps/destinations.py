@@ -110,7 +110,7 @@ class Destinations:
         if not (ask.context or ask.kubeconfig or declared):
             raise UsageError(
                 f"The environment {self.environment.name!r} has no destination.",
-                hint="Pass --context NAME or --destination dir:PATH, or set `destination` in .ci-gitops.yaml.",
+                hint=f"Pass --context NAME or --destination dir:PATH, or set `{self._setting()}` in .ci-gitops.yaml.",
             )
         from ci_gitops.adapters.cluster.kubernetes import Access, Kubernetes
 
@@ -118,6 +118,10 @@ class Destinations:
         access = Access.from_environ(self.run.environ, context=context, kubeconfig=ask.kubeconfig)
         patience = min(LONGEST_IN_ALL, self.timeout)
         return Kubernetes(access, namespace, tell=self.run.output.warn, patience=patience)
+
+    def _setting(self) -> str:
+        is_preview = self.environment.name in self.place.settings.preview_environments
+        return "previews.destination" if is_preview else "destination"
 
     def _opened_files(self, address: str) -> Files:
         if self._files is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import uuid
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -25,6 +26,7 @@ from tests.fakes.clock import Clock
 from tests.fakes.github import FakeGitHub
 from tests.fakes.gitlab import FakeGitLab
 from tests.rig.cli import Cli
+from tests.rig.cluster import Cluster
 from tests.rig.git_server import GitServer, run_git
 
 API = "registry.example.com/shop/api"
@@ -487,6 +489,9 @@ def test_it_is_an_environment_like_any_other(cli: Cli, git_server: GitServer, tm
     assert (gone["outcome"], gone["cleanup"], gone["notes"]) == ("pushed", [], [])
     assert "preview-12" not in _namespaces(cli, tmp_path)
 
+    refused = team("deploy", "--environment", "preview-12", code=2)
+    assert "There is no environment 'preview-12'" in refused["error"]["message"]
+
     team.create("13", f"{WEB}:2")
     team("deploy", "--environment", "preview-13", "--no-wait")
     team.age(1, path=".ci-gitops/previews/preview-13.yaml")
@@ -496,6 +501,19 @@ def test_it_is_an_environment_like_any_other(cli: Cli, git_server: GitServer, tm
     ran = cli(*command.split()[1:], "--prune-kind", "Namespace")
     assert ran.code == 0, ran.err
     assert "preview-13" not in _namespaces(cli, tmp_path)
+
+
+@pytest.mark.full
+def test_on_a_real_cluster_nothing_is_left(cli: Cli, git_server: GitServer, cluster: Cluster) -> None:
+    """The namespace goes with the records that are in it, and the Lease that says that we write."""
+    config = CONFIG + b"  destination: {prune: true}\n"
+    team = Team(cli, git_server, {**FILES, ".ci-gitops.yaml": config, "apps/shop/base/deployment.yaml": RUNNING})
+    name, where = uuid.uuid4().hex[:6], {"KUBECONFIG": str(cluster.kubeconfig)}
+    environment = team.create(name)["previews"][0]["environment"]
+    team("deploy", "--environment", environment, "--no-wait", **where)
+    gone = team("preview", "delete", "--name", name, "--undeploy", "--prune-kind", "Namespace", **where)
+    assert (gone["outcome"], gone["cleanup"], gone["notes"]) == ("pushed", [], [])
+    assert environment not in cluster.kubectl("get", "namespaces", "-o", "name")
 
 
 def _namespaces(cli: Cli, folder: Path) -> str:
