@@ -239,3 +239,11 @@ def person_commit(commits: Iterable[CommitLike]) -> CommitLike | None:
     A branch with such a commit is somebody's work. It is never overwritten: say whose it is, and stop.
     """
     return next((commit for commit in commits if not parse_trailers(commit.message).ours), None)
+
+
+def block_of(commits: Sequence[CommitLike]) -> Block:
+    """What the commits of a branch (newest first) move."""
+    block = Block()
+    for commit in reversed(commits):
+        block = block.updated(parse_trailers(commit.message))
+    return block

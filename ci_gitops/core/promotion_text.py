@@ -5,8 +5,7 @@ Everything comes in as records. Text of others (commit subjects, labels of image
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -14,9 +13,9 @@ from ci_gitops.core.gates import GateState
 from ci_gitops.core.markdown import code, fenced, folded, in_html, link, table, web_address, words
 from ci_gitops.core.mergerequest_text import Block, Section, image_of, short_digest
 from ci_gitops.core.mergerequests import MergeRequest
+from ci_gitops.core.request_text import ask_for_gates, commit_address, gate_rules, policy_warning, way_back
 from ci_gitops.core.running import Running
 from ci_gitops.core.text import counted
-from ci_gitops.core.trailers import ImageMove, Move
 
 _FEW = 8  # commits that are shown without being asked for
 _MOST_ORIGINS = 10
@@ -98,52 +97,17 @@ class Told:
     bringing: tuple[MergeRequest, ...] = ()  # what brought it to the environment that it comes from
     earlier: tuple[MergeRequest, ...] = ()  # merged before for the same targets, newest first
     superseded: tuple[MergeRequest, ...] = ()
-    way_back: tuple[str, ...] = ()  # commands
+    commands: tuple[str, ...] = ()  # that take it back
     left_out: tuple[str, ...] = field(default=())
 
 
 def sections(told: Told) -> tuple[Section, ...]:
     """In the order in which people ask; see `Section` for what gives way where room is short."""
     made = (
-        _policy(told), _goes_back(told), _origins(told), _rendered(told), _live(told), _gates(told), _proof(told),
-        _chain(told), _way_back(told), _left_out(told),
+        policy_warning(told.policy, told.branch), _origins(told), _rendered(told), _live(told), _gates(told),
+        _proof(told), _chain(told), way_back(told.commands), _left_out(told),
     )  # fmt: skip
     return tuple(section for section in made if section)
-
-
-def way_back_of(block: Block, *, records: bool) -> tuple[str, ...]:
-    """The commands that take back what the block moves; without records of deployments by the old references."""
-    apps: dict[str, list[str]] = {}
-    for move in block.moves:
-        named = apps.setdefault(move.environment, [])
-        if move.app not in named:
-            named.append(move.app)
-    if records:
-        return tuple(
-            shlex.join(["ci-gitops", "rollback", "--environment", name, *_named(sorted(found))])
-            for name, found in sorted(apps.items())
-        )
-    return tuple(dict.fromkeys(command for move in block.moves if (command := _old_again(move))))
-
-
-def _named(apps: Sequence[str]) -> list[str]:
-    return [word for app in apps for word in ("--app", app)]
-
-
-def _old_again(move: Move) -> str | None:
-    if not move.old:
-        return None
-    what = (
-        [_argument(move)]
-        if isinstance(move, ImageMove)
-        else ["--set", f"{move.app}:{move.path}:{move.field}={move.old}"]
-    )
-    return shlex.join(["ci-gitops", "update", *what, "--environment", move.environment, "--app", move.app])
-
-
-def _argument(move: ImageMove) -> str:
-    image = image_of(move.old or "")
-    return f"{move.name}={move.old}" if image and image.name != move.name else str(move.old)
 
 
 def compare_address(old: Built, new: Built, forge: str) -> str:
@@ -163,39 +127,7 @@ def _place(source: str) -> str | None:
     return web_address(source.removesuffix("/").removesuffix(".git"))
 
 
-def commit_address(page: str, sha: str) -> str:
-    """The page of a commit of the config repository, from that of one of its merge requests."""
-    for mark, path in (("/-/merge_requests/", "/-/commit/"), ("/pull/", "/commit/")):
-        base, found, _ = page.rpartition(mark)
-        if found:
-            return f"{base}{path}{sha}"
-    return ""
-
-
 # The sections
-
-
-def _policy(told: Told) -> Section | None:
-    if not told.policy:
-        return None
-    files = ", ".join(map(code, told.policy[:5])) + (
-        f" and {len(told.policy) - 5} more" if len(told.policy) > 5 else ""
-    )
-    text = (
-        f"**Warning: this merge request edits the rules that it is merged by** ({files}). The rules of"
-        f" {code(told.branch)} count: what is edited here changes nothing for this merge request, and everything for"
-        " the next ones."
-    )
-    return Section(text, text, 90, first=True)
-
-
-def _goes_back(told: Told) -> Section | None:
-    revisions = list(dict.fromkeys(each.back_to for each in told.block.commits if each.back_to))
-    if not revisions:
-        return None
-    shown = " and ".join(link(code(each[:12]), commit_address(told.page, each)) for each in revisions)
-    text = f"**This goes back** to what ran well at {shown}."
-    return Section(text, text, 85, first=True)
 
 
 def _origins(told: Told) -> Section | None:
@@ -284,15 +216,12 @@ def _live(told: Told) -> Section | None:
 
 
 def _gates(told: Told) -> Section | None:
-    asking = f"`ci-gitops gates --environment {told.environment}` tells their state now."
     if told.gates is None:
-        if not told.rules:
-            return None
-        text = f"#### Gates\n\n{', '.join(map(words, told.rules))}. {asking}"
-        return Section(text, text, 70)
+        return gate_rules(told.environment, told.rules)
     rows = [[code(each.gate), _state(each), words(each.reason)] for each in told.gates]
     held = [each for each in told.gates if not each.ok]
-    sum_up = f"{len(told.gates) - len(held)} of {counted(len(told.gates), 'gate')} held when this was written. {asking}"
+    sum_up = f"{len(told.gates) - len(held)} of {counted(len(told.gates), 'gate')} held when this was written."
+    sum_up += f" {ask_for_gates(told.environment)}"
     text = "\n\n".join(["#### Gates", table(["gate", "state", "why"], rows), sum_up])
     gist = ",".join(f"{each.gate}={each.ok}{each.overridden}" for each in told.gates)
     return Section(text, f"#### Gates\n\n{sum_up}", 70, gist)
@@ -353,13 +282,6 @@ def _request(request: MergeRequest) -> str:
     when = f", merged {_moment(request.merged_at)}" if request.state == "merged" and request.merged_at else ""
     page = request.url if commit_address(request.url, "") else ""  # the local forge has none
     return f"{link(code(f'!{request.iid}'), page)} {words(request.title)}{when}"
-
-
-def _way_back(told: Told) -> Section | None:
-    if not told.way_back:
-        return None
-    text = f"#### How to take it back\n\n{fenced(chr(10).join(told.way_back), 'sh')}"
-    return Section(text, text if len(text) < 2_000 else "", 80)
 
 
 def _left_out(told: Told) -> Section | None:

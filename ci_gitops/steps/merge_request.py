@@ -19,12 +19,13 @@ from ci_gitops.core.mergerequests import (
     Update,
     Wait,
     Wanted,
+    block_of,
     overlaps,
     person_commit,
     plan_merge_requests,
 )
 from ci_gitops.core.rollbacks import subject
-from ci_gitops.core.trailers import Move, Trailers, parse_trailers
+from ci_gitops.core.trailers import Move, Trailers
 from ci_gitops.core.updates import Intent, Plan, TargetFiles
 from ci_gitops.errors import RefusedError
 from ci_gitops.settings import EnvironmentSettings
@@ -220,7 +221,7 @@ class RequestWriter:
             # A way back stands alone where it can: what it takes back does not count for its gates.
             if own and (own[-1].parents[:1] != (place.revision,) or self.hand.back_to):
                 # What this call writes anyway is not replayed: the target may have it by now.
-                others = _block_of(own).before(trailers_of(plan, self.hand))
+                others = block_of(own).before(trailers_of(plan, self.hand))
                 if self.hand.back_to:
                     fresh, _ = current_plan(place, targets, intent, self.hand)
                     others = others.before(trailers_of(fresh, self.hand))
@@ -246,7 +247,7 @@ class RequestWriter:
         self, place: Workplace, on_branch: Workplace, request: MergeRequest, own: Sequence[CommitInfo], plan: Plan
     ) -> MergeRequest:
         """The merge request as it would be after the plan."""
-        block = _block_of(own).updated(trailers_of(plan, self.hand))
+        block = block_of(own).updated(trailers_of(plan, self.hand))
         draft = self._draft(place, block, self._unsigned(on_branch, plan), request)
         title = _title(request, self.environment.name, block.moves)
         return replace(request, title=title, description=draft.described(self.tell))
@@ -275,7 +276,7 @@ class RequestWriter:
 
     def _described(self, place: Workplace, request: MergeRequest, own: Sequence[CommitInfo]) -> MergeRequest:
         """Keep title and block in step with the branch's commits; people's text and labels stay."""
-        block = _block_of(own)
+        block = block_of(own)
         description = self._draft(place, block, own[0].sha if own else "", request).described(self.tell)
         title = _title(request, self.environment.name, block.moves)
         missing = [label for label in self.environment.labels if label not in request.labels]
@@ -337,14 +338,6 @@ class RequestWriter:
     def _written(self, place: Workplace, outcome: str, **fields: object) -> Written:
         done = Written(place.url, place.branch, (self.environment.name,), outcome, place.revision)
         return replace(done, **fields)  # type: ignore[arg-type]
-
-
-def _block_of(own: Sequence[CommitInfo]) -> Block:
-    """What the commits of a branch (newest first) move."""
-    block = Block()
-    for commit in reversed(own):
-        block = block.updated(parse_trailers(commit.message))
-    return block
 
 
 def _title(request: MergeRequest, environment: str, moves: Sequence[Move]) -> str:

@@ -19,7 +19,7 @@ from ci_gitops.steps import image_origins, request_history
 from ci_gitops.steps.declared import Ask
 from ci_gitops.steps.request_diff import after_merging, changed_policy, live_plan, rendered_changes, whole_diff
 from ci_gitops.steps.request_history import RequestHistory, gates_of, history_of
-from ci_gitops.steps.request_text import Draft, known
+from ci_gitops.steps.request_text import Draft, commands_back, rules_of
 from ci_gitops.steps.side_by_side import Asked
 
 
@@ -39,7 +39,10 @@ class PromotionText:
         apps = {move.app for move in draft.block.moves if move.environment == draft.environment.name}
         proof = tuple(each for each in self.proof if each.target.app in apps)
         sources = {each.target.environment for each in proof}
-        told = replace(known(draft), proof=proof)
+        told = Told(
+            environment=draft.environment.name, block=draft.block, branch=draft.place.branch, rules=rules_of(draft),
+            page=draft.request.url if draft.request else "", commands=commands_back(draft), proof=proof,
+        )  # fmt: skip
         history = Asked({"": partial(history_of, draft, sources)}, request_history.LONGEST)
         if draft.forge.kind == "local":  # it works in the same repository as the rendering and the gates
             told = _with_history(told, history.answers()[""])

@@ -15,7 +15,7 @@ from ci_gitops.core.durations import format_duration
 from ci_gitops.core.layout import CONFIG_FILE
 from ci_gitops.core.mergerequest_text import Block, Section, put_block
 from ci_gitops.core.mergerequests import MergeRequest
-from ci_gitops.core.promotion_text import Told, sections, way_back_of
+from ci_gitops.core.request_text import gate_rules, goes_back, policy_warning, way_back, way_back_of
 from ci_gitops.core.text import counted
 from ci_gitops.core.trailers import ValueMove
 from ci_gitops.settings import EnvironmentSettings
@@ -44,6 +44,11 @@ class Draft:
     head: str = ""
     request: MergeRequest | None = None
 
+    @property
+    def back(self) -> bool:
+        """Whether it says that it goes back, and does nothing besides."""
+        return bool(self.block.commits) and all(commit.back_to for commit in self.block.commits)
+
     def described(self, tell: Tell) -> str:
         """The whole description, with what people wrote around our block."""
         around = self.request.description if self.request else ""
@@ -55,22 +60,21 @@ Tell = Callable[[Draft], tuple[Section, ...]]
 
 def brief(draft: Draft) -> tuple[Section, ...]:
     """Whatever is known without a question to anybody."""
-    return sections(known(draft))
+    moves = draft.block.moves
+    made = (
+        policy_warning(policy_files(move.path for move in moves if isinstance(move, ValueMove)), draft.place.branch),
+        goes_back(draft.block, draft.request.url if draft.request else ""),
+        gate_rules(draft.environment.name, rules_of(draft)),
+        way_back(commands_back(draft)),
+    )
+    return tuple(section for section in made if section)
 
 
-def known(draft: Draft) -> Told:
+def commands_back(draft: Draft) -> tuple[str, ...]:
+    """What takes it back; a way back has none of its own."""
     environment = draft.environment
     recorded = environment.operator == "ci-gitops" and environment.destination is not None
-    goes_back = all(commit.back_to for commit in draft.block.commits)
-    return Told(
-        environment=environment.name,
-        block=draft.block,
-        policy=policy_files(move.path for move in draft.block.moves if isinstance(move, ValueMove)),
-        branch=draft.place.branch,
-        rules=rules_of(environment, draft.policy.rule, back=goes_back),
-        page=draft.request.url if draft.request else "",
-        way_back=() if goes_back else way_back_of(draft.block, records=recorded),
-    )
+    return () if draft.back else way_back_of(draft.block, records=recorded)
 
 
 def policy_files(paths: Iterable[str]) -> tuple[str, ...]:
@@ -78,9 +82,10 @@ def policy_files(paths: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted({path for path in paths if path == CONFIG_FILE or path.startswith(_OWN_FOLDER)}))
 
 
-def rules_of(environment: EnvironmentSettings, rule: str, *, back: bool = False) -> tuple[str, ...]:
+def rules_of(draft: Draft) -> tuple[str, ...]:
     """The gates that are configured, and who merges."""
-    gates = environment.rollback.gates if back else environment.gates
+    environment = draft.environment
+    gates = environment.rollback.gates if draft.back else environment.gates
     said = [
         {"auto": "CI, where there is any", "required": "CI", "optional": "CI, where anything runs"}[environment.ci],
         "healthy in the environment before it" if gates.healthy else "",
@@ -90,7 +95,7 @@ def rules_of(environment: EnvironmentSettings, rule: str, *, back: bool = False)
         counted(len(gates.http), "HTTP check") if gates.http else "",
         "no freeze" if gates.freeze else "",
         counted(len(gates.windows), "time window") if gates.windows else "",
-        {"manual": "people merge it", "when-green": "merged when all hold", "now": "merged at once"}[rule],
+        {"manual": "people merge it", "when-green": "merged when all hold", "now": "merged at once"}[draft.policy.rule],
     ]
     return tuple(filter(None, said))
 

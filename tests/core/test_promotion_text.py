@@ -20,11 +20,10 @@ from ci_gitops.core.promotion_text import (
     RenderedChange,
     SourceCommit,
     Told,
-    commit_address,
     compare_address,
     sections,
-    way_back_of,
 )
+from ci_gitops.core.request_text import commit_address, goes_back, way_back_of
 from ci_gitops.core.running import Running
 from ci_gitops.core.targets import Target
 from ci_gitops.core.trailers import ImageMove, Trailers, ValueMove
@@ -77,7 +76,7 @@ def whole() -> Told:
         proof=(Running(target=Target("shop", "staging", "."), revision="c" * 40, images=(f"{WEB}:1.2@{NEW}",),
                        healthy=True, reason="", since=1_795_251_600, evidence="records"),),
         page=PAGE, bringing=(request(6, "Update shop in staging to 1.2"),),
-        earlier=(request(3, "Update shop in production to 1.1"),), way_back=way_back_of(block, records=True),
+        earlier=(request(3, "Update shop in production to 1.1"),), commands=way_back_of(block, records=True),
         left_out=("the commits of `side`: the registry did not answer",),
     )  # fmt: skip
 
@@ -130,7 +129,9 @@ def test_the_way_back_without_records_names_the_old_versions() -> None:
 
 def test_a_way_back_says_where_it_goes() -> None:
     block = Block((Trailers(moved().commits[0].images, back_to="d" * 40),))
-    (section,) = sections(Told(environment="production", block=block, page=PAGE))
+    section = goes_back(block, PAGE)
+    assert section
+    assert section.first
     assert section.text.startswith(
         "**This goes back** to what ran well at [`dddddddddddd`](<https://gitlab.example.com"
     )
@@ -167,7 +168,7 @@ def test_words_of_the_moment_are_not_written_again() -> None:
 def test_a_hundred_moves_stay_a_page() -> None:
     apps = [f"app{number}" for number in range(100)]
     block = Block().updated(Trailers(tuple(ImageMove("production", app, WEB, f"{WEB}:1", f"{WEB}:2") for app in apps)))
-    told = Told(environment="production", block=block, way_back=way_back_of(block, records=True))
+    told = Told(environment="production", block=block, commands=way_back_of(block, records=True))
     text = put_block("", block, sections(told))
     assert "<details><summary>100 changes in 100 targets</summary>" in text
     assert text.count("ci-gitops rollback") == 1
@@ -232,7 +233,7 @@ def _told(draw: st.DrawFn) -> Told:
         live=LivePlan(texts[9], texts[10], tuple(texts)), gates=(GateState(texts[11], False, texts[0]),),
         proof=(Running(target=Target(texts[1], texts[2], "."), revision=texts[3], images=tuple(texts), healthy=False,
                        reason=texts[4], since=5, evidence="forge"),),
-        page=texts[5], bringing=(earlier,), earlier=(earlier,), way_back=tuple(texts), left_out=tuple(texts),
+        page=texts[5], bringing=(earlier,), earlier=(earlier,), commands=tuple(texts), left_out=tuple(texts),
     )  # fmt: skip
 
 
