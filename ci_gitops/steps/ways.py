@@ -170,7 +170,10 @@ def _is_short(name: str) -> bool:
 def _no_way(call: RollbackCall, app: str, way: Way | None) -> RefusedError:
     listing = f"`ci-gitops history --environment {call.environment} --app {app}` lists what was deployed."
     if way is None and call.to:
-        return RefusedError(f"No record of {app} in {call.environment} is {call.to!r}.", hint=listing)
+        return RefusedError(
+            f"No record of {app} in {call.environment} is {call.to!r}, and no commit of its branch that has {app}.",
+            hint=listing,
+        )
     if way is None:
         return RefusedError(
             f"{app} in {call.environment} has no earlier deployment that went well, differs and is not held.",
