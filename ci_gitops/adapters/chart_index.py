@@ -24,7 +24,7 @@ def login_at(url: str, environ: Mapping[str, str]) -> Login | None:
     if parts.scheme != "https" and not is_loopback(parts.netloc):
         return None
     token = environ.get("CI_JOB_TOKEN")
-    if token and environ.get("CI_SERVER_HOST") == parts.hostname:
+    if token and parts.netloc in (environ.get("CI_SERVER_FQDN"), environ.get("CI_SERVER_HOST")):
         return Login(parts.netloc, "CI_JOB_TOKEN", "gitlab-ci-token", token)
     return login_for(parts.netloc, environ)
 

@@ -44,7 +44,8 @@ class ChartInUse:
     tag: bool = False  # the version is written as a tag, with _ for +
 
     def is_called(self, name: str) -> bool:
-        return name in self.names
+        """By what people call it, or by the address that it is pulled from."""
+        return name in self.names or (self.source is not None and str(self.source) == name)
 
 
 def charts_in_use(target: Target, texts: Texts[str, str], around: Texts[str, str]) -> dict[str, ChartInUse]:

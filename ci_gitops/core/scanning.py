@@ -24,6 +24,11 @@ MOST_LEFT_OUT = 10
 _FIRST_IMAGE = datetime(2013, 1, 1, tzinfo=UTC).timestamp()
 
 
+_WORD = re.compile(r"[A-Za-z]+")
+_PRERELEASES = frozenset((
+    "a", "alpha", "b", "beta", "c", "canary", "cr", "dev", "ea", "edge", "m", "milestone", "next", "nightly", "pr",
+    "pre", "preview", "rc", "snapshot", "test", "unstable",
+))  # fmt: skip
 #: Signatures and attestations lie beside their image as tags of its digest:
 #: https://github.com/opencontainers/distribution-spec/blob/main/spec.md#referrers-tag-schema
 _ATTACHED = re.compile(r"sha(256|512)-[0-9a-f]{64,128}(\.[a-z]+)?")
@@ -101,6 +106,15 @@ def seconds_of(text: str | None) -> float | None:
         return None
     seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     return seconds if seconds >= _FIRST_IMAGE else None
+
+
+def variant_of(tag: str) -> str | None:
+    """What a tag says beside its version that is no prerelease: `alpine3.20` of `1.27-alpine3.20`."""
+    version = Version.read(tag)
+    word = _WORD.match(version.prerelease[0]) if version and version.prerelease else None
+    if word is None or word[0].lower() in _PRERELEASES:
+        return None
+    return ".".join(version.prerelease) if version else None
 
 
 def rank(policy: Policy, current: str | None, tags: Iterable[str]) -> Ranking:

@@ -1,7 +1,7 @@
 """What registries, chart repositories and GitLab say of what is followed, and which version is taken for it.
 
 The servers are asked side by side, each one thing after the other: a limit of requests is the server's, and one that
-does not answer keeps nobody else waiting. What one of them was asked for one target is not asked again for another.
+does not answer keeps nobody else waiting.
 """
 
 from __future__ import annotations
@@ -10,16 +10,9 @@ import queue
 import threading
 import time
 import urllib.parse
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
-from ci_gitops.adapters.certificates import ca_file
-from ci_gitops.adapters.chart_index import chart_versions, login_at
-from ci_gitops.adapters.forges.base import Site
-from ci_gitops.adapters.kept_answers import KeptAnswers
-from ci_gitops.adapters.registry import Registry
-from ci_gitops.adapters.registry_http import RegistryHttp
-from ci_gitops.adapters.registry_login import login_for, same_host
 from ci_gitops.core.chart_sources import ChartInUse, ChartSource
 from ci_gitops.core.images import ImageRef
 from ci_gitops.core.images_in_use import ImageInUse
@@ -33,13 +26,14 @@ from ci_gitops.core.scanning import (
     rank,
     rank_by_time,
     to_be_dated,
-    versions_among,
+    variant_of,
 )
 from ci_gitops.core.tenancy import allows
 from ci_gitops.core.versions import Version
-from ci_gitops.errors import CiGitopsError, RefusedError, RegistryError, TemporaryError
+from ci_gitops.errors import CiGitopsError, RefusedError, RegistryError
 from ci_gitops.run import Run
 from ci_gitops.steps.followed import Followed
+from ci_gitops.steps.servers import Servers
 
 _AT_ONCE = 8  # servers
 _MOST_DATED = 50  # tags of an image whose times are asked for one by one
@@ -107,118 +101,6 @@ def _answered(servers: Servers, one: Followed, now: float) -> Answer:
         return Answer(one.found("failed", reason=error.message), error)
 
 
-@dataclass(slots=True)
-class Servers:
-    """All that is spoken to at one host, and what it said in this round."""
-
-    run: Run
-    host: str
-    authority: object = None  # --ca-file
-    kept: KeptAnswers | None = None
-    site: Site | None = None  # GitLab, where the host is its registry
-    _away: TemporaryError | None = None
-    _registry: Registry | None = None
-    _tags: dict[str, list[str]] = field(default_factory=dict)
-    _facts: dict[tuple[str, bool, bool], Facts | None] = field(default_factory=dict)
-    _versions: dict[ChartSource, Mapping[str, Facts]] = field(default_factory=dict)
-    _gitlab: dict[str, GitLabTimes] = field(default_factory=dict)
-
-    def must_answer(self) -> None:
-        """What is away, or asks us to wait, is not asked again in this round."""
-        if self._away:
-            raise self._away
-
-    def failed(self, error: CiGitopsError) -> None:
-        if isinstance(error, TemporaryError):
-            self._away = error
-
-    @property
-    def registry(self) -> Registry:
-        if self._registry is None:
-            http = self._http(self.host)
-            http.login = login_for(self.host, self.run.environ)
-            self._registry = Registry(http, self.kept)
-        return self._registry
-
-    def _http(self, host: str) -> RegistryHttp:
-        environ = self.run.environ
-        server = environ.get("CI_SERVER_HOST")
-        flag = self.run.cwd / str(self.authority) if self.authority else None
-        return RegistryHttp(
-            host, None, ca_file(environ, flag), environ=environ, trusted_hosts=(server,) if server else (),
-            tell=self.run.output.warn,
-        )  # fmt: skip
-
-    def tags(self, repository: str) -> list[str]:
-        """RegistryError where there is no such repository."""
-        if repository not in self._tags:
-            self.run.output.detail(f"Asking {self.host} for the tags of {repository}")
-            self._tags[repository] = versions_among(self.registry.tags(repository))
-        if not self._tags[repository]:
-            raise RegistryError(
-                f"{self.host} has no tags of {repository}.",
-                hint="Is the name right? A registry that does not let us look answers like this, too.",
-            )
-        return self._tags[repository]
-
-    def facts(self, ref: ImageRef, *, times: bool = False, platforms: bool = False) -> Facts | None:
-        asked = (str(ref), times, platforms)
-        if asked not in self._facts:
-            self._facts[asked] = self.registry.facts(ref, times=times, platforms=platforms)
-        return self._facts[asked]
-
-    def pushed(self, ref: ImageRef) -> Facts | None:
-        """When a tag was pushed, as GitLab says where the registry is its own; None where nobody else says it."""
-        if ref.repository not in self._gitlab:
-            self._gitlab[ref.repository] = GitLabTimes(self.run, self.site, ref.repository)
-        return self._gitlab[ref.repository].facts(str(ref.tag))
-
-    def versions(self, source: ChartSource) -> Mapping[str, Facts]:
-        """Those of a chart in a repository with an index."""
-        if source not in self._versions:
-            self._versions[source] = self._of_index(source)
-        return self._versions[source]
-
-    def _of_index(self, source: ChartSource) -> Mapping[str, Facts]:
-        parts = urllib.parse.urlsplit(source.url)
-        http = self._http(parts.netloc)
-        http.scheme, http.login = parts.scheme, login_at(source.url, self.run.environ)
-        self.run.output.detail(f"Asking {source.url} for the versions of {source.chart}")
-        found = chart_versions(http, source.url, source.chart, self.kept)
-        return {each.version: each.facts for each in found if Version.read(each.version)}
-
-
-class GitLabTimes:
-    """What GitLab says of the tags of one image of its registry; nothing where it does not let us ask."""
-
-    def __init__(self, run: Run, site: Site | None, repository: str) -> None:
-        from ci_gitops.adapters.forges.gitlab_registry import GitLabTags
-
-        self._run = run
-        self._tags = GitLabTags(site, repository) if site else None
-
-    def facts(self, tag: str) -> Facts | None:
-        if self._tags is None:
-            return None
-        try:
-            found = self._tags.facts(tag)
-        except CiGitopsError as error:
-            self._run.output.detail(f"GitLab does not say when tags were pushed: {error.message}")
-            found = None
-        if found is None and not self._tags.known:
-            self._tags = None
-        return found if found and found.created is not None else None
-
-
-def servers_for(
-    run: Run, authority: object, site: Callable[[], Site | None], kept: KeptAnswers | None
-) -> Callable[[str], Servers]:
-    """What makes the speakers of a round. `site` is GitLab's, asked for where a host is its registry."""
-    own = run.environ.get("CI_REGISTRY", "")
-    gitlab = site() if own else None
-    return lambda host: Servers(run, host, authority, kept, gitlab if own and same_host(own, host) else None)
-
-
 # Images
 
 
@@ -229,6 +111,11 @@ def _image(servers: Servers, one: Followed, image: ImageInUse, now: float) -> Fi
     if not image.tag:
         pinned = "it is pinned by its digest alone" if image.digest else "it has no tag"
         return one.found("left", reason=f"{pinned}, so nothing can be newer: write the tag beside it once")
+    variant = variant_of(image.tag) if policy.kind == "semver" and not policy.allow else None
+    if variant:
+        return one.found(
+            "left", reason=f"{image.tag} is the variant {variant!r}: say by `allow` which tags are like it"
+        )
     repository = ImageRef(image.pulled).repository
     tags = servers.tags(repository)
 

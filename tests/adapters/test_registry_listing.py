@@ -298,6 +298,7 @@ def test_who_we_are_at_a_chart_repository() -> None:
     assert found
     assert (found.user, found.password) == ("gitlab-ci-token", "job-token-7")
     assert login_at("http://gitlab.example.com/charts", job) is None
+    assert login_at("https://gitlab.example.com:9999/charts", job) is None
     assert login_at("https://charts.example.com", job) is None
 
 

@@ -249,6 +249,7 @@ def test_what_cannot_be_followed_is_told_and_the_rest_goes_on(
     shop.app("pinned", "1.0.0", "{}")
     shop.app("template", "1.0.0", "{}", image="${IMAGE}")
     shop.app("broken", "1.0.0", "{}")
+    shop.app("variant", "1.0.0-alpine", "{}")
     digest = "sha256:" + "0" * 64
     shop.files["apps/pinned/staging/kustomization.yaml"] = f"images:\n- {{name: {shop.image}, digest: '{digest}'}}\n"
     shop.files["apps/broken/staging/kustomization.yaml"] = "images: [{{ nothing\n"
@@ -257,7 +258,7 @@ def test_what_cannot_be_followed_is_told_and_the_rest_goes_on(
     reasons = done.by_app("reason")
     assert done.by_app() == {
         "away": "failed", "missing": "failed", "shop": "pushed", "typo": "left", "pinned": "left", "template": "left",
-        "broken": "left",
+        "broken": "left", "variant": "left",
     }  # fmt: skip
     assert "cannot be reached" in reasons["away"]
     assert "no tags of test/nobody-pushed-this" in reasons["missing"]
@@ -265,6 +266,7 @@ def test_what_cannot_be_followed_is_told_and_the_rest_goes_on(
     assert "pinned by its digest alone" in reasons["pinned"]
     assert "is a template or a placeholder" in reasons["template"]
     assert "Go template" in reasons["broken"]
+    assert "is the variant 'alpine'" in reasons["variant"]
     assert "1.1.0" in shop.read()
 
 

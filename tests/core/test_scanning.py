@@ -19,6 +19,7 @@ from ci_gitops.core.scanning import (
     rank_by_time,
     seconds_of,
     to_be_dated,
+    variant_of,
     versions_among,
 )
 from ci_gitops.core.versions import Range, Version
@@ -190,3 +191,15 @@ def test_signatures_are_no_versions() -> None:
     digest = "sha256-" + "0a" * 32
     tags = [digest, f"{digest}.sig", f"{digest}.att", "sha256-abc", "1.0", "sha-4f1a"]
     assert versions_among(tags) == ["sha256-abc", "1.0", "sha-4f1a"]
+
+
+@pytest.mark.parametrize(
+    ("tag", "variant"),
+    [
+        ("1.27-alpine3.20", "alpine3.20"), ("1.27-Alpine", "Alpine"), ("17-bookworm-slim", "bookworm-slim"),
+        ("1.2.3-rc1", None), ("1.2.3-RC.1", None), ("1.2.3-alpha.1", None), ("1.2.3-0", None), ("2026-01-05", None),
+        ("1.2.3", None), ("latest-alpine", None),
+    ],
+)  # fmt: skip
+def test_variants_are_no_prereleases(tag: str, variant: str | None) -> None:
+    assert variant_of(tag) == variant
