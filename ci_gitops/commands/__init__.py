@@ -12,6 +12,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "promote": ("promote", "Bring what is deployed and healthy in one environment to another one."),
     "scan": ("scan", "Look at registries for newer images and charts, and write what the policies take."),
     "merge": ("merge", "Merge our merge requests whose gates hold."),
+    "gates": ("gates", "Say of each gate of an environment whether it holds, and why."),
     "render": ("render", "Print what Git declares for an environment, rendered."),
     "diff": ("diff", "Show what a deploy would change."),
     "deploy": ("deploy", "Bring an environment to what Git declares: one pass."),

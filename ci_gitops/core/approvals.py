@@ -57,7 +57,8 @@ def approvals_gate(
     wanted = f"{len(users)} of {counted(rule.count, 'approval')}"
     notes = [f"that of {user} does not count: {reasons[login]}" for login, user in sorted(given.items())
              if login in reasons]  # fmt: skip
-    notes += [f"{group} has no members that can be read" for group in rule.groups if not (members or {}).get(group)]
+    notes += [f"{group} has no members that can be read" for group in rule.groups
+              if members is not None and not members.get(group)]  # fmt: skip
     if stale and len(users) < rule.count:
         notes.insert(0, f"{counted(len(stale), 'approval')} of an older head")
     of = f" of {', '.join(rule.groups)}" if rule.groups else ""

@@ -41,9 +41,9 @@ def healthy_gate(
     if trouble:
         return GateState("healthy", False, "; ".join(trouble))
     by_app = {each.target.app: each for each in running}
-    told = [f"{each.target.app}: {_bare(by_app[each.target.app].reason)}" for each in brought]
-    same = "runs exactly this" if any(each.images or each.charts for each in brought) else "is well"
-    return GateState("healthy", True, f"{source} {same}; {'; '.join(told)}")
+    told = [f"{each.target.app} in {source}: {_bare(by_app[each.target.app].reason)}" for each in brought]
+    same = any(each.images or each.charts for each in brought)
+    return GateState("healthy", True, "; ".join(["exactly this runs there", *told] if same else told))
 
 
 def soak_gate(

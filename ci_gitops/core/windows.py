@@ -22,8 +22,10 @@ _HOUR = "([01][0-9]|2[0-3]):[0-5][0-9]"
 HOURS = rf"({_DAY}(-{_DAY})?(,{_DAY}(-{_DAY})?)* )?{_HOUR}-({_HOUR}|24:00)"
 HOURS_EXPECTED = "days and hours such as 'Mon-Fri 09:00-16:00' or '22:00-02:00'"
 _MIDNIGHT = 24 * 60  # minutes
-_AHEAD = 23  # days: two weeks and more, since a clock that is put forward may swallow a week's only window
-_FARTHEST = 400 * 86_400  # seconds in which the next opening is looked for
+_DAY_SECONDS = 86_400
+_AHEAD = (4, 24)  # days: two weeks and more, since a clock that is put forward may swallow a week's only window
+_FARTHEST = 36 * _DAY_SECONDS  # in which the next opening is looked for, where each week is like the others
+_FARTHEST_CRON = 400 * _DAY_SECONDS
 _MOST = 2_000  # changes that are looked at
 _JOINED = 1_000  # firings of a cron line that make one long window
 
@@ -63,22 +65,28 @@ class Hours:
     def changes(self, zone: tzinfo, now: int) -> int | None:
         """The next time at which it opens or closes; None where it never does."""
         state = self.is_open(zone, now)
-        turns = sorted(turn for turn in self._turns(zone, now) if turn > now)
-        return next((turn for turn in turns if self.is_open(zone, turn) != state), None)
+        for days in _AHEAD:
+            surely = now + (days - 2) * _DAY_SECONDS  # until then all of them are known
+            turns = sorted(turn for turn in self._turns(zone, now, days) if now < turn <= surely)
+            change = next((turn for turn in turns if self.is_open(zone, turn) != state), None)
+            if change is not None:
+                return change
+        return None
 
-    def _turns(self, zone: tzinfo, now: int) -> set[int]:
+    def _turns(self, zone: tzinfo, now: int, days: int) -> set[int]:
         """All times near at which it may open or close: where the clock shows an edge, and where the clock is put."""
         today = _wall(now, zone).date()
-        edges = [time(minute // 60 % 24, minute % 60) for minute in (self.begin, self.end, 0)]
+        edges = {time(minute // 60 % 24, minute % 60) for minute in (self.begin, self.end, 0)}
         shown = {
             int(datetime.combine(today + timedelta(days=day), edge, zone).replace(fold=fold).timestamp())
-            for day in range(-1, _AHEAD)
+            for day in range(-1, days)
             for edge in edges
             for fold in (0, 1)
         }
-        ordered = sorted(shown)
-        pairs = pairwise(ordered)
-        return shown | {_shift(zone, one, other) for one, other in pairs if _offset(zone, one) != _offset(zone, other)}
+        offsets = [(moment, _offset(zone, moment)) for moment in sorted(shown)]
+        return shown | {
+            _shift(zone, one, other) for (one, before), (other, after) in pairwise(offsets) if before != after
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +172,7 @@ def standing(windows: Sequence[Window], now: int) -> Standing:
     denying = next((each for each in windows if not each.allow and each.is_open(now)), None)
     why = f"closed by {denying.text}" if denying else "closed now"
     if until is None:
-        return Standing(False, None, f"{why}; within a year it never opens")
+        return Standing(False, None, f"{why}; no time is in sight at which it opens")
     opening = next((each for each in windows if each.allow and each.is_open(until)), None)
     zone = (opening or denying or windows[0]).zone
     return Standing(False, until, f"{why}; opens {shown(until, zone)}{f' ({opening.text})' if opening else ''}")
@@ -186,14 +194,19 @@ def _is_open(windows: Sequence[Window], now: int) -> bool:
 
 def _turn(windows: Sequence[Window], now: int, state: bool) -> int | None:
     """The next time at which all of them together are not in that state any more."""
-    moment = now
+    weekly = all(isinstance(each.when, Hours) for each in windows)
+    farthest = now + (_FARTHEST if weekly else _FARTHEST_CRON)
+    upcoming = [each.changes(now) for each in windows]
     for _ in range(_MOST):
-        changes = [change for each in windows if (change := each.changes(moment)) is not None]
-        if not changes or min(changes) > now + _FARTHEST:
+        moment = min((change for change in upcoming if change is not None), default=farthest + 1)
+        if moment > farthest:
             return None
-        moment = min(changes)
         if _is_open(windows, moment) != state:
             return moment
+        upcoming = [
+            each.changes(moment) if change is not None and change <= moment else change
+            for each, change in zip(windows, upcoming, strict=True)
+        ]
     return None
 
 

@@ -55,7 +55,8 @@ class Landing:
 
     def _policy_at(self, place: Workplace, request: MergeRequest) -> MergePolicy:
         """The environment's; one that holds ways back alone has gates of its own."""
-        return policy_of(self.environment, self.policy.rule, back=goes_back(place, request))
+        environment = place.settings.environments.get(self.environment.name, self.environment)
+        return policy_of(environment, self.policy.rule, back=goes_back(place, request))
 
     def _merger(self, place: Workplace) -> Merger:
         return Merger(self.forge, bench=Bench(self.forge, self.places, place))
@@ -63,6 +64,7 @@ class Landing:
     def _look(self, place: Workplace, request: MergeRequest) -> Verdict:
         """What became of it by now; where people merge, that they have."""
         if self.policy.rule != "manual":
+            place = self.places.refreshed(place)  # rules and holds may be others by now
             return self._merger(place).merge(request, partial(self._policy_at, place))
         current = self.forge.get(request.iid)
         if current.state == "open":

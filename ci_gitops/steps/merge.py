@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ci_gitops.adapters.forges.base import Forge
 from ci_gitops.core.gates import GATES, GateState
-from ci_gitops.core.mergerequests import GiveWay, MergeRequest, overlaps
+from ci_gitops.core.mergerequests import MergeRequest, overlaps
 from ci_gitops.core.text import did_you_mean
-from ci_gitops.errors import CiGitopsError, ForgeError, UsageError
+from ci_gitops.errors import CiGitopsError, UsageError
 from ci_gitops.results import Result
 from ci_gitops.run import Run
 from ci_gitops.steps import people
-from ci_gitops.steps.forge import forge_for
-from ci_gitops.steps.gate_facts import Bench
 from ci_gitops.steps.merge_report import ended
-from ci_gitops.steps.merging import MergePolicy, Merger, Patience, Verdict, settle
+from ci_gitops.steps.merging import MergePolicy, Merger, Patience, Verdict, gives_way, settle
 from ci_gitops.steps.rebasing import renew
-from ci_gitops.steps.request_policy import ruled
-from ci_gitops.steps.workplace import Reach, Workplace, Workplaces
+from ci_gitops.steps.scope import Scope, Shop
+from ci_gitops.steps.workplace import Reach, Workplaces
 
 _TROUBLE = 100.0  # seconds
 _RENEWALS = 5  # how often a branch is made anew while others are merged
@@ -46,16 +44,6 @@ class MergeAsk:
     token_file: Path | None = None
     ca_file: Path | None = None
     dry_run: bool = False
-
-
-@dataclass
-class _Shop:
-    """One branch of one config repository, its forge, and the environments that are written there."""
-
-    place: Workplace
-    forge: Forge
-    environments: list[str] = field(default_factory=list)
-    bench: Bench | None = None  # of this look
 
 
 def merge(run: Run, ask: MergeAsk) -> Result:
@@ -93,34 +81,9 @@ class _Story:
         self._run = places.run
         self._ask = ask
         self._overrides = overrides
-        self._root = places.root()
-        branch = self._run.ci.branch
-        self._named = tuple(dict.fromkeys(ask.environments)) or (
-            self._root.settings.environments_for_branch(branch) if branch else ()
-        )
-        self._shops = self._open_shops()
+        self._scope = Scope(places, ask)
         self._final: dict[tuple[str, int], Verdict] = {}
         self._notes: dict[tuple[str, int], tuple[str, ...]] = {}
-
-    def _open_shops(self) -> list[_Shop]:
-        settings = self._root.settings
-        names = [settings.environment(name).name for name in self._named] or [*settings.environments]
-        if not names:
-            raise UsageError(
-                f"{self._root.url} has no environment.", hint="`ci-gitops init` writes a configuration that names them."
-            )
-        shops: dict[tuple[str, str], _Shop] = {}
-        for name in names:
-            place = self._places.of(settings.environment(name), self._root)
-            key = (place.url, place.branch)
-            if key not in shops:
-                shops[key] = _Shop(place, self._forge(place))
-            shops[key].environments.append(name)
-        return list(shops.values())
-
-    def _forge(self, place: Workplace) -> Forge:
-        ask = self._ask
-        return forge_for(self._run, place.repository, ask.forge, url=ask.forge_url, config=place.settings.config)
 
     def approve(self) -> None:
         """Approve what is chosen, each at the head that it has now."""
@@ -128,8 +91,8 @@ class _Story:
             raise UsageError(
                 "--approve needs to know what is approved.", hint="Name it: --mr IID or --environment ENV."
             )
-        for shop in self._shops:
-            for request in self._chosen(shop):
+        for shop in self._scope.shops:
+            for request in self._scope.chosen(shop):
                 if request.state != "open":
                     continue
                 what = f"!{request.iid} at {request.head_sha[:12]} as {shop.forge.whoami().login}"
@@ -141,46 +104,38 @@ class _Story:
 
     def look(self) -> Sequence[Verdict]:
         """Judge, and where it is ready merge, each merge request that is not settled yet."""
-        for shop in self._shops:
-            if self._final:  # while it is waited for, policy and branch may change
-                shop.place = self._places.refreshed(shop.place)
-            shop.bench = Bench(shop.forge, self._places, shop.place)
+        for shop in self._scope.shops:
+            if self._final:
+                self._scope.look_again(shop)
             requests = self._still_open(shop)
-            later = {one.later.iid: one for one in overlaps(requests)}
+            later = {one.later.iid: gives_way(one) for one in overlaps(requests)}
             for request in requests:
+                way = later.get(request.iid)
                 self._final[shop.place.url, request.iid] = (
-                    _gives_way(later[request.iid]) if request.iid in later else self._judge(shop, request)
+                    Verdict(request, "waiting", (way,), way.reason) if way else self._judge(shop, request)
                 )
-        if missing := sorted(set(self._ask.numbers) - {iid for _, iid in self._final}):
-            onto = ", ".join(sorted({shop.place.branch for shop in self._shops}))
-            raise UsageError(
-                f"!{missing[0]} is no merge request onto {onto}.",
-                hint="Name its branch with --branch or --environment.",
-            )
+        self._scope.all_found({iid for _, iid in self._final})
         return [replace(self._final[key], notes=self._notes.get(key, ())) for key in sorted(self._final)]
 
-    def _still_open(self, shop: _Shop) -> list[MergeRequest]:
+    def _still_open(self, shop: Shop) -> list[MergeRequest]:
         """What is chosen, and what was waiting when it was last looked at, although others have closed it since."""
         known = {iid: verdict for (url, iid), verdict in self._final.items() if url == shop.place.url}
-        chosen = {one.iid: one for one in self._chosen(shop) if one.iid not in known or known[one.iid].waits}
+        chosen = {one.iid: one for one in self._scope.chosen(shop) if one.iid not in known or known[one.iid].waits}
         gone = [iid for iid, verdict in known.items() if verdict.waits and iid not in chosen]
         return [*chosen.values(), *(shop.forge.get(iid) for iid in gone)]
 
-    def _judge(self, shop: _Shop, request: MergeRequest) -> Verdict:
+    def _judge(self, shop: Shop, request: MergeRequest) -> Verdict:
         """One merge request's verdict; its failure does not keep the others from being merged."""
         self._run.output.detail(f"Looking at !{request.iid} {request.title}")
         try:
-            known = shop.place.settings.environments
-            written = sorted(request.environments & set(known)) or [
-                name for name in self._named if name in shop.environments
-            ]
+            written = shop.written(request, self._scope.named)
             if not written or not self._shall_merge(shop, request, written):
                 return self._left_to_people(request, written)
             return self._merged(shop, request, written)
         except CiGitopsError as error:
             return _failed(shop.forge, request, error)
 
-    def _merged(self, shop: _Shop, request: MergeRequest, written: Sequence[str]) -> Verdict:
+    def _merged(self, shop: Shop, request: MergeRequest, written: Sequence[str]) -> Verdict:
         """Merged, where need be on a branch that is made anew: others have been merged meanwhile."""
         merger = self._merger(shop)
         verdict = merger.merge(request, lambda current: self._policy(shop, current, written))
@@ -192,35 +147,22 @@ class _Story:
                 return verdict
             if renewal == "made":
                 self._run.output.note(f"Made the branch of !{request.iid} anew on top of {shop.place.branch}.")
-            shop.place = self._places.refreshed(shop.place)
-            shop.bench = replace(shop.bench, place=shop.place) if shop.bench else None
+            self._scope.look_again(shop)
             verdict = self._merger(shop).merge(request, lambda current: self._policy(shop, current, written))
         return replace(verdict, state="waiting") if verdict.behind else verdict
 
-    def _merger(self, shop: _Shop) -> Merger:
+    def _merger(self, shop: Shop) -> Merger:
         return Merger(shop.forge, self._overrides, self._ask.dry_run, bench=shop.bench)
 
-    def _policy(self, shop: _Shop, request: MergeRequest, written: Sequence[str]) -> MergePolicy:
+    def _policy(self, shop: Shop, request: MergeRequest, written: Sequence[str]) -> MergePolicy:
         """The rules of all environments that it writes to; what is to be known of them is kept for the result."""
-        here = self._environments_at(shop.place) or shop.environments
-        found = ruled(shop.place, request, written, here)
+        found = self._scope.ruled(shop, request, written)
         self._notes[shop.place.url, request.iid] = found.notes
         return found.policy
 
-    def _environments_at(self, place: Workplace) -> list[str]:
-        """The environments that are written on the branch of `place`."""
-        root = self._root
-        found = []
-        for name, environment in place.settings.environments.items():
-            url = environment.url or root.url
-            branch = self._ask.branch or environment.branch or (root.branch if url == root.url else place.branch)
-            if (url, branch) == (place.url, place.branch):
-                found.append(name)
-        return found
-
-    def _shall_merge(self, shop: _Shop, request: MergeRequest, written: Sequence[str]) -> bool:
+    def _shall_merge(self, shop: Shop, request: MergeRequest, written: Sequence[str]) -> bool:
         """Naming it is asking for it; else the environment's rule says whether `merge` may do it unasked."""
-        if self._ask.numbers or set(written) & set(self._named) or request.armed_sha:
+        if self._ask.numbers or set(written) & set(self._scope.named) or request.armed_sha:
             return True
         return all(shop.place.settings.environment(name).merge != "manual" for name in written)
 
@@ -231,26 +173,6 @@ class _Story:
         # It waits for a person, who will not come while this call waits: not one to wait for.
         return Verdict(request, "manual", (GateState("manual", False, reason),), reason)
 
-    def _chosen(self, shop: _Shop) -> list[MergeRequest]:
-        if self._ask.numbers:
-            return [request for number in dict.fromkeys(self._ask.numbers) for request in self._numbered(shop, number)]
-        open_ones = shop.forge.find(target=shop.place.branch)
-        return [one for one in open_ones if one.environments & set(shop.environments)]
-
-    def _numbered(self, shop: _Shop, number: int) -> list[MergeRequest]:
-        places = {other.place.url for other in self._shops}
-        try:
-            request = shop.forge.get(number)
-        except ForgeError:
-            if len(places) > 1 and shop is not self._shops[-1]:
-                return []
-            raise
-        if len(places) > 1 and not self._named:
-            raise UsageError(
-                f"!{number} may be in any of {', '.join(sorted(places))}.", hint="Say which: --environment ENV."
-            )
-        return [request] if request.target == shop.place.branch else []
-
 
 def _failed(forge: Forge, request: MergeRequest, error: CiGitopsError) -> Verdict:
     """What stopped us may be that another process merged it at the same moment, and its branch is gone."""
@@ -259,8 +181,3 @@ def _failed(forge: Forge, request: MergeRequest, error: CiGitopsError) -> Verdic
         if current.state == "merged":
             return Verdict(current, "already", reason="it is merged")
     return Verdict(request, "failed", reason=error.message, error=error)
-
-
-def _gives_way(way: GiveWay) -> Verdict:
-    reason = f"!{way.earlier.iid} holds {', '.join(way.targets)} too and is merged first"
-    return Verdict(way.later, "waiting", (GateState("order", False, reason),), reason)

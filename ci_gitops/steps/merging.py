@@ -16,7 +16,7 @@ from ci_gitops.core import windows
 from ci_gitops.core.gates import OWN_STATUS, ApprovalRule, Checks, GateRules, GateState, waiting
 from ci_gitops.core.markdown import code, words
 from ci_gitops.core.mergerequest_text import merge_message
-from ci_gitops.core.mergerequests import MergeMethod, MergeRequest
+from ci_gitops.core.mergerequests import GiveWay, MergeMethod, MergeRequest
 from ci_gitops.errors import CiGitopsError, RefusedError
 from ci_gitops.output import Progress
 from ci_gitops.settings import EnvironmentSettings
@@ -165,10 +165,8 @@ class Merger:
         if request.state != "open":
             state: VerdictState = "already" if request.state == "merged" else "refused"
             return Verdict(request, state, reason=f"it is {request.state}")
-        if request.draft:
-            return _held(request, "draft", "it is a draft")
-        if not request.head_sha:
-            return _held(request, "branch", f"its branch {request.source} does not exist any more")
+        if outside := standing_in_the_way(request):
+            return Verdict(request, "waiting", (outside,), outside.reason)
         policy = rules if isinstance(rules, MergePolicy) else rules(request)
         judged = (self.bench or Bench(self.forge, now=self.now)).judged(request, policy.gates, self.overrides)
         gates = judged.states
@@ -232,8 +230,18 @@ class Merger:
         return MergeCall(request.head_sha, policy.method, message, policy.remove_source_branch)
 
 
-def _held(request: MergeRequest, gate: str, reason: str) -> Verdict:
-    return Verdict(request, "waiting", (GateState(gate, False, reason),), reason)
+def standing_in_the_way(request: MergeRequest) -> GateState | None:
+    """What keeps a merge request from being merged before any gate is asked."""
+    if request.draft:
+        return GateState("draft", False, "it is a draft")
+    if not request.head_sha:
+        return GateState("branch", False, f"its branch {request.source} does not exist any more")
+    return None
+
+
+def gives_way(way: GiveWay) -> GateState:
+    """For the later of two that hold the same target."""
+    return GateState("order", False, f"!{way.earlier.iid} holds {', '.join(way.targets)} too and is merged first")
 
 
 _STATES: Mapping[str, VerdictState] = {
