@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields, replace
 from ci_gitops.adapters.forges.base import Site
 from ci_gitops.adapters.kept_answers import KeptAnswers
 from ci_gitops.core.scanning import Finding
+from ci_gitops.core.text import counted
 from ci_gitops.errors import CiGitopsError, UsageError, decisive
 from ci_gitops.results import Result
 from ci_gitops.run import Run
@@ -83,7 +84,8 @@ def scan_once(run: Run, call: ScanCall) -> Result:
                 run.output.detail(f"{scope.target}: no policy, left alone: {', '.join(left)}")
         wanted = [thing for thing in things if isinstance(thing, Followed)]
         if wanted:
-            run.output.step(f"Looking for newer versions of {len(wanted)} images and charts")
+            what = counted(len(wanted), "image or chart", "images and charts")
+            run.output.step(f"Looking for newer versions of {what}")
         servers = servers_for(run, call.ca_file, lambda: _gitlab(run, root, call), KeptAnswers.open(run.environ))
         answers = iter(look_up(run, wanted, servers))
         findings, failures, newer = list[Finding](), list[CiGitopsError](), list[Newer]()

@@ -10,8 +10,12 @@ import yaml
 from ci_gitops.core.edits.chart_lock import lock_digest, lock_name, relock
 from ci_gitops.core.edits.chart_uses import chart_uses
 from ci_gitops.core.edits.charts import parse_chart, set_charts
+from ci_gitops.core.intents import Intent
+from ci_gitops.core.targets import Target
+from ci_gitops.core.updates import TargetFiles, plan_update
 from ci_gitops.core.yamltext import Scalar, find, parse
 from ci_gitops.errors import EditError, UsageError
+from tests.core.trees import MemoryTree
 
 CHART = """\
 apiVersion: v2
@@ -391,3 +395,22 @@ def fresh_lock(chart: str) -> str:
         {"dependencies": locked, "digest": "sha256:" + "0" * 64, "generated": "2026-01-01T00:00:00.5+01:00"}
     )
     return text.replace("sha256:" + "0" * 64, lock_digest(chart, text))
+
+
+SETTINGS = """\
+apps:
+  shop: {helm: {chart: redis, repository: https://charts.example.com, version: 1.0.0}}  # ours
+  other: {helm: {chart: redis, repository: https://charts.example.com, version: 1.0.0}}
+"""
+
+
+def test_of_our_own_configuration_only_the_app_s_chart_is_set() -> None:
+    tree = MemoryTree({".ci-gitops.yaml": SETTINGS, "apps/shop/values.yaml": "a: 1\n"})
+    shop = TargetFiles(Target("shop", "staging", "apps/shop"))
+    plan = plan_update(Intent(charts=(("redis", "1.1.0"),)), [shop], tree)
+    (edit,) = plan.edits
+    assert edit.new == SETTINGS.replace("1.0.0}}  # ours", "1.1.0}}  # ours")
+    assert [move.field for move in plan.values] == ["apps.shop.helm.version"]
+    assert "one for all environments" in plan.notes[0]
+    with pytest.raises(EditError, match="used nowhere"):
+        plan_update(Intent(charts=(("redis", "1.1.0"),)), [TargetFiles(Target("web", "staging", "apps/shop"))], tree)
