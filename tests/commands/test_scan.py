@@ -242,7 +242,7 @@ def test_what_cannot_be_followed_is_told_and_the_rest_goes_on(
     shop: Followed, registry: RegistryServer, repository: str
 ) -> None:
     registry.push(repository, "1.1.0")
-    shop.app("away", "1.0.0", "{}", image="127.0.0.1:9/gone")
+    ill = Reply(503, {"Retry-After": "600"})
     shop.app("missing", "1.0.0", "{}", image=registry.image("test/nobody-pushed-this"))
     shop.app("shop", "1.0.0", "{}")
     shop.app("typo", "1.0.0", "{}", followed=f"{shop.image}x")
@@ -253,14 +253,16 @@ def test_what_cannot_be_followed_is_told_and_the_rest_goes_on(
     digest = "sha256:" + "0" * 64
     shop.files["apps/pinned/staging/kustomization.yaml"] = f"images:\n- {{name: {shop.image}, digest: '{digest}'}}\n"
     shop.files["apps/broken/staging/kustomization.yaml"] = "images: [{{ nothing\n"
-    shop.create()
-    done = shop(code=1)
+    with scripted_web(lambda asked: ill) as web:
+        shop.app("away", "1.0.0", "{}", image=f"{web.host}/gone")
+        shop.create()
+        done = shop(code=1)
     reasons = done.by_app("reason")
     assert done.by_app() == {
         "away": "failed", "missing": "failed", "shop": "pushed", "typo": "left", "pinned": "left", "template": "left",
         "broken": "left", "variant": "left",
     }  # fmt: skip
-    assert "cannot be reached" in reasons["away"]
+    assert "answered 503" in reasons["away"]
     assert "no tags of test/nobody-pushed-this" in reasons["missing"]
     assert f"Did you mean '{shop.image}'?" in reasons["typo"]
     assert "pinned by its digest alone" in reasons["pinned"]
