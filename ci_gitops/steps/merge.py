@@ -17,6 +17,7 @@ from ci_gitops.run import Run
 from ci_gitops.steps import people
 from ci_gitops.steps.merge_report import ended
 from ci_gitops.steps.merging import MergePolicy, Merger, Patience, Verdict, gives_way, settle
+from ci_gitops.steps.queueing import Behind, behind, follow
 from ci_gitops.steps.rebasing import renew
 from ci_gitops.steps.scope import Scope, Shop
 from ci_gitops.steps.workplace import Reach, Workplaces
@@ -56,6 +57,8 @@ def merge(run: Run, ask: MergeAsk) -> Result:
             story.approve()
         patience = Patience((ask.timeout or _WAIT) if ask.wait else 0.0, progress=run.output.step)
         verdicts = settle(story.look, patience)
+        waiting = () if ask.dry_run else story.behind()
+    follow(run, ask, waiting)
     return ended(verdicts, waited=ask.wait, environments=ask.environments)
 
 
@@ -116,6 +119,14 @@ class _Story:
                 )
         self._scope.all_found({iid for _, iid in self._final})
         return [replace(self._final[key], notes=self._notes.get(key, ())) for key in sorted(self._final)]
+
+    def behind(self) -> tuple[Behind, ...]:
+        """What waited behind those that were merged now."""
+        done = [(url, verdict.request) for (url, _), verdict in self._final.items() if verdict.state == "merged"]
+        shops = {shop.place.url: shop for shop in self._scope.shops}
+        return tuple(
+            each for url, request in done for each in behind(shops[url].forge, shops[url].place.settings, request)
+        )
 
     def _still_open(self, shop: Shop) -> list[MergeRequest]:
         """What is chosen, and what was waiting when it was last looked at, although others have closed it since."""

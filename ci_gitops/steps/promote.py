@@ -24,10 +24,12 @@ from ci_gitops.results import Result
 from ci_gitops.run import Run
 from ci_gitops.settings import EnvironmentSettings
 from ci_gitops.steps.declared import Ask
+from ci_gitops.steps.forge import forge_for
 from ci_gitops.steps.held import holds_at
 from ci_gitops.steps.promote_report import Left, promotion_result
 from ci_gitops.steps.promotion_text import PromotionText
 from ci_gitops.steps.proof import prove
+from ci_gitops.steps.queueing import announce
 from ci_gitops.steps.running import running_in
 from ci_gitops.steps.targets import targets_of
 from ci_gitops.steps.update_call import UpdateCall
@@ -292,10 +294,24 @@ class _Promotion:
         jobs = jobs_of(self._places, self._root, replace(asked, apps=apps))
         tell = PromotionText(proof=tuple(each.running for each in candidates), diff_out=self._diff_out)
         try:
-            return report(write_each(self._places, [Task(job, intent, hand, tell) for job in jobs], asked))
+            result = write_each(self._places, [Task(job, intent, hand, tell) for job in jobs], asked)
+            self._announce(result, candidates)
+            return report(result)
         except CiGitopsError as error:
             error.result = report(error.result) if error.result else None
             raise
+
+    def _announce(self, result: Result, candidates: Sequence[Candidate]) -> None:
+        """Say on a merge request that is left as it is what is newer."""
+        waits = [write["mergeRequest"]["iid"] for write in result.document["writes"] if write["outcome"] == "waiting"]
+        if not waits or self._call.dry_run:
+            return
+        call, place = self._call, self._target.place
+        forge = forge_for(self._run, place.repository, call.forge, url=call.forge_url, config=place.settings.config)
+        for iid in waits:
+            held = forge.get(iid).targets
+            newer = [each for each in candidates if f"{self._target.name}/{each.app}" in held]
+            announce(self._run, forge, iid, self._source.name, self._target.name, newer)
 
 
 def _from(call: PromoteCall, target: EnvironmentSettings) -> str:

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from ci_gitops.errors import RefusedError, UsageError
+from ci_gitops.steps.forge import forge_for
+from ci_gitops.steps.workplace import Reach, Workplaces
 from tests.rig.promoting import Road
 from tests.rig.registry import RegistryServer
 
@@ -219,6 +221,16 @@ def test_a_dry_run_shows_diff_and_merge_request(tmp_path: Path, registry: Regist
 # Merge requests
 
 
+def comments(road: Road, iid: int) -> list[str]:
+    """What our comments on a merge request list."""
+    run, _ = road.run()
+    with Workplaces(run, Reach(road.server.url(road.name))) as places:
+        found = forge_for(run, places.root().repository, "local").comments(iid)
+    return [
+        line for each in found if each.key == "promotion/staging" for line in each.text.splitlines() if "`:" in line
+    ]
+
+
 def test_a_newer_candidate_updates_the_open_one(tmp_path: Path, registry: RegistryServer) -> None:
     road = made(tmp_path, registry, production=REQUEST)
     road.push("2")
@@ -245,9 +257,10 @@ def test_queue_waits_behind_the_open_one(tmp_path: Path, registry: RegistryServe
     assert (waits.code, waits.json["outcome"]) == (0, "waiting")
     assert "!1 is open for it" in waits.text
     assert two in road.read(branch="ci-gitops/production/shop")
+    assert comments(road, 1) == [f"- `shop`: `{road.web}:3@{three}`"]
     road.command("merge", "--forge", "local", "--mr", 1)
-    opened = road()
-    assert (opened.json["outcome"], opened.json["mergeRequest"]["iid"]) == ("opened", 2)
+    followed = road()
+    assert (followed.json["outcome"], followed.json["mergeRequest"]["iid"]) == ("unchanged", 2)
     assert three in road.read(branch="ci-gitops/production/shop")
 
 
@@ -258,10 +271,13 @@ def test_manual_only_reports(tmp_path: Path, registry: RegistryServer) -> None:
     road.deployed("shop", f"{road.web}:2", minutes=20)
     road()
     road.deployed("shop", f"{road.web}:3", minutes=5)
-    refs = road.server.refs("config")
+    before = road.read(branch="ci-gitops/production/shop")
     told = road()
-    assert (told.json["outcome"], road.server.refs("config")) == ("waiting", refs)
+    assert (told.json["outcome"], road.read(branch="ci-gitops/production/shop")) == ("waiting", before)
     assert "is left as it is (supersede: manual)" in told.text
+    assert len(comments(road, 1)) == 1
+    road.command("merge", "--forge", "local", "--mr", 1)
+    assert road().json["outcome"] == "opened"
 
 
 def test_a_persons_commit_is_not_written_over(tmp_path: Path, registry: RegistryServer) -> None:
@@ -339,3 +355,27 @@ def test_what_was_healthy_and_is_not_any_more_is_refused(road: Road) -> None:
     road.cluster.write_text(json.dumps(state))
     gone = road()
     assert (gone.code, gone.error and "and is missing now: " in gone.error.message) == (5, True)
+
+
+def test_a_branch_for_each_environment(tmp_path: Path, registry: RegistryServer) -> None:
+    """One path for both; what differs between the branches besides stays as it is there."""
+    own = "repository: {{branch: {}}}"
+    road = made(
+        tmp_path, registry, staging=f"{own.format('staging')}, destination: 'simulated:{tmp_path}/cluster.json'",
+        production=f"{own.format('production')}, write: merge-request",
+        more="apps: {shop: {path: apps/shop/overlays/staging}}\n",
+    )  # fmt: skip
+    digest = road.push("2")
+    tree = {path: road.server.read("config", path) for path in (".ci-gitops.yaml", *road.declared("shop"))}
+    for branch, redis in (("staging", "8"), ("production", "7")):
+        path = "apps/shop/base/deployment.yaml"
+        text = tree[path].decode().replace("redis:7", f"redis:{redis}").encode()
+        road.server.commit("config", {**tree, path: text}, branch=branch)
+    road.deployed("shop", f"{road.web}:2", "redis:8")
+    registry.push("library/redis", "8")
+    done = road(only=("web",))
+    assert done.result, done.error
+    assert (done.json["mergeRequest"]["target"], done.json["branch"]) == ("production", "production")
+    brought = road.read(environment="staging", branch="ci-gitops/production/shop")
+    assert (digest in brought, "redis" in brought) == (True, False)
+    assert digest not in road.read(environment="staging", branch="production")
