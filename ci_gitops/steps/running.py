@@ -51,7 +51,7 @@ def running_in(
         found = None if isinstance(error.__cause__, ApiError) else reading.from_forge()
         if found is None:
             raise
-        places.run.output.note(f"{environment.name}: the forge's deployment records say what runs. {error.message}")
+        places.note_once(f"{environment.name}: the forge's deployment records say what runs. {error.message}")
         return found
 
 

@@ -162,7 +162,7 @@ def write_each(places: Workplaces, tasks: Sequence[Task], call: UpdateCall) -> R
     if call.wait == "deployed" and not call.dry_run:
         from ci_gitops.steps.arrival import await_deployed
 
-        return await_deployed(places.run, call, written, result, deadline, external)
+        return await_deployed(places, call, written, result, deadline, external)
     return result
 
 

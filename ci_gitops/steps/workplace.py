@@ -97,6 +97,7 @@ class Workplaces:
     reach: Reach
     _stack: ExitStack = field(default_factory=ExitStack)
     _open: dict[tuple[str, str | None], Repository] = field(default_factory=dict)
+    _noted: set[str] = field(default_factory=set)
     _lock: Lock = field(default_factory=Lock)  # of what is opened from several threads
 
     def __enter__(self) -> Workplaces:
@@ -148,6 +149,12 @@ class Workplaces:
         if place.tree.holds(CONFIG_FILE):
             rules = rules.model_copy(update={"apps": place.settings.config.apps})
         return replace(place, settings=self._resolved(rules, place.tree, place.url), policy=policy)
+
+    def note_once(self, message: str) -> None:
+        """Tell it, unless it was told in this run: who waits asks again and again."""
+        if message not in self._noted:
+            self._noted.add(message)
+            self.run.output.note(message)
 
     def refreshed(self, place: Workplace) -> Workplace:
         """The same place at what is the branch's head now; the rules are read again where their file changed."""

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ci_gitops.adapters.forges.base import DeploymentState
+from ci_gitops.errors import SettingsError, TemporaryError, UnhealthyError
 from ci_gitops.steps.forge import forge_for
 from ci_gitops.steps.workplace import Reach, Workplaces
 from tests.fakes.clock import Clock
@@ -107,3 +108,23 @@ def test_a_deployment_that_the_forge_calls_failed_is_refused(
     tell(road, staged(road, "2"), "failed")
     done = road()
     assert (done.code, done.error and "is not healthy" in done.error.message) == (5, True)
+
+
+def test_waiting_for_what_only_the_forge_can_tell(
+    forge: str, git_server: GitServer, tmp_path: Path, registry: RegistryServer
+) -> None:
+    """`update --wait deployed` from a job that does not reach the cluster."""
+    road = road_on(forge, git_server, tmp_path, registry, AWAY)
+    words = ("update", f"{road.web}:2", "--environment", "staging", "--wait", "deployed", "--timeout", "1s")
+    with pytest.raises(SettingsError, match="There is no kubeconfig"):  # nobody knows of any deployment
+        road.command(*words)
+    deployed = road.server.head(NAME)
+    assert deployed
+    tell(road, staged(road, "1"), "success")
+    with pytest.raises(TemporaryError, match="the forge has no deployment of"):
+        road.command("update", f"{road.web}:3", *words[2:])
+    tell(road, road.server.head(NAME) or "", "success")
+    assert "The forge's deployment record says that" in road.command("update", f"{road.web}:3", *words[2:]).text
+    tell(road, road.server.head(NAME) or "", "failed")
+    with pytest.raises(UnhealthyError, match="failed at"):
+        road.command("update", f"{road.web}:3", *words[2:])
