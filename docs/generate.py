@@ -25,20 +25,22 @@ from ci_gitops.steps.install import IMAGE
 
 DOCS = Path(__file__).parent
 README = DOCS.parent / "README.md"
-COMMANDS_PAGE = DOCS / "commands.md"
+COMMAND_PAGES = DOCS / "commands"
+COMMANDS_PAGE = COMMAND_PAGES / "index.md"
 EXIT_CODES_PAGE = DOCS / "exit-codes.md"
 RECORD_SCHEMA_FILE = DOCS / "schema" / "record.schema.json"
 PLAN_SCHEMA_FILE = DOCS / "schema" / "plan.schema.json"
 BASE = DOCS.parent / "deploy" / "base"
 BEGIN, END = "<!-- generated: {} -->", "<!-- end -->"
-_GLOBAL = "global options"
+_GLOBAL, _EVERY = "global options", "every command"
 
 
 def pages() -> dict[Path, str]:
     """Each page as it should be."""
     return {
-        README: _with_block(README.read_text(), "commands", _list()),
+        README: _with_block(README.read_text(), "commands", _list("docs/commands/")),
         COMMANDS_PAGE: _commands_page(COMMANDS_PAGE.read_text()),
+        **{page_of(name): _command_page(name) for name in COMMANDS},
         EXIT_CODES_PAGE: _with_block(EXIT_CODES_PAGE.read_text(), "exit codes", _exit_codes()),
         RECORD_SCHEMA_FILE: json.dumps(RECORD_SCHEMA, indent=2, ensure_ascii=False) + "\n",
         PLAN_SCHEMA_FILE: json.dumps(PLAN_SCHEMA, indent=2, ensure_ascii=False) + "\n",
@@ -71,28 +73,29 @@ def commands() -> Iterator[tuple[str, click.Command]]:
                 yield f"{name} {sub.name}", sub
 
 
+def page_of(words: str) -> Path:
+    """The page of a command; those of a group share its page."""
+    return COMMAND_PAGES / f"{words.partition(' ')[0]}.md"
+
+
 def _commands_page(text: str) -> str:
-    text = _with_block(text, _GLOBAL, _options("", cli))
-    every = dict(commands())
-    for words, command in every.items():
-        if BEGIN.format(words) not in text:
-            text = _with_section(text, words, list(every))
-        text = _with_block(text, words, "\n".join(_command(words, command)))
+    return _with_block(_with_block(text, _GLOBAL, _options("", cli)), _EVERY, _list(""))
+
+
+def _command_page(name: str) -> str:
+    """A new command gets its page, a new command of a group its section at the end of that page."""
+    page = page_of(name)
+    text = page.read_text() if page.exists() else ""
+    for words, command in commands():
+        if words.partition(" ")[0] == name:
+            if BEGIN.format(words) not in text:
+                text = f"{text}\n{_heading(words)}\n{BEGIN.format(words)}\n{END}\n".lstrip()
+            text = _with_block(text, words, "\n".join(_command(words, command)))
     return text
 
 
-def _with_section(text: str, words: str, order: list[str]) -> str:
-    """The page with an empty section for a command: before that of the next one, else at the end."""
-    section = f"\n{_heading(words)}\n{BEGIN.format(words)}\n{END}\n"
-    for following in order[order.index(words) + 1 :]:
-        head, found, tail = text.partition(f"\n{_heading(following)}")
-        if found:
-            return f"{head}{section}{found}{tail}"
-    return f"{text.rstrip()}\n{section}"
-
-
 def _heading(words: str) -> str:
-    return f"{'#' * (2 + words.count(' '))} {words}\n"
+    return f"{'#' * (1 + words.count(' '))} {words}\n"
 
 
 def _with_block(text: str, name: str, block: str) -> str:
@@ -112,7 +115,7 @@ def _command(words: str, command: click.Command) -> Iterator[str]:
         yield options + "\n"
     if isinstance(command, GitopsCommand):
         codes = ", ".join(f"{code}" for code in command.exits)
-        yield f"Exit codes: {codes} ([what they mean](exit-codes.md))."
+        yield f"Exit codes: {codes} ([what they mean](../exit-codes.md))."
 
 
 def _help(command: click.Command) -> str:
@@ -146,8 +149,8 @@ def _row(prefix: str, parameter: click.Parameter) -> str:
     return f"| `{flags}` | {shown} | {text} |"
 
 
-def _list() -> str:
-    rows = [f"| [`{name}`](docs/commands.md#{name}) | {text} |" for name, (_, text) in COMMANDS.items()]
+def _list(folder: str) -> str:
+    rows = [f"| [`{name}`]({folder}{name}.md) | {text} |" for name, (_, text) in COMMANDS.items()]
     return "\n".join(("| command | what it does |", "|---|---|", *rows))
 
 

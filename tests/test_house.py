@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
-import sys
 import tomllib
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -39,23 +35,6 @@ def test_every_dependency_is_locked() -> None:
     for wanted in [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]:
         name = re.split(r"[><=]", wanted)[0].replace(".", "-")
         assert re.search(rf"(?m)^{re.escape(name)}==", locked), f"{name} is not locked: run `make lock`"
-
-
-def test_the_wheel_holds_the_package_and_its_command(tmp_path: Path) -> None:
-    source = tmp_path / "source"
-    source.mkdir()
-    shutil.copytree(ROOT / "ci_gitops", source / "ci_gitops", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source)
-    subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)], cwd=source,
-                   check=True, capture_output=True)  # fmt: skip
-    (wheel,) = tmp_path.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        names = archive.namelist()
-        entry_points = archive.read(next(name for name in names if name.endswith("entry_points.txt"))).decode()
-    assert "ci-gitops = ci_gitops.cli:main" in entry_points
-    assert {"ci_gitops/py.typed", "ci_gitops/core/api/kubernetes.json.gz"} <= set(names)
-    assert not [name for name in names if name.startswith("tests")]
 
 
 @pytest.mark.parametrize(
