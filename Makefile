@@ -33,7 +33,7 @@ help:
 	@echo 'make test-full   the tests in their long forms'
 	@echo 'make lint        style, types and layers'
 	@echo 'make format      put the code in form'
-	@echo 'make docs        write the parts of docs/ that the program itself knows'
+	@echo 'make docs        write the parts of docs/ that the program itself knows, and build the site in site/'
 	@echo 'make bench       side-by-side measurements: ratios and medians'
 	@echo 'make lock        compile the lock files again'
 	@echo 'make clean       remove what these made'
@@ -61,6 +61,8 @@ format: $(VENV)/.dev
 docs: $(VENV)/.dev
 	$(BIN)/python -m docs.generate
 	$(BIN)/python -m tests.rig.settings_docs
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@echo 'Open site/index.html'
 
 bench: $(VENV)/.dev parts
 	@PATH="$(CURDIR)/$(PARTS)/bin:$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m benchmarks $(ARGS)
@@ -76,7 +78,7 @@ lock: $(VENV)/.dev
 	  --upgrade --group dev pyproject.toml --output-file requirements-dev.lock
 
 clean:
-	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .cache site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

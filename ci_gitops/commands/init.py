@@ -14,8 +14,9 @@ from ci_gitops import __version__
 from ci_gitops.adapters.folder import files_of, root_of
 from ci_gitops.adapters.git import checkout_origin
 from ci_gitops.commands.common import command, option, pass_run
+from ci_gitops.core.git_urls import parse_git_url
 from ci_gitops.core.sources import last_name
-from ci_gitops.core.starter import Findings, config_text, look, pipeline_text
+from ci_gitops.core.starter import Findings, config_text, look, pipeline_text, schema_line
 from ci_gitops.core.text import counted
 from ci_gitops.errors import CiGitopsError
 from ci_gitops.output import styled
@@ -23,6 +24,7 @@ from ci_gitops.results import Result
 from ci_gitops.run import Run
 
 CONFIG, PIPELINE = ".ci-gitops.yaml", ".gitlab-ci.yml"
+_ANYBODYS = "https://gitlab.com"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +47,23 @@ def cli(run: Run, ci: str | None, dry_run: bool) -> Result:
     The usual layouts are recognised; nothing that is there is overwritten.
     """
     root = root_of(run.cwd)
-    found = look(files_of(root), last_name(run.ci.project or checkout_origin(run.cwd, run.environ) or str(root)))
-    texts = {CONFIG: config_text(found), PIPELINE: pipeline_text(found, __version__) if ci else None}
+    origin = checkout_origin(run.cwd, run.environ)
+    found = look(files_of(root), last_name(run.ci.project or origin or str(root)))
+    schema = schema_line(run.ci.server_url or _server(origin), __version__)
+    texts = {CONFIG: config_text(found, schema), PIPELINE: pipeline_text(found, __version__) if ci else None}
     files = [_file(root, path, text, dry_run) for path, text in texts.items() if text]
     return Result("InitResult", _document(found, files), "\n".join(_lines(found, files, ci)))
+
+
+def _server(origin: str | None) -> str:
+    """The server that the repository lies on, where people have its mirror of the templates too."""
+    try:
+        address = parse_git_url(origin) if origin else None
+    except CiGitopsError:
+        address = None
+    if address is None or not address.host:
+        return _ANYBODYS
+    return f"https://{address.authority if address.scheme == 'https' else address.host}"
 
 
 def _file(root: Path, path: str, text: str, dry_run: bool) -> FirstFile:

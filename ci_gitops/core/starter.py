@@ -57,12 +57,17 @@ def look(paths: Iterable[str], repository: str) -> Findings:
     return Findings(detect(files, repository), builds)
 
 
-def config_text(found: Findings) -> str:
-    """A first `.ci-gitops.yaml`."""
+def schema_line(server: str, version: str) -> str:
+    """By what editors complete the file: the schema beside the templates, at the version that writes this."""
+    return f"yaml-language-server: $schema={server}/{_TEMPLATES}/-/raw/v{version}/docs/schema/ci-gitops.schema.json"
+
+
+def config_text(found: Findings, schema: str) -> str:
+    """A first `.ci-gitops.yaml`; `schema` is its first line."""
     from ruamel.yaml.comments import CommentedMap
 
     document = CommentedMap({"version": 1})
-    document.yaml_set_start_comment(_HEAD)
+    document.yaml_set_start_comment(f"{schema}\n{_HEAD}")
     if not found.layout:
         return f"{_written(document)}\n{_commented(_NOTHING)}"
     document["apps"] = CommentedMap({name: CommentedMap({"path": path}) for name, path in found.layout.apps.items()})

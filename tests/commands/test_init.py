@@ -14,6 +14,7 @@ import jsonschema
 import pytest
 import yaml
 
+from ci_gitops import __version__
 from ci_gitops.core.starter import look, pipeline_text
 from ci_gitops.settings import parse_config, resolve
 from tests.rig.cli import Cli
@@ -58,6 +59,27 @@ def test_what_is_written_means_what_the_layout_means(tree: str, tmp_path: Path, 
     }
     for branch in ("main", "staging", "develop"):
         assert with_file.environments_for_branch(branch) == without.environments_for_branch(branch)
+
+
+@pytest.mark.parametrize(
+    ("origin", "server"),
+    [
+        ("git@gitlab.example.com:group/shop.git", "https://gitlab.example.com"),
+        ("https://gitlab.example.com:8443/group/shop.git", "https://gitlab.example.com:8443"),
+        ("/srv/shop.git", "https://gitlab.com"),
+        (None, "https://gitlab.com"),
+    ],
+)
+def test_editors_find_the_schema_by_the_first_line(tmp_path: Path, cli: Cli, origin: str | None, server: str) -> None:
+    root = make(tmp_path, "config")
+    if origin:
+        run_git("-C", root, "remote", "add", "origin", origin)
+    assert cli("init", cwd=root).code == 0
+    first, _, rest = (root / ".ci-gitops.yaml").read_text().partition("\n")
+    place = f"{server}/ci-gitops/ci-gitops/-/raw/v{__version__}/"
+    assert first.startswith(f"# yaml-language-server: $schema={place}")
+    published = ROOT / first.removeprefix(f"# yaml-language-server: $schema={place}")
+    jsonschema.Draft202012Validator(json.loads(published.read_text())).validate(yaml.safe_load(rest))
 
 
 def test_nothing_is_overwritten_and_a_second_call_changes_nothing(tmp_path: Path, cli: Cli) -> None:
