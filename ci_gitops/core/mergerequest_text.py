@@ -7,9 +7,11 @@ no second block, no broken table.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import re
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -35,6 +37,8 @@ TITLE_LIMIT = 200  # GitLab: 255, GitHub: 256
 _BLOCK = re.compile(r"<!-- ci-gitops:begin (?P<data>\{.*?\}) -->\n(?P<body>.*?)\n?<!-- ci-gitops:end -->", re.DOTALL)
 _SHOWN = (1000, 50, 5)  # rows of the table, from generous to what always fits
 _LONG = 10  # rows that are shown at once
+_MUCH = 16_000  # characters of trailers that are kept as they are
+_MOST_UNPACKED = 16_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +103,22 @@ def parse_block(description: str) -> Block | None:
         return None
     try:
         data = json.loads(found["data"])
-        return Block(tuple(parse_trailers(text) for text in data["trailers"]))
-    except (ValueError, TypeError, KeyError, AttributeError):
+        trailers = _unpacked(data["packed"]) if "packed" in data else data["trailers"]
+        return Block(tuple(parse_trailers(text) for text in trailers))
+    except (ValueError, TypeError, KeyError, AttributeError, zlib.error):
         return None
+
+
+def _packed(trailers: Sequence[str]) -> Mapping[str, object]:
+    """The trailers as JSON holds them: very many are made small, so that people's text has room beside them."""
+    if sum(map(len, trailers)) <= _MUCH:
+        return {"trailers": trailers}
+    return {"packed": base64.b64encode(zlib.compress(json.dumps(trailers).encode(), 9)).decode()}
+
+
+def _unpacked(packed: str) -> list[str]:
+    found = json.loads(zlib.decompressobj().decompress(base64.b64decode(packed), _MOST_UNPACKED))
+    return found if isinstance(found, list) else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +148,7 @@ def put_block(description: str, block: Block, sections: Sequence[Section] = (), 
         before = before.rstrip("\n") + "\n\n"
     room = limit - len(before) - len(after)
     gist = _digest(*(section.text if section.gist is None else section.gist for section in sections))
-    data = {"version": 1, "trailers": [format_trailers(commit) for commit in block.commits], "gist": gist}
+    data = {"version": 1, **_packed([format_trailers(commit) for commit in block.commits]), "gist": gist}
     if found and _says_so(found, data):
         return description
     text = next((text for body in _bodies(block, sections) if len(text := _marked(data, body)) <= room), None)

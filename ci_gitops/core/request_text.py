@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from ci_gitops.core.markdown import code, fenced, link, words
 from ci_gitops.core.mergerequest_text import Block, Section, image_of
-from ci_gitops.core.trailers import ImageMove, Move
+from ci_gitops.core.trailers import FilesMove, ImageMove, Move
 
 _FEW = 5  # files
 _LONG = 2_000  # characters of commands
@@ -77,13 +77,12 @@ def _named(apps: Sequence[str]) -> list[str]:
 
 
 def _old_again(move: Move) -> str | None:
-    if not move.old:
+    if isinstance(move, FilesMove) or not move.old:  # whole files only a rollback moves
         return None
-    what = (
-        [_argument(move)]
-        if isinstance(move, ImageMove)
-        else ["--set", f"{move.app}:{move.path}:{move.field}={move.old}"]
-    )
+    if isinstance(move, ImageMove):
+        what = [_argument(move)]
+    else:
+        what = ["--set", f"{move.app}:{move.path}:{move.field}={move.old}"]
     return shlex.join(["ci-gitops", "update", *what, "--environment", move.environment, "--app", move.app])
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
+import zlib
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from ci_gitops.core.gates import GateState
 from ci_gitops.core.markdown import fenced, harmless, in_html, link, web_address
@@ -174,6 +179,26 @@ def test_a_hundred_moves_stay_a_page() -> None:
     assert text.count("ci-gitops rollback") == 1
 
 
+def test_three_hundred_targets_fit_on_github() -> None:
+    moves = []
+    for number in range(300):
+        old, new = (f"{WEB}:{tag}@sha256:{hashlib.sha256(f'{tag}{number}'.encode()).hexdigest()}" for tag in ("1", "2"))
+        moves.append(ImageMove("production", f"app{number}", WEB, old, new))
+    block = Block().updated(Trailers(tuple(moves)))
+    told = Told(environment="production", block=block, commands=way_back_of(block, records=True))
+    text = put_block("By Alice", block, sections(told), 65_336)
+    assert len(text) <= 65_336
+    assert parse_block(text) == block
+    assert "more changes not listed here" in text
+    assert put_block(text, block, sections(told), 65_336) == text
+
+
+def test_what_is_not_packed_by_us_is_no_block() -> None:
+    for packed in ("AAAA", "!", base64.b64encode(zlib.compress(b"3")).decode()):
+        text = f'<!-- ci-gitops:begin {{"packed":"{packed}"}} -->\nx\n<!-- ci-gitops:end -->'
+        assert parse_block(text) in (None, Block())
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
@@ -254,3 +279,41 @@ def test_whatever_comes_nothing_acts_and_the_block_stays_one(told: Told, around:
 def _least(told: Told, around: str) -> int:
     """What cannot be left out: people's own text, what the block holds for us, and five rows of its table."""
     return len(put_block(harmless(around), told.block))
+
+
+class _Page(HTMLParser):
+    """What a browser makes of it: the tags, the targets of links, and the text that stands in no code."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.links: list[str] = []
+        self.words: list[str] = []
+        self._in_code = 0
+        self.feed(MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"]).render(text))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self._in_code += tag == "code"
+        self.links += [value or "" for name, value in attrs if name in ("href", "src")]
+
+    def handle_endtag(self, tag: str) -> None:
+        self._in_code -= tag == "code"
+
+    def handle_data(self, data: str) -> None:
+        if not self._in_code:
+            self.words.append(data)
+
+
+@given(_told())
+def test_whatever_comes_the_page_is_ours(told: Told) -> None:
+    page = _Page(put_block("", told.block, sections(told)))
+    assert page.tags <= {
+        "p", "table", "thead", "tbody", "tr", "th", "td", "code", "pre", "strong", "em", "b", "a", "h4", "ul", "li",
+        "details", "summary",
+    }  # fmt: skip
+    assert all(web_address(address) for address in page.links)
+    shown = "\n".join(page.words)
+    assert not re.search(r"[@#!]\w|\bGH-\d|://|\bwww\.", shown.replace("#### ", "")), shown
+    headings = re.findall(r"^(?:Commits|What changes in the manifests|Gates|How to take it back)$", shown, re.MULTILINE)
+    assert len(headings) == 4

@@ -219,6 +219,15 @@ def test_an_update_asks_nobody_more(shop: Made) -> None:
     assert len(made.registry.log) == logged
 
 
+def test_a_rollback_says_where_it_goes(shop: Made) -> None:
+    made = shop(production="gates: {approvals: 2}, rollback: {gates: {approvals: 1}}")
+    good = made.running.revision
+    text = str(made.write(back_to=good)["description"])
+    assert text.index(f"**This goes back** to what ran well at `{good[:12]}`") < text.index("| app |")
+    assert "CI, where there is any, 1 approval, people merge it." in section(text, "Gates")
+    assert "How to take it back" not in text
+
+
 def test_an_edit_of_the_rules_is_warned_of_first(shop: Made) -> None:
     made = shop(production="gates: {approvals: 2}")
     rule = "shop:.ci-gitops.yaml:environments.production.gates.approvals=0"
