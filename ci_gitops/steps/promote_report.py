@@ -13,7 +13,7 @@ from ci_gitops.results import Result
 _KNOWN_FROM = {
     "deployed": None,
     "target": None,
-    "registry": "the deployment does not say which digest; it is what the registry has for that tag now",
+    "registry": "its deployment names the tag alone; this digest is what the registry has for it now",
 }
 
 

@@ -50,7 +50,7 @@ def test_a_digest_that_no_record_has_is_asked_for_once_and_said(road: Road) -> N
     done = road()
     assert digest in road.read()
     assert done.json["promoted"][0]["images"][0]["digestFrom"] == "registry"
-    assert "it is what the registry has for that tag now" in done.text
+    assert "this digest is what the registry has for it now" in done.text
     road.push("3", "promoted/web2")
     road.registry.push("promoted/web", "3", {"another": "one"})  # the tag moves: nothing of it was deployed
     assert road().json["outcome"] == "unchanged"
