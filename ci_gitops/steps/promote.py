@@ -91,10 +91,9 @@ class _End:
 
 def promote(run: Run, call: PromoteCall) -> Result:
     """Find what is to go, prove that it is there, and write it in one commit."""
-    with Workplaces(
-        run, Reach(call.repo, call.branch, call.ca_file, call.token_file, call.timeout or _SECONDS)
-    ) as all_:
-        return _Promotion(run, call, all_).result()
+    reach = Reach(call.repo, call.branch, call.ca_file, call.token_file, call.timeout or _SECONDS)
+    with Workplaces(run, reach) as places:
+        return _Promotion(run, call, places).result()
 
 
 class _Promotion:
