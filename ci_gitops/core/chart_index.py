@@ -17,12 +17,12 @@ import yaml
 
 from ci_gitops.core.scanning import Facts, seconds_of
 from ci_gitops.core.text import did_you_mean
+from ci_gitops.core.yamldepth import must_be_shallow
 from ci_gitops.errors import RegistryError
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MOST_WHOLE = 4 * 1024 * 1024  # bytes of an index that is parsed as a whole
 _MOST_VERSIONS = 20_000
-_DEEPEST = 100
 _ENTRIES = re.compile(rb"(?m)^entries:[ \t]*(?:#.*)?\r?$")
 _INDENT = re.compile(rb"(?m)^( *)(?=[^ \t\r\n#])")
 _JSON = re.compile(rb'\s*\{\s*"')
@@ -72,16 +72,10 @@ def _entries(index: bytes, chart: str, where: str) -> Mapping[str, Any]:
 
 
 def _loaded(text: bytes) -> Any:
-    """The YAML of a stranger: the C parser's own composer has no bound and ends the process where it is nested deep."""
-    depth = 0
-    for event in yaml.parse(text, Loader=_Loader):
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-        if depth > _DEEPEST:
-            raise ValueError("nested too deep")
-    return yaml.load(text, _Loader)  # noqa: S506 - a safe loader
+    """The YAML of a stranger."""
+    decoded = text.decode()
+    must_be_shallow(decoded)
+    return yaml.load(decoded, _Loader)  # noqa: S506 - a safe loader
 
 
 def _cut(index: bytes, chart: str) -> bytes | None:

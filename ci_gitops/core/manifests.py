@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from ci_gitops.core.hooks import wishes
+from ci_gitops.core.yamldepth import must_be_shallow
 from ci_gitops.errors import RenderError
 
 # What others need comes first; kinds that are not listed come last
@@ -77,6 +78,7 @@ class Manifest:
 def parse(text: str, origin: str) -> tuple[Manifest, ...]:
     """The objects of a YAML stream; items of lists are objects of their own. `origin` names it in errors."""
     try:
+        must_be_shallow(text)
         documents = list(yaml.load_all(text, Loader=_Loader))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise RenderError(f"{origin} is not YAML: {' '.join(str(error).split())}") from error

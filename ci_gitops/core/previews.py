@@ -20,6 +20,7 @@ from ci_gitops.core.durations import format_duration, parse_duration
 from ci_gitops.core.images import ImageArgument
 from ci_gitops.core.text import plain
 from ci_gitops.core.trailers import Source
+from ci_gitops.core.yamldepth import must_be_shallow
 from ci_gitops.errors import SettingsError, UsageError
 
 PREFIX = "preview-"
@@ -186,7 +187,7 @@ def write_preview(preview: Preview) -> str:
         "files": {app: dict(sorted(files.items())) for app, files in preview.files.items()},
     }  # fmt: skip
     kept = {key: value for key, value in document.items() if value not in (None, [])}
-    return _HEAD + yaml.safe_dump(kept, sort_keys=False, allow_unicode=True, width=10_000)
+    return _HEAD + yaml.safe_dump(kept, sort_keys=False, width=10_000)  # in ASCII: YAML folds some other line ends
 
 
 def _asked(request: Asked | None) -> dict[str, Any] | None:
@@ -198,6 +199,7 @@ def _asked(request: Asked | None) -> dict[str, Any] | None:
 def read_preview(text: str, path: str) -> Preview:
     """SettingsError where it is no record of ours: nothing is removed on a guess."""
     try:
+        must_be_shallow(text)
         preview = _preview(yaml.safe_load(text))
     except (yaml.YAMLError, ValueError, KeyError, TypeError, AttributeError, UsageError) as error:
         raise _unreadable(path, plain(f"{type(error).__name__} {error}")) from error

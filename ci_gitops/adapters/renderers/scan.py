@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from ci_gitops.core.layout import KUSTOMIZATIONS
+from ci_gitops.core.yamldepth import must_be_shallow
 from ci_gitops.errors import RenderError
 
 _REMOTE = re.compile(
@@ -79,7 +80,9 @@ def kustomization_inputs(tree: Path, folder: Path) -> tuple[tuple[Path, ...], bo
 def _read(file: Path) -> Mapping[str, Any]:
     """Nothing where it is no mapping: kustomize says what is wrong better than we do."""
     try:
-        document = yaml.load(file.read_text(encoding="utf-8-sig"), Loader=_Loader)  # noqa: S506 - the safe one, in C
+        text = file.read_text(encoding="utf-8-sig")
+        must_be_shallow(text)
+        document = yaml.load(text, Loader=_Loader)  # noqa: S506 - the safe one, in C
     except (yaml.YAMLError, ValueError, RecursionError):
         return {}
     return document if isinstance(document, Mapping) else {}

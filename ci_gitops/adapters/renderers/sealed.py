@@ -70,7 +70,7 @@ def _hide(before: str, after: str) -> None:
     """Register every value that was encrypted."""
     try:
         closed, opened = list(yaml.safe_load_all(before)), list(yaml.safe_load_all(after))
-    except yaml.YAMLError:
+    except (yaml.YAMLError, RecursionError):
         masking.register(after)  # a binary or dotenv file is a secret as a whole
         for line in after.splitlines():
             masking.register(line.partition("=")[2])

@@ -17,6 +17,7 @@ import yaml
 
 from ci_gitops.core.edits.records import Edit
 from ci_gitops.core.edits.scalars import set_values
+from ci_gitops.core.yamldepth import must_be_shallow
 from ci_gitops.errors import EditError
 
 _LOCKS = {"Chart.yaml": "Chart.lock", "requirements.yaml": "requirements.lock"}
@@ -142,8 +143,9 @@ def _dependencies(text: str, path: str) -> list[Dependency]:
 
 def _mapping(text: str, path: str) -> dict[str, Any]:
     try:
+        must_be_shallow(text)
         document = yaml.load(text, _HelmLoader)  # noqa: S506 - a safe loader
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise EditError(f"{path}: it is not YAML: {error}", hint="Mend the file first.") from error
     return document if isinstance(document, dict) else {}
 
