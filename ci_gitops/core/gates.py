@@ -7,11 +7,12 @@ where a promotion comes from are in `core/source_gates`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from ci_gitops.core.targets import Target
 from ci_gitops.core.windows import Window
+from ci_gitops.errors import CiGitopsError
 
 CheckState = Literal["pending", "running", "success", "failed", "canceled", "skipped"]
 CiRule = Literal["auto", "required", "optional"]
@@ -84,13 +85,17 @@ class GateRules:
 
 @dataclass(frozen=True, slots=True)
 class GateState:
-    """`until`: the time at which it will hold if nothing else changes; 0 where no clock says it."""
+    """`until`: the time at which it will hold if nothing else changes; 0 where no clock says it.
+
+    `trouble` is why its facts could not be had, where that is so.
+    """
 
     gate: str
     ok: bool
     reason: str
     overridden: bool = False
     until: int = 0
+    trouble: CiGitopsError | None = field(default=None, compare=False)
 
 
 def ci_gate(rule: CiRule, checks: Checks, now: int) -> GateState:

@@ -57,7 +57,7 @@ class _Question:
             return self.ask()
         except CiGitopsError as error:
             hint = f" {error.hint}" if error.hint else ""
-            return GateState(self.gate, False, f"cannot be told: {error.message}{hint}".rstrip("."))
+            return GateState(self.gate, False, f"cannot be told: {error.message}{hint}".rstrip("."), trouble=error)
         except ValueError as error:  # a freeze whose cron line or zone nobody understands
             return GateState(self.gate, False, f"cannot be told: {error}")
 

@@ -28,6 +28,8 @@ VerdictState = Literal["merged", "already", "ready", "armed", "waiting", "manual
 GATES_STATUS = f"{OWN_STATUS}/gates"
 _LONGEST_PAUSE = 15.0  # seconds between two looks
 _TELL_AGAIN = 60.0
+#: Who cannot read these cannot merge either: a failure, where any other gate whose facts are away waits for them.
+_OF_THE_FORGE = ("ci", "approvals", "statuses")
 _FOR_A_PIPELINE = (1.0, 2.0, 4.0)  # seconds between looks for a pipeline that a push has just begun
 _HEAD_MOVES = 3  # how often a head may move under us before we leave it to the next run
 
@@ -170,6 +172,9 @@ class Merger:
         policy = rules if isinstance(rules, MergePolicy) else rules(request)
         judged = (self.bench or Bench(self.forge, now=self.now)).judged(request, policy.gates, self.overrides)
         gates = judged.states
+        for unmet in waiting(gates):
+            if unmet.trouble and unmet.gate in _OF_THE_FORGE:
+                raise unmet.trouble
         if waiting(gates):
             return self._held_back(request, gates, judged.checks or Checks(request.head_sha))
         if self.dry_run:
