@@ -288,7 +288,8 @@ class _Promotion:
         )  # fmt: skip
         if not intent:
             return report(None)
-        asked = replace(call.base, environments=(target.name,), images=call.only)
+        named = call.only or call.apps  # who names an app means its images too, where one of them is held
+        asked = replace(call.base, environments=(target.name,), images=named)
         hand = replace(hand_of(self._run, asked), source=None)  # it is no build: what ran before may go again
         jobs = jobs_of(self._places, self._root, replace(asked, apps=apps))
         tell = PromotionText(proof=tuple(each.running for each in candidates), diff_out=self._diff_out)
