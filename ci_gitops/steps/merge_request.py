@@ -34,7 +34,7 @@ from ci_gitops.steps.merging import MergePolicy, Patience
 from ci_gitops.steps.request_text import Draft, Tell, brief
 from ci_gitops.steps.restoring import replayed
 from ci_gitops.steps.workplace import RepositoryTree, Workplace, Workplaces
-from ci_gitops.steps.write import Hand, Written, attempts, commit_plan, current_plan, trailers_of
+from ci_gitops.steps.write import Hand, Written, attempts, commit_plan, current_plan, overtaken, trailers_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,8 +262,14 @@ class RequestWriter:
         return current_plan(there, targets, intent, self.hand)[0].changed
 
     def _replayed(self, place: Workplace, block: Block) -> Workplace:
-        """The commits of `block` made anew on top of `place`, each with the build that it came from."""
+        """The commits of `block` made anew on top of `place`, each with the build that it came from.
+
+        What a newer build has written there meanwhile stays.
+        """
         for trailers in block.commits:
+            late = overtaken(place, trailers, self._merged_blocks(place))
+            images = tuple(move for move in trailers.images if (move.target, move.name) not in late)
+            trailers = replace(trailers, images=images)
             plan = replayed(place, self.environment.name, trailers, self.hand.now)
             if plan.changed:
                 apps = " and ".join(sorted({move.app for move in trailers.moves}))

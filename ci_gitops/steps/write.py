@@ -18,7 +18,7 @@ from ci_gitops.core.history import History, explain_older, gather, judge
 from ci_gitops.core.holds import Held
 from ci_gitops.core.mergerequests import MergeRequest
 from ci_gitops.core.messages import commit_message
-from ci_gitops.core.trailers import Source, Trailers, split_trailers
+from ci_gitops.core.trailers import ImageMove, Source, Trailers, split_trailers
 from ci_gitops.core.updates import Intent, Plan, TargetFiles, plan_with_holds
 from ci_gitops.core.whole_files import WholeFile
 from ci_gitops.errors import TemporaryError
@@ -141,19 +141,38 @@ def current_plan(
     plan = plan_with_holds(intent, targets, place.tree, holds, now=hand.now)
     if not plan.images or hand.source is None or hand.force:
         return plan, ()
-    by_people = merged()
-    history = gather(
-        plan.images,
-        lambda: _history(place.repository, place.revision, by_people),
-        lambda count: place.repository.deepen(place.branch, count),
-        _HISTORY_STEPS,
-    )
-    judgement = judge(plan.images, hand.source, history)
+    judgement = judge(plan.images, hand.source, _history_of(place, plan.images, merged))
     notes = judgement.notes
     if judgement.older:
         plan = plan_with_holds(intent, targets, place.tree, holds, judgement.skip, now=hand.now)
         notes += tuple(explain_older(move, evidence, hand.source) for move, evidence in judgement.older)
     return plan, notes
+
+
+def overtaken(
+    place: Workplace, trailers: Trailers, merged: Callable[[], Mapping[str, Sequence[Trailers]]]
+) -> frozenset[tuple[str, str]]:
+    """Target and image of the moves of a commit that a newer build wrote since: made again they would undo that.
+
+    A move that began at what the newer build wrote was made in its knowledge (`--force`), and stays.
+    """
+    if not trailers.images or trailers.source is None:
+        return frozenset()
+    older = judge(trailers.images, trailers.source, _history_of(place, trailers.images, merged)).older
+    return frozenset((move.target, move.name) for move, evidence in older if evidence.move.new != move.old)
+
+
+def _history_of(
+    place: Workplace, moves: Sequence[ImageMove], merged: Callable[[], Mapping[str, Sequence[Trailers]]]
+) -> History:
+    """Enough of what the branch's commits say to judge these moves."""
+    by_people = merged()
+    return gather(
+        moves,
+        lambda: _history(place.repository, place.revision, by_people),
+        lambda count: place.repository.deepen(place.branch, count),
+        _HISTORY_STEPS,
+    )
 
 
 def _history(repository: Repository, revision: str, by_people: Mapping[str, Sequence[Trailers]]) -> History:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,7 +20,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from ci_gitops.adapters.forges.base import Forge
 from ci_gitops.core.mergerequests import MergeMethod, MergeRequest
+from ci_gitops.steps import merge as merge_story
 from tests.contracts.forge_rigs import FORGE_RIGS
 from tests.contracts.forge_world import APPS, ENVIRONMENTS, TARGETS, Hold, World
 from tests.rig.git_server import BareRepositories, GitServer
@@ -30,6 +33,7 @@ some_apps = st.lists(st.sampled_from(APPS), min_size=1, max_size=3, unique=True)
 
 class Machine(RuleBasedStateMachine):
     forge: ClassVar[str] = "local"
+    running: ClassVar[World]
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,7 +42,7 @@ class Machine(RuleBasedStateMachine):
         server: Any = BareRepositories(folder)
         if self.forge != "local":
             server = self.stack.enter_context(GitServer(folder))
-        self.world = World(FORGE_RIGS[self.forge](server), folder)
+        self.world = type(self).running = World(FORGE_RIGS[self.forge](server), folder)
 
     def teardown(self) -> None:
         self.world.close()
@@ -140,8 +144,37 @@ class Machine(RuleBasedStateMachine):
         self.world.people_s_work_stays()
 
 
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """For sequences that were found and are kept."""
+    made = World(FORGE_RIGS["local"](BareRepositories(tmp_path)), tmp_path)  # type: ignore[arg-type]
+    yield made
+    made.close()
+
+
+def test_what_gives_way_does_not_undo_a_newer_build(world: World) -> None:
+    world.write("production", ["shop"])
+    world.another_run("production", ["shop", "cart"], late=True)
+    world.write("production", ["cart"])
+    world.is_kept()
+    assert [sorted(one.targets) for one in world.open] == [["production/shop"], ["production/cart"]]
+
+
+def test_a_branch_made_anew_does_not_undo_a_newer_build(world: World) -> None:
+    world.write("production", ["shop"])
+    world.another_run("production", ["shop", "cart"], late=True)
+    world.merge("production", override=True)
+    world.write("production", ["cart"])
+    world.merge("production", override=True)
+    world.is_kept()
+    assert (world.main["production/shop"], world.open) == ("v1", [])
+
+
 def run(forge: str, monkeypatch: pytest.MonkeyPatch, examples: int, steps: int) -> None:
+    """On a server's fake `merge` speaks over the rig's line, whose clock does not tick in real time."""
     machine = type("Machine", (Machine,), {"forge": forge})
+    if forge != "local":
+        monkeypatch.setattr(merge_story, "forge_for", lambda run, repository, *more, **named: current(machine))
     long = bool(os.environ.get("CI_GITOPS_TEST_FULL"))
     chosen = settings(
         max_examples=examples, stateful_step_count=steps, deadline=None, database=None, derandomize=not long,
@@ -150,5 +183,19 @@ def run(forge: str, monkeypatch: pytest.MonkeyPatch, examples: int, steps: int) 
     run_state_machine_as_test(machine, settings=chosen)
 
 
-def test_promises_are_kept_on_the_local_forge(monkeypatch: pytest.MonkeyPatch) -> None:
-    run("local", monkeypatch, 6, 15)
+def current(machine: Any) -> Forge:
+    """The forge of the example that is being run, as a fresh process sees it."""
+    world: World = machine.running
+    return world.rig.forge()
+
+
+@pytest.mark.parametrize(("forge", "examples", "steps"), [("local", 4, 12), ("gitlab", 1, 8), ("github", 1, 8)])
+def test_promises_are_kept(monkeypatch: pytest.MonkeyPatch, forge: str, examples: int, steps: int) -> None:
+    run(forge, monkeypatch, examples, steps)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize(("forge", "examples", "steps"), [("local", 80, 30), ("gitlab", 20, 20), ("github", 20, 20)])
+def test_promises_are_kept_for_long(monkeypatch: pytest.MonkeyPatch, forge: str, examples: int, steps: int) -> None:
+    run(forge, monkeypatch, examples, steps)
