@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 API_VERSION = "2022-11-28"  # https://docs.github.com/en/rest/about-the-rest-api/api-versions
 PAGE = 100
 T = TypeVar("T")
+_HIDDEN = "Is the address right, and may the token see it? To one without access, what is there is 'Not Found' too."
 _DOCTOR = "Run it again; where that stays, `ci-gitops doctor` says what this token and repository allow."
 _MOST_PAGES = 100
 _PLACE = re.compile(r"^https?://[^/]+")
@@ -167,7 +168,7 @@ class GitHubApi:
             return DeniedError(f"{said}: it does not take {self._source}.", 401, hint=another)
         if error.status == 403:
             return DeniedError(f"{said}, asked with {self._source}.", 403, hint=_permission(headers))
-        hint = "To a token without access, what is there is 'Not Found' too." if error.status == 404 else _DOCTOR
+        hint = _HIDDEN if error.status == 404 else _DOCTOR
         return AnswerError(f"{said}.", error.status, words, hint=hint)
 
     def _what(self, method: str, path: str) -> str:

@@ -31,6 +31,7 @@ _OF_A_JOB = (
     " CI_GITOPS_TOKEN to an access token of the project or group with the scopes api and write_repository."
 )
 _DOCTOR = "Run it again; where that stays, `ci-gitops doctor` says what this token and project allow."
+_HIDDEN = "GitLab answers 404 for what the token may not see, too."
 _SCOPES = "It needs the scope api, and a role (Developer or more) in this project that may do this."
 
 
@@ -115,7 +116,7 @@ class GitLabApi:
                 return ()
             if not isinstance(reply.data, list):
                 raise self._other(self._asked("GET", path), "a list")
-            found += [self.record(item, "entry") for item in reply.data]
+            found += [self.record(item, "an entry of a list") for item in reply.data]
             if len(reply.data) < _PAGE:
                 break
             page += 1
@@ -197,7 +198,7 @@ class GitLabApi:
             return RefusedError(f"{what}: {token} may not do this.", hint=_SCOPES)
         if status == 409:
             return AwayError(f"{what}: another change was under way.", hint="Run the command again.")
-        return ForgeError(f"{what}.", hint=_SCOPES if status == 404 else _DOCTOR)
+        return ForgeError(f"{what}.", hint=f"{_HIDDEN} {_SCOPES}" if status == 404 else _DOCTOR)
 
 
 def quoted(name: str) -> str:

@@ -199,7 +199,8 @@ class PatientAdapter(HTTPAdapter):
 
     def _no_json(self, request: requests.PreparedRequest, response: requests.Response) -> CiGitopsError:
         kind = response.headers.get("Content-Type", "no type").split(";")[0]
-        what = f"{self._line.name} answered {clean(kind)} that is no JSON for {self._asked(request)}"
+        got = "JSON that breaks off" if "json" in kind else f"{clean(kind)}, which is no JSON,"
+        what = f"{self._line.name} answered {got} for {self._asked(request)}"
         hint = "Is that its address (--forge-url)? A proxy or a sign-in page in between answers like this, too."
         if self._changes_nothing(request):
             return ForgeError(f"{what}.", hint=hint)
