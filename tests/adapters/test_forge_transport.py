@@ -117,7 +117,7 @@ def test_a_refusal_is_the_caller_s(api: Counter, line: Line, web: requests.Sessi
 @pytest.mark.parametrize("name", ["HTML", "no JSON"])
 def test_what_is_no_json_is_no_answer(api: Counter, line: Line, web: requests.Session, name: str) -> None:
     api.faults.add(FAULTS[name], times=2)
-    with pytest.raises(ForgeError, match="JSON.* for GET /api/x"):
+    with pytest.raises(ForgeError, match=r"JSON.* for GET /api/x"):
         web.get(f"{line.base}/api/x")
     with pytest.raises(LostAnswerError):
         web.post(f"{line.base}/api/x")

@@ -156,18 +156,6 @@ def test_waiting_ends_with_75_at_the_deadline(github: GitHub) -> None:
     assert "!1 for approvals" in ran.json["error"]["message"]
 
 
-def test_a_merge_queue_is_joined_and_waited_for(github: GitHub) -> None:
-    github.configure("merge: manual")
-    github.fake.rules.queue = True
-    github.update("1.2")
-    ran = github.merge()
-    assert (ran.code, ran.json["merged"]) == (0, []), ran.err
-    assert ran.json["waiting"] == [{"mr": 1, "gate": "merge", "reason": "it is in the merge queue"}]
-    github.fake.settle()
-    ran = github.run("merge", "--mr", 1)
-    assert ran.json["merged"][0]["commit"] == github.server.head("octo/config")
-
-
 def test_a_conflict_is_refused_with_its_paths(github: GitHub) -> None:
     github.configure("merge: manual")
     github.update("1.2")
@@ -176,15 +164,6 @@ def test_a_conflict_is_refused_with_its_paths(github: GitHub) -> None:
     ran = github.merge()
     assert ran.code == 5
     assert ran.json["refused"][0]["conflicts"] == [PRODUCTION]
-
-
-def test_a_pull_request_that_edits_its_own_gates_changes_nothing_for_itself(github: GitHub) -> None:
-    github.configure("merge: manual, gates: {approvals: 1}")
-    github.update("1.2")
-    github.server.commit("octo/config", {".ci-gitops.yaml": settings("merge: now")}, "No gates", BRANCH)
-    ran = github.merge()
-    assert ran.code == 0, ran.err
-    assert ran.json["waiting"][0]["gate"] == "approvals"
 
 
 def test_a_person_s_commit_on_the_branch_is_not_written_over(github: GitHub) -> None:

@@ -249,39 +249,6 @@ def test_two_schedulers_merge_everything_once(cli: Cli, git_server: GitServer, c
     assert len(team.server.messages(NAME)) == count + 1
 
 
-def test_an_older_pipeline_does_not_undo_what_a_person_squashed(team: Team) -> None:
-    """The person's commit says nothing of pipelines; the merge request that it came from does."""
-
-    def build(tag: str, pipeline: int) -> Ran:
-        job = {"GITLAB_CI": "true", "CI_SERVER_URL": team.server.base, "CI_PROJECT_PATH": "group/shop",
-               "CI_PIPELINE_ID": str(pipeline), "CI_COMMIT_SHA": f"{pipeline:040x}"}  # fmt: skip
-        return team("update", f"web:{tag}", "--environment", "production", "--app", "shop", **job)
-
-    assert build("7", 7).code == 0
-    mr = team.gitlab.state.requests[0]
-    team.gitlab.merging.land(
-        mr, {"squash": True, "squash_commit_message": "Ship it", "merge_commit_message": "By hand"}
-    )
-    assert team.tag() == "7"
-    late = build("6", 6)
-    assert late.code == 0, late.err
-    assert late.json["writes"][0]["outcome"] == "unchanged"
-    assert len(team.gitlab.state.requests) == 1
-    assert build("8", 8).json["mergeRequest"]["iid"] == 2
-
-
-def test_the_rules_are_those_of_the_target_branch(team: Team) -> None:
-    """A merge request that edits its own gates changes nothing for itself."""
-    assert team.update("2").code == 0
-    mr = team.gitlab.state.requests[0]
-    team.server.commit(NAME, {".ci-gitops.yaml": CONFIG.replace(b"{approvals: 1}", b"{}")}, "No gates", mr.source)
-    ran = team("merge", "--environment", "production")
-    assert ran.code == 0, ran.err
-    assert ran.json["merged"] == []
-    assert {one["gate"] for one in ran.json["waiting"]} == {"approvals"}
-    assert team.tag() == "1"
-
-
 def test_a_way_back_is_merged_with_the_gates_of_rollback(cli: Cli, git_server: GitServer) -> None:
     config = CONFIG.replace(b"    labels:", b"    operator: external\n    labels:")
     team = Team(cli, git_server, config)

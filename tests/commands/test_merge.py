@@ -266,14 +266,6 @@ def test_a_person_s_merge_request_has_no_gates_but_those_that_are_named(config: 
     assert config.server.head("config", "alice")
 
 
-def test_policy_is_read_from_the_target_branch(config: Config) -> None:
-    request = config.opened()
-    config.server.commit(
-        "config", {".ci-gitops.yaml": CONFIG.replace(b"approvals: 1", b"approvals: 0")}, "x", request.source
-    )
-    assert config.merge("--mr", 1).json["waiting"][0]["gate"] == "approvals"
-
-
 def test_a_branch_name_of_another_environment_keeps_its_gates(config: Config) -> None:
     request = config.opened()
     trailers = Trailers((ImageMove("staging", "shop", "web", "web:1", "web:2"),))

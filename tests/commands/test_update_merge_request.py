@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ci_gitops.adapters.forges import open_forge
-from ci_gitops.adapters.forges.base import MergeCall, NewMergeRequest
+from ci_gitops.adapters.forges.base import NewMergeRequest
 from ci_gitops.adapters.git import GitAccess, Person, Repository
 from ci_gitops.core.mergerequest_text import Block, put_block
 from ci_gitops.core.messages import commit_message
@@ -278,19 +278,6 @@ def test_one_that_another_run_opens_at_the_same_moment_is_joined(requests: Reque
         forge = open_forge("local", repository, Person("Bob", "bob@example.com"))
         assert [one.iid for one in forge.find()] == [1]
         assert forge.get(2).superseded_by == 1
-
-
-def test_a_persons_squash_is_evidence_all_the_same(requests: Requests) -> None:
-    """Somebody squashed our commits in their own words: what the merge request held tells who wrote the image."""
-    requests.production(f"{WEB}:1.3", "--app", "shop", env=PIPELINE)
-    head = requests.head("ci-gitops/production/shop")
-    with Repository.open(str(requests.server.bare(requests.name)), GitAccess()) as repository:
-        forge = open_forge("local", repository, Person("Bob", "bob@example.com"))
-        assert forge.merge(1, MergeCall(head, method="squash", message="Ship it")).state == "merged"
-    assert requests.commits()[0] == "Ship it"
-    older = requests.production(f"{WEB}:1.2", "--app", "shop", env={**PIPELINE, "CI_PIPELINE_ID": "811"})
-    assert older.json["outcome"] == "unchanged"
-    assert "pipeline 812 (this is 811)" in older.json["notes"][0]
 
 
 def test_staging_is_still_pushed(requests: Requests) -> None:

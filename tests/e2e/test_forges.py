@@ -44,7 +44,7 @@ spec:
 FOLDER = "apps/shop/{}"
 
 
-@pytest.fixture(params=ROADS)
+@pytest.fixture(params=["gitlab", *(pytest.param(name, marks=pytest.mark.full) for name in ("local", "github"))])
 def road(request: pytest.FixtureRequest, git_server: GitServer, cli: Cli, tmp_path: Path) -> Iterator[Road]:
     made = ROADS[request.param](git_server, cli, tmp_path)
     yield made
