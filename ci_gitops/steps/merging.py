@@ -166,7 +166,9 @@ class Merger:
     def _once(self, request: MergeRequest, rules: MergePolicy | Callable[[MergeRequest], MergePolicy]) -> Verdict:
         if request.state != "open":
             state: VerdictState = "already" if request.state == "merged" else "refused"
-            return Verdict(request, state, reason=f"it is {request.state}")
+            gone = f": its branch {request.source} does not exist any more"  # GitHub closes it with that
+            closed = request.state == "closed" and not request.head_sha
+            return Verdict(request, state, reason=f"it is {request.state}{gone if closed else ''}")
         if outside := standing_in_the_way(request):
             return Verdict(request, "waiting", (outside,), outside.reason)
         policy = rules if isinstance(rules, MergePolicy) else rules(request)
