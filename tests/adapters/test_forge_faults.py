@@ -41,6 +41,10 @@ ANSWERS: Mapping[str, tuple[str, ...]] = {
     "find": ("404",),
     "open": ("403", "404", "422"),
     "update": ("403", "404", "422"),
+    **dict.fromkeys(
+        ("merge", "squash", "arm", "disarm", "join a train", "merge by a train", "leave a train"), ("404",)
+    ),
+    "record_deployment": ("409",),  # another run has just made the environment
     "people": ("403", "404"),
     "people of a group": ("403", "404"),
 }
@@ -133,7 +137,7 @@ class GitHubBench(Bench, GitHubRig):
             [(one.draft, one.armed is not None, bool(one.queued), bool(one.merged)) for one in mine],
             sorted(comment["body"] for one in mine for comment in one.comments),
             [(one["context"], one["state"]) for one in fake.statuses if one["sha"] == case.head],
-            [(one["sha"] == case.head, [told["state"] for told in fake.deployment_statuses[one["id"]]])
+            [(one["sha"] == case.head, [told["state"] for told in fake.deployment_statuses.get(one["id"], [])])
              for one in made],
         ]  # fmt: skip
 
@@ -186,9 +190,10 @@ def plain(told: object, case: Case) -> str:
 
 
 def _deployed(forge: Forge, case: Case) -> object:
-    """As a job does it that looks first."""
+    """As a job does it that looks first, and goes on with what a job that was cut off has begun."""
     there = forge.deployments(case.app)
-    return there or (forge.record_deployment(case.app, case.head, "main", "success", url="https://a.b/"),)
+    number = there[0].number if there else None
+    return forge.record_deployment(case.app, case.head, "main", "success", number=number, url="https://a.b/")
 
 
 def _next_state(forge: Forge, case: Case) -> object:

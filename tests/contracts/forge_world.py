@@ -183,8 +183,18 @@ class World:
         self.moved_nothing_held(before)
 
     def another_run(self, environment: str, apps: Sequence[str], *, late: bool) -> None:
-        """Another run of ours that saw nothing of the open ones has opened one of its own."""
+        """Another run of ours that saw nothing of the open ones has opened one of its own.
+
+        A `late` one saw the target branch all the same: what a newer build has brought there it leaves alone.
+        """
         targets = [f"{environment}/{app}" for app in apps]
+        if late:
+            main = self.main
+            waiting = {one for one, (tag, _) in self.promised.items() if main[one] != tag}
+            targets = [one for one in targets if one in waiting or main[one] == "v0"]
+            apps = [one.split("/")[1] for one in targets]
+        if not targets:
+            return
         if any(hold.bars(target, "") for hold in self.holds for target in targets):
             return
         self.number += 1

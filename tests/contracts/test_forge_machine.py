@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 
 from ci_gitops.adapters.forges.base import Forge
 from ci_gitops.core.mergerequests import MergeMethod, MergeRequest
-from ci_gitops.steps import merge as merge_story
+from ci_gitops.steps import scope
 from tests.contracts.forge_rigs import FORGE_RIGS
 from tests.contracts.forge_world import APPS, ENVIRONMENTS, TARGETS, Hold, World
 from tests.rig.git_server import BareRepositories, GitServer
@@ -174,7 +174,7 @@ def run(forge: str, monkeypatch: pytest.MonkeyPatch, examples: int, steps: int) 
     """On a server's fake `merge` speaks over the rig's line, whose clock does not tick in real time."""
     machine = type("Machine", (Machine,), {"forge": forge})
     if forge != "local":
-        monkeypatch.setattr(merge_story, "forge_for", lambda run, repository, *more, **named: current(machine))
+        monkeypatch.setattr(scope, "forge_for", lambda run, repository, *more, **named: current(machine))
     long = bool(os.environ.get("CI_GITOPS_TEST_FULL"))
     chosen = settings(
         max_examples=examples, stateful_step_count=steps, deadline=None, database=None, derandomize=not long,
