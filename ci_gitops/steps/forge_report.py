@@ -76,10 +76,22 @@ class ForgeReport:
         forge = self._forge()
         if forge is None:
             return
+        if self._is_part(done):
+            self.places.run.output.detail(
+                f"The forge keeps deployments of whole environments: none of {self.environment.name} is recorded there, "
+                "since apps were named."
+            )
+            return
         try:
             record_at_forge(forge, self._ci, self.environment, self.place.revision, self._ref, done)
         except CiGitopsError as error:
             self._tell("The forge keeps no record of this deployment", error)
+
+    def _is_part(self, done: Sequence[Done]) -> bool:
+        """Whether the pass left apps out: to say that the environment is at this commit would be untrue for those."""
+        settings, name = self.place.settings, self.environment.name
+        declared = {target.app for target in settings.targets([name], paths=self.place.tree.files())}
+        return bool(self.ask.apps) and not declared <= {each.target.app for each in done}
 
     def _post(self, status: CommitStatus, project: str | None = None, sha: str | None = None) -> None:
         """Set a status on the config commit, or on one of an application's project."""

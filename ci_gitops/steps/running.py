@@ -15,11 +15,13 @@ from datetime import UTC, datetime
 from ci_gitops.adapters.cluster.base import ApiError, Cluster
 from ci_gitops.adapters.deadline import Deadline
 from ci_gitops.adapters.forges.base import Deployment, Forge
+from ci_gitops.adapters.git import CommitInfo
 from ci_gitops.adapters.records.base import Ledger
 from ci_gitops.core.records import Record
 from ci_gitops.core.running import Running, as_it_lives, from_records, nothing
 from ci_gitops.core.target_images import images_in
 from ci_gitops.core.targets import Target
+from ci_gitops.core.trailers import split_trailers
 from ci_gitops.errors import CiGitopsError, ClusterError, GitError, RefusedError, TemporaryError, UsageError
 from ci_gitops.settings import EnvironmentSettings
 from ci_gitops.steps.declared import Ask
@@ -31,6 +33,7 @@ from ci_gitops.steps.workplace import RepositoryTree, Workplace, Workplaces
 
 _SECONDS = 100.0
 _ENDED = ("success", "failed")
+_HISTORY_STEPS = (0, 50, 250, 700)  # commits; 1,000 in all
 
 
 def running_in(
@@ -186,7 +189,7 @@ class _Reading:
         """As the branch's head declares it: for environments that somebody else deploys, or that lie nowhere."""
         place, environment = self.place, self.environment
         who = f"operator: {environment.operator}" if environment.operator != "ci-gitops" else "it has no destination"
-        head = place.repository.log(place.revision, 1)[0]
+        written = self._written_at()
         return tuple(
             Running(
                 target=target,
@@ -194,15 +197,50 @@ class _Reading:
                 images=self._images(place.tree, target),
                 healthy=True,
                 reason=f"Git alone says what runs in {environment.name} ({who}): {place.revision[:12]} declares it.",
-                since=head.time,
+                since=written[target],
                 evidence="git",
             )
             for target in self.targets
         )
 
+    def _written_at(self) -> dict[Target, int]:
+        """When the branch got the images that it declares: by our newest commit that names the target, where it held
+        just these already; else by its head, which is never too early."""
+        place, repository = self.place, self.place.repository
+        found: dict[Target, CommitInfo] = {}
+        for count in _HISTORY_STEPS:
+            if count and not repository.deepen(place.branch, count):
+                break
+            history = repository.log(place.revision, 1_000)
+            found = {target: commit for target in self.targets if (commit := _newest_of(target, history))}
+            if len(found) == len(self.targets):
+                break
+        head = repository.log(place.revision, 1)[0].time
+        return {target: found[target].time if self._held(target, found.get(target)) else head
+                for target in self.targets}  # fmt: skip
+
+    def _held(self, target: Target, commit: CommitInfo | None) -> bool:
+        if commit is None:
+            return False
+        repository = self.place.repository
+        try:
+            tree = RepositoryTree(repository, repository.fetch(commit.sha))
+            return self._images(tree, target) == self._images(self.place.tree, target)
+        except CiGitopsError:  # older files, which nobody promised to be readable
+            return False
+
     def _images(self, tree: RepositoryTree, target: Target) -> tuple[str, ...]:
         files = targets_of(self.place, self.environment.name, [target.app])
         return images_in(tree, files[0])
+
+
+def _newest_of(target: Target, history: Sequence[CommitInfo]) -> CommitInfo | None:
+    name = f"{target.environment}/{target.app}"
+    moved = (
+        commit for commit in history
+        if any(move.target == name for trailers in split_trailers(commit.message) for move in trailers.images)
+    )  # fmt: skip
+    return next(moved, None)
 
 
 def _since(newest: Deployment, deployments: Sequence[Deployment]) -> int:

@@ -223,6 +223,22 @@ def test_a_run_that_is_stopped_is_running_no_more(gitlab: Shop) -> None:
     assert [state for _, state, _ in gitlab.told(gitlab.config)] == ["running", "canceled"]
 
 
+def test_a_part_of_an_environment_is_no_deployment_of_it(gitlab: Shop) -> None:
+    """Gates and promotions would take the other apps for deployed, too."""
+    assert isinstance(gitlab.config, FakeGitLab)
+    cart = "apps:\n  cart: {path: 'apps/cart/{environment}'}"
+    gitlab.server.commit("octo/config", {
+        ".ci-gitops.yaml": CONFIG.format(forge="gitlab").replace("apps:", cart).encode(),
+        "apps/cart/live/kustomization.yaml": OVERLAY.replace(b"web", b"cart"),
+        "apps/cart/live/cart.yaml": WEB.replace(b"web", b"cart"),
+    })  # fmt: skip
+    assert gitlab.deploy("--app", "cart").code == 0
+    assert gitlab.config.state.deployments == []
+    assert gitlab.told(gitlab.config)[-1][1] == "success"
+    assert gitlab.deploy().code == 0
+    assert [one.status for one in gitlab.config.state.deployments] == ["success"]
+
+
 def test_who_does_not_wait_for_health_says_nothing(gitlab: Shop) -> None:
     assert gitlab.deploy("--no-wait").code == 0
     assert gitlab.told(gitlab.config) == gitlab.told(gitlab.web) == []

@@ -100,14 +100,18 @@ class BareRepositories:
         return self.history(name, [(message, files)], branch)[0]
 
     def history(
-        self, name: str, commits: Sequence[tuple[str, Mapping[str, bytes | None]]], branch: str = "main"
-    ) -> list[str]:
-        """Commits one after the other, each a message and its files (None takes one out); their ids."""
+        self, name: str, commits: Sequence[tuple[str, Mapping[str, bytes | None]]], branch: str = "main",
+        after: int = 0,
+    ) -> list[str]:  # fmt: skip
+        """Commits one after the other, each a message and its files (None takes one out); their ids.
+
+        Their time is `after` seconds from now.
+        """
         stream: list[bytes] = []
         grows = (self.bare(name) / "refs/heads" / branch).exists() or self.head(name, branch) is not None
         for mark, (message, files) in enumerate(commits, 1):
             stream.append(f"commit refs/heads/{branch}\nmark :{mark}\n".encode())
-            stream.append(f"committer Somebody <somebody@example.com> {int(time.time())} +0000\n".encode())
+            stream.append(f"committer Somebody <somebody@example.com> {int(time.time()) + after} +0000\n".encode())
             stream.append(_data(message.encode()))
             if mark == 1 and grows:
                 stream.append(f"from refs/heads/{branch}^0\n".encode())

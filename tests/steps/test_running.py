@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,21 @@ def test_git_alone_where_somebody_else_deploys(tmp_path: Path) -> None:
     assert (found.evidence, found.healthy, found.images) == ("git", True, ("web:2",))
     assert (found.revision, found.since > 0) == (team.commits[1], True)
     assert "Git alone says what runs in staging (operator: external)" in found.reason
+
+
+def test_git_alone_knows_since_when_where_our_commit_wrote_it(tmp_path: Path) -> None:
+    """What others commit afterwards does not begin its time anew, unless it changes what runs."""
+    team = Team(tmp_path, "operator: external")
+    ours = "Update shop\n\nCi-Gitops-Image: staging/shop web web:2 -> web:3\n"
+    kustomization = "resources: [deployment.yaml]\n" + OVERLAY
+    began = time.time()
+    for number, (message, files) in enumerate((
+        (ours, {PATH: kustomization.format(3).encode()}),
+        ("Say hello", {"README.md": b"Hello\n"}),
+        ("By hand", {PATH: kustomization.format(4).encode()}),
+    ), 1):  # fmt: skip
+        team.server.history("config", [(message, files)], after=1_000 * number)
+        assert team().since - began == pytest.approx({1: 1_000, 2: 1_000, 3: 3_000}[number], abs=500)
 
 
 def test_git_alone_where_there_is_no_destination(tmp_path: Path) -> None:
