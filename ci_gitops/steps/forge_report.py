@@ -78,8 +78,8 @@ class ForgeReport:
             return
         if self._is_part(done):
             self.places.run.output.detail(
-                f"The forge keeps deployments of whole environments: none of {self.environment.name} is recorded there, "
-                "since apps were named."
+                f"The forge keeps deployments of whole environments: none of {self.environment.name} is recorded "
+                "there, since apps were left out."
             )
             return
         try:
