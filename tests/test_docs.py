@@ -105,3 +105,19 @@ def test_every_page_can_be_found() -> None:
     for page in WRITTEN:
         if page != README:
             assert f"{page.name})" in linked or f"{page.name}#" in linked, f"nothing links to {page.name}"
+
+
+def test_the_messages_of_the_troubleshooting_page_are_those_of_the_program() -> None:
+    """A message that was reworded is reworded in the page too."""
+    text = (DOCS / "troubleshooting.md").read_text().partition("## When it")[0]
+    sources = re.sub(r"\{[^{}\"]*\}", "<>", "".join(file.read_text() for file in PACKAGE.rglob("*.py")))
+    rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| `")]
+    assert len(rows) > 40
+    codes = {code for row in rows for code in row[1].split(", ")}
+    assert codes <= {str(code) for code in EXIT_CODES}
+    foreign = ("No such", "You are not allowed", ".ci-gitops.yaml:")
+    for row in rows:
+        for message in re.findall(r"`([^`]+)`", row[0]):
+            if not message.startswith(foreign):
+                for part in re.split(r"<[^>]*>", message):
+                    assert part in sources, message

@@ -1,0 +1,241 @@
+"""The guides, walked through word for word against real Git, sshd and kustomize, and the fake of GitLab's server."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import yaml
+
+from docs.generate import DOCS
+from tests.e2e.test_road import classic, kustomized
+from tests.fakes.clock import Clock
+from tests.fakes.gitlab import FakeGitLab
+from tests.rig.git_server import GitServer, run_git
+from tests.rig.guide import Guide
+from tests.rig.parts import program
+from tests.rig.registry import RegistryServer
+from tests.rig.ssh_server import SshServer
+
+ROOT = Path(__file__).parents[1]
+GUIDES = DOCS / "guides"
+GITLAB = "https://gitlab.example.com/"
+HOST = "registry.example.com"
+IMAGE = f"{HOST}/shop/web"
+DEPLOYMENT = f"""\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: web}}
+spec:
+  replicas: 1
+  selector: {{matchLabels: {{app: web}}}}
+  template:
+    metadata: {{labels: {{app: web}}}}
+    spec:
+      containers: [{{name: web, image: {IMAGE}}}]
+"""
+OVERLAY = f"""\
+resources: [../../base]
+images:
+  - name: {IMAGE}
+    newTag: "1.0"  # written by the pipeline
+"""
+VALUES = """\
+replicas: 2
+image:
+  repository: registry.example.com/shop/web
+  tag: "1.0"  # written by the pipeline
+"""
+CHART = "apiVersion: v2\nname: shop\nversion: 1.0.0\n"
+
+
+def overlays(host: str, *environments: str) -> dict[str, bytes]:
+    files = {
+        "apps/shop/base/kustomization.yaml": "resources: [deployment.yaml]\n",
+        "apps/shop/base/deployment.yaml": DEPLOYMENT,
+        **{f"apps/shop/overlays/{name}/kustomization.yaml": OVERLAY for name in environments},
+    }
+    return {path: text.replace(HOST, host).encode() for path, text in files.items()}
+
+
+@pytest.fixture
+def environ(git_server: GitServer, tmp_path: Path) -> dict[str, str]:
+    """What a person at a terminal has: ci-gitops and kustomize, a name, and a password helper for plain git."""
+    home, programs = tmp_path / "home", tmp_path / "bin"
+    for folder in (home, programs, tmp_path / "work"):
+        folder.mkdir()
+    (programs / "ci-gitops").write_text('#!/bin/sh\nexec python -m ci_gitops "$@"\n')
+    (programs / "ci-gitops").chmod(0o755)
+    kustomize = program("kustomize", "Debian's package kustomize, or https://kubectl.docs.kubernetes.io")
+    helper = '!f() { echo "username=oauth2"; echo "password=$CI_GITOPS_TOKEN"; }; f'
+    for key, value in (
+        ("user.name", "Ada"), ("user.email", "ada@example.com"), ("credential.helper", helper),
+        ("safe.directory", "*"), ("pull.ff", "only"),
+    ):  # fmt: skip
+        run_git("config", "--file", home / ".gitconfig", key, value)
+    return {
+        "PATH": f"{programs}:{Path(kustomize).parent}:{os.environ['PATH']}", "HOME": str(home),
+        "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8", "CI_GITOPS_CACHE_DIR": "",
+    }  # fmt: skip
+
+
+def gitlab(server: GitServer, environ: dict[str, str], repository: str) -> FakeGitLab:
+    """GitLab's API for the project in which merge requests are written."""
+    made = FakeGitLab(server, Clock(), repository=repository)
+    made.state.path = repository
+    server.password = environ["CI_GITOPS_TOKEN"] = made.state.user("robot").token
+    environ["CI_GITOPS_FORGE"] = "gitlab"
+    return made
+
+
+def walk(page: str, server: GitServer, environ: Mapping[str, str], folder: Path, **more: str) -> None:
+    addresses = {
+        **more,
+        GITLAB: f"{server.base}/",
+        f"{GITLAB}ci-": "https://localhost/ci-",
+        "/home/ada": f"{folder}/work",
+    }
+    Guide.of(GUIDES / page).walk(folder / "work", environ, addresses)
+
+
+def lines(server: GitServer, repository: str) -> list[str]:
+    """What the newest commit of main took out and put in."""
+    shown = run_git(
+        "--git-dir", server.bare(repository), "show", "--format=", "--unified=0", "-m", "--first-parent", "main"
+    )
+    return [line for line in shown.splitlines() if line[:1] in "+-" and line[:3] not in ("+++", "---")]
+
+
+def test_from_gitopscli(git_server: GitServer, environ: dict[str, str], tmp_path: Path) -> None:
+    files = {"shop/Chart.yaml": CHART, "shop/values-staging.yaml": VALUES, "shop/values-production.yaml": VALUES}
+    git_server.create("shop/config", {path: text.encode() for path, text in files.items()})
+    fake = gitlab(git_server, environ, "shop/config")
+    walk("from-gitopscli.md", git_server, environ, tmp_path)
+    assert sorted(line[0] for line in lines(git_server, "shop/config")) == ["+", "+", "-", "-"]
+    assert [one.state for one in fake.state.requests] == ["merged"]
+    assert not fake.breaches
+
+
+def test_beside_flux_or_argo_cd(
+    git_server: GitServer, registry: RegistryServer, environ: dict[str, str], tmp_path: Path
+) -> None:
+    registry.push("shop/web", "1.1")
+    git_server.create("shop/config", overlays(registry.host, "staging", "production"))
+    fake = gitlab(git_server, environ, "shop/config")
+    walk("beside-flux-or-argo-cd.md", git_server, environ, tmp_path, **{HOST: registry.host})
+    assert [one.state for one in fake.state.requests] == ["merged"]
+    assert not fake.breaches
+
+
+def test_operator_only(git_server: GitServer, environ: dict[str, str], tmp_path: Path) -> None:
+    git_server.create("shop/config", overlays(HOST, "production"))
+    environ["CI_GITOPS_TOKEN"] = git_server.password
+    file = tmp_path / "shop.json"
+    stand_in = {
+        "context: production, namespace: shop": f'to: "simulated:{file}", namespace: shop',
+        "cluster production": f"simulated cluster {file}",
+    }
+    walk("operator-only.md", git_server, environ, tmp_path, **stand_in)
+
+
+def test_one_repository(git_server: GitServer, environ: dict[str, str], tmp_path: Path) -> None:
+    sources = {"Dockerfile": b"FROM scratch\n", "src/main.py": b"print('hello')\n"}
+    git_server.create("shop/web", {**sources, **overlays(HOST, "staging", "production")})
+    environ["CI_GITOPS_TOKEN"] = git_server.password
+    walk("one-repository.md", git_server, environ, tmp_path)
+    assert [line[0] for line in lines(git_server, "shop/web")] == ["-", "+"]
+    (deployed,) = (tmp_path / "work" / "live" / "staging").rglob("*deployment*")
+    assert f"{IMAGE}:1.1" in deployed.read_text()
+
+
+def test_a_repository_for_each_environment(
+    git_server: GitServer, registry: RegistryServer, environ: dict[str, str], tmp_path: Path
+) -> None:
+    registry.push("shop/web", "1.1")
+    for name in ("staging", "production"):
+        git_server.create(
+            f"shop/{name}",
+            {
+                f"shop/{name}/kustomization.yaml": OVERLAY.replace("../../base", "")
+                .replace(HOST, registry.host)
+                .encode()
+            },
+        )
+    fake = gitlab(git_server, environ, "shop/production")
+    (tmp_path / "work" / "web").mkdir()
+    run_git("init", "--quiet", tmp_path / "work" / "web")
+    walk("repository-per-environment.md", git_server, environ, tmp_path, **{HOST: registry.host})
+    assert lines(git_server, "shop/production")[:2] == lines(git_server, "shop/staging"), "and its digest"
+    assert not fake.breaches
+
+
+def test_from_the_classic_pipeline(
+    ssh_server: SshServer, git_server: GitServer, environ: dict[str, str], tmp_path: Path
+) -> None:
+    """First the team's own lines, then ours: the same manifests; ours change one line."""
+    files = classic(IMAGE, {"staging": "staging", "production": "production"})
+    overlay = ".kubernetes/overlays/production"
+    twice = files[f"{overlay}/kustomization.yaml"].decode()
+    once = twice.replace(
+        "resources:\n  - ../../base\n", "", 1
+    ).encode()  # kustomize edit refuses the key that stands twice
+    by_their_lines = ssh_server.create("theirs/web", {**files, f"{overlay}/kustomization.yaml": once})
+    by_ours = ssh_server.create("ours/web", files)
+    for name in ("theirs/web", "ours/web"):
+        run_git("clone", "--quiet", ssh_server.git.bare(name), tmp_path / name)
+    commit = run_git("-C", tmp_path / "theirs/web", "rev-parse", "HEAD").strip()
+    environ |= {
+        "DOCKER_REGISTRY_HOST": "registry.example.com", "DOCKER_REGISTRY_IMAGE": "shop/web", "CI_COMMIT_BRANCH": "main",
+        "GITLAB_ID_RSA": ssh_server.private_key.strip().replace("\n", "\r\n"), "GITLAB_EMAIL": "deployer@example.com",
+        "GITLAB_USERNAME": "deployer", "CI_COMMIT_SHA": commit, "SSH_KNOWN_HOSTS": ssh_server.known_hosts,
+    }  # fmt: skip
+    guide = Guide.of(GUIDES / "from-the-classic-pipeline.md")
+    _their_job(guide, ssh_server, {**environ, "GITLAB_REMOTE_URL": by_their_lines}, tmp_path / "theirs/web")
+    shutil.move(tmp_path / "ours/web", tmp_path / "work" / "ours/web")
+    guide.walk(
+        tmp_path / "work" / "ours/web",
+        {**environ, "GITLAB_REMOTE_URL": by_ours},
+        {"ssh://git@gitlab.example.com/shop/web.git": by_ours},
+    )
+    assert len(lines(ssh_server.git, "ours/web")) == 2
+    authors = {
+        run_git("--git-dir", ssh_server.git.bare(name), "log", "-1", "--format=%an <%ae>", "main")
+        for name in ("theirs/web", "ours/web")
+    }
+    assert authors == {"deployer <deployer@example.com>\n"}
+    built = []
+    for name in ("theirs/web", "ours/web"):
+        run_git("clone", "--quiet", ssh_server.git.bare(name), tmp_path / "after" / name)
+        built.append(kustomized(tmp_path / "after" / name / overlay))
+    assert built[0] == built[1]
+    assert f"{IMAGE}:{commit}" in str(built)
+
+
+def _their_job(guide: Guide, server: SshServer, environ: Mapping[str, str], folder: Path) -> None:
+    """The lines of their second job as a runner runs them; the host and where its key is kept are this machine's."""
+    script = "\n".join(yaml.safe_load(guide.file(".gitlab-ci.yml"))["update"]["script"])
+    script = script.replace("ssh-keyscan gitlab.example.com", f"ssh-keyscan -p {server.port} 127.0.0.1")
+    keys = {"GIT_SSH_COMMAND": "ssh -o UserKnownHostsFile=$HOME/.ssh/known_hosts"}
+    done = subprocess.run(
+        ["bash", "-e", "-o", "pipefail"], input=f"{script}\nssh-agent -k\n", cwd=folder, env={**environ, **keys},
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_includes_of_the_guides_fit_the_templates() -> None:
+    for page in GUIDES.glob("*.md"):
+        for step in Guide.of(page).steps:
+            if step.path == ".gitlab-ci.yml":
+                for entry in yaml.safe_load(step.text).get("include", ()):
+                    header = next(iter(yaml.safe_load_all((ROOT / entry["file"].lstrip("/")).read_text())))
+                    assert entry.get("inputs", {}).keys() <= header["spec"]["inputs"].keys(), page.name
+
+
+def test_every_guide_is_in_the_list() -> None:
+    listed = (GUIDES / "index.md").read_text()
+    assert not [page.name for page in GUIDES.glob("*.md") if page.name != "index.md" and f"({page.name})" not in listed]
