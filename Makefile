@@ -61,6 +61,7 @@ format: $(VENV)/.dev
 docs: $(VENV)/.dev
 	$(BIN)/python -m docs.generate
 	$(BIN)/python -m tests.rig.settings_docs
+	$(BIN)/python -m tests.rig.template_docs
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 	@echo 'Open site/index.html'
 

@@ -20,6 +20,7 @@ from ci_gitops.settings import parse_config, resolve
 from tests.rig.cli import Cli
 from tests.rig.git_server import run_git
 from tests.rig.parts import program
+from tests.rig.pipelines import TAKEN, quiet
 
 ROOT = Path(__file__).parents[2]
 TREES = {
@@ -178,11 +179,11 @@ def jobs_after(changed: str, root: Path) -> set[str]:
     run_git("-C", root, "add", "-A")
     run_git("-C", root, "commit", "--quiet", "-m", "Change")
     listed = subprocess.run(
-        [runner, "--list-json"], cwd=root, capture_output=True, text=True, check=False,
+        [runner, "--list-json", *TAKEN], cwd=root, capture_output=True, text=True, check=False,
         env={"PATH": os.environ["PATH"], "HOME": str(root.parent)},
     )  # fmt: skip
     assert listed.returncode == 0, listed.stdout + listed.stderr
-    return {job["name"] for job in json.loads(listed.stdout) if job["when"] != "never"}
+    return {job["name"] for job in json.loads(quiet(listed.stdout)) if job["when"] != "never"}
 
 
 def test_a_change_of_the_configuration_alone_builds_nothing(tmp_path: Path) -> None:

@@ -1,0 +1,125 @@
+"""Run pipelines of GitLab on this machine with gitlab-ci-local: its jobs are shells here, its rules GitLab's.
+
+It has no `retry`, `resource_group` and `id_tokens`, takes unknown inputs, and knows one commit message: what it cannot
+show is checked as text.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.rig.git_server import run_git
+from tests.rig.parts import program
+from tests.rig.templates import FOLDER
+
+HOW = "`make parts` installs it where there is npm"
+_PERSON = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
+MERGE_REQUEST = {"CI_PIPELINE_SOURCE": "merge_request_event", "CI_MERGE_REQUEST_IID": "5", "CI_COMMIT_BRANCH": None}
+#: GitLab takes an empty list of tags; the schema of older runners does not.
+TAKEN = ("--ignore-schema-paths", "#/definitions/tags/minItems")
+SCHEDULE = {"CI_PIPELINE_SOURCE": "schedule"}
+TAG = {"CI_COMMIT_TAG": "v1.0.0", "CI_COMMIT_BRANCH": None}
+
+
+@dataclass
+class Project:
+    """A project with a `.gitlab-ci.yml`, in a work tree of its own; `variables` are those of the project."""
+
+    folder: Path
+    home: Path
+    variables: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def make(cls, folder: Path, home: Path, pipeline: str, files: Mapping[str, str] | None = None) -> Project:
+        """A new one, with the templates beside its own files."""
+        project = cls(folder, home)
+        folder.mkdir(parents=True, exist_ok=True)
+        run_git("-C", folder, "init", "-q", "-b", "main")
+        run_git("-C", folder, "remote", "add", "origin", "https://gitlab.example.com/group/shop.git")
+        templates = {f"ci-templates/{path.name}": path.read_text() for path in FOLDER.iterdir()}
+        project.commit({".gitlab-ci.yml": pipeline, **templates, **(files or {})})
+        return project
+
+    def commit(self, files: Mapping[str, str], message: str = "Start") -> str:
+        for name, text in files.items():
+            path = self.folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        run_git("-C", self.folder, "add", "-A")
+        run_git("-C", self.folder, *_PERSON, "commit", "-q", "--allow-empty", "-m", message)
+        run_git("-C", self.folder, "update-ref", "refs/remotes/origin/main", "HEAD")
+        return run_git("-C", self.folder, "rev-parse", "HEAD").strip()
+
+    def preview(self) -> dict[str, Any]:
+        """The pipeline with everything included."""
+        found = yaml.safe_load(quiet(self._run(["--preview"], {}).stdout))
+        assert isinstance(found, dict)
+        return found
+
+    def jobs(self, facts: Mapping[str, str | None] | None = None) -> dict[str, str]:
+        """Job -> when, of those that such a pipeline has."""
+        listed = json.loads(quiet(self._run(["--list-json"], facts or {}).stdout))
+        return {job["name"]: job["when"] for job in listed if job["when"] != "never"}
+
+    def run(
+        self, facts: Mapping[str, str | None] | None = None, *jobs: str, manual: Iterable[str] = (), ok: bool = True
+    ) -> str:
+        """A pipeline from its first stage to its last; with `jobs` these alone. Gives what it printed."""
+        words = ["--force-shell-executor", "--shell-isolation", *jobs]
+        words += [word for job in manual for word in ("--manual", job)]
+        done = self._run(words, facts or {})
+        assert ok is None or (done.returncode == 0) is ok, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def kept(self, job: str) -> Path:
+        """Where the artifacts of a job are."""
+        return self.folder / ".gitlab-ci-local" / "artifacts" / job
+
+    def _run(self, words: list[str], facts: Mapping[str, str | None]) -> subprocess.CompletedProcess[str]:
+        runner = program("gitlab-ci-local", HOW)
+        given: dict[str, str | None] = {"CI_COMMIT_AUTHOR": "Ada <ada@example.com>", **self.variables, **facts}
+        for name, value in given.items():
+            words += ["--unset-variable", name] if value is None else ["--variable", f"{name}={value}"]
+        done = subprocess.run(
+            [runner, *words, *TAKEN],
+            cwd=self.folder,
+            env=self._environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if words[0] in ("--list-json", "--preview"):
+            assert done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    def _environment(self) -> dict[str, str]:
+        """Jobs find `ci-gitops` on PATH, and nothing of this machine's own settings."""
+        programs = self.home / "bin"
+        programs.mkdir(parents=True, exist_ok=True)
+        script = programs / "ci-gitops"
+        if not script.exists():
+            script.write_text(f'#!/bin/sh\nPYTHONPATH="{FOLDER.parent}" exec "{sys.executable}" -P -m ci_gitops "$@"\n')
+            script.chmod(0o755)
+        keep = {name: os.environ[name] for name in ("LANG", "TMPDIR", "SSL_CERT_FILE") if name in os.environ}
+        return {**keep, "PATH": f"{programs}:{os.environ['PATH']}", "HOME": str(self.home)}
+
+
+def quiet(text: str) -> str:
+    """Without what the runner says on standard output of inputs with `regex`, which it does not check."""
+    return "".join(line for line in text.splitlines(keepends=True) if "WARN" not in line)
+
+
+def said(text: str, job: str) -> str:
+    """What one job of a run printed."""
+    plain = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text)
+    return "\n".join(line for line in plain.splitlines() if line.startswith(job + " "))
