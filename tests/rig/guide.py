@@ -120,5 +120,12 @@ def _like(wanted: tuple[str, ...], got: tuple[str, ...]) -> bool:
 
 def _compare(page: str, wanted: Step, got: Step) -> None:
     assert _like(wanted.said, got.said), "\n".join(
-        (f"{page}: $ {wanted.text}", "the page says:", *wanted.said, "the program says:", *got.said)
+        (
+            f"{page}: $ {wanted.text}",
+            "(CI_GITOPS_TEST_GUIDES=write writes it anew)",
+            "the page says:",
+            *wanted.said,
+            "the program says:",
+            *got.said,
+        )
     )
