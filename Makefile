@@ -25,7 +25,7 @@ endif
 PYTEST = PATH="$(CURDIR)/$(PARTS)/bin:$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full lint format docs bench lock parts clean
+.PHONY: help demo test test-full lint format docs bench lock wheels image parts clean
 
 help:
 	@echo 'make demo        the whole road on this machine, with no account'
@@ -35,6 +35,7 @@ help:
 	@echo 'make format      put the code in form'
 	@echo 'make docs        write the parts of docs/ that the program itself knows, and build the site in site/'
 	@echo 'make bench       side-by-side measurements: ratios and medians'
+	@echo 'make image       the container image, by Docker; TARGET=cluster for the small one'
 	@echo 'make lock        compile the lock files again'
 	@echo 'make clean       remove what these made'
 
@@ -45,8 +46,9 @@ demo: $(VENV)/.runtime
 test: $(VENV)/.dev parts
 	@$(PYTEST) -n 4 --dist loadgroup --durations 15 $(ARGS)
 
+test-full: export CI_GITOPS_TEST_FULL = 1
 test-full: $(VENV)/.dev parts
-	@CI_GITOPS_TEST_FULL=1 $(PYTEST) -n 4 --dist loadgroup --durations 30 -m '' --timeout 3600 $(ARGS)
+	@$(PYTEST) -n 4 --dist loadgroup --durations 30 -m '' --timeout 3600 $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -78,8 +80,21 @@ lock: $(VENV)/.dev
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  --upgrade --group dev pyproject.toml --output-file requirements-dev.lock
 
+# What the Dockerfile takes from dist/wheels; with TOOLS=local it takes programs from dist/tools/ARCHITECTURE too.
+wheels: | $(VENV)/bin/python
+	@rm -rf dist/wheels
+	@PIP="$(BIN)/python -m pip" image/download-wheels dist/wheels
+
+TARGET ?= full
+image: wheels
+	@docker buildx build --target $(TARGET) --tag ci-gitops:$(TARGET) --load \
+	  --build-arg VERSION="$$(sed -n 's/^__version__ = "\(.*\)"/\1/p' ci_gitops/__init__.py)" \
+	  --build-arg REVISION="$$(git rev-parse HEAD)" \
+	  --build-arg CREATED="$$(TZ=UTC git log -1 --format=%cd --date=format-local:%Y-%m-%dT%H:%M:%SZ)" \
+	  --build-arg SOURCE_DATE_EPOCH="$$(git log -1 --format=%ct)" $(ARGS) .
+
 clean:
-	rm -rf $(VENV) .cache site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .cache dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -21,10 +21,11 @@ pytest_plugins = [
     "tests.rig.registry",
     "tests.rig.cosign",
     "tests.rig.deploying",
+    "tests.rig.image",
 ]
 
 #: Rigs that are dear to start: tests that use one run in one worker, so that it starts once.
-SHARED_RIGS = ("cluster", "docker_engine")
+SHARED_RIGS = ("cluster", "docker_engine", "images")
 #: What is drawn is the same each time, and another thing each day in the full run: a change fails for what it did.
 _DAY = datetime.datetime.now(datetime.UTC).date().toordinal() if os.environ.get("CI_GITOPS_TEST_FULL") else 739_576
 SEED = int(os.environ.get("CI_GITOPS_TEST_SEED") or _DAY)

@@ -87,6 +87,19 @@ def test_the_architecture_page_knows_every_layer_in_order() -> None:
 
 
 def test_the_image_has_what_jobs_of_the_usual_pipelines_call() -> None:
-    installed = (ROOT / "Dockerfile").read_text().rpartition("FROM ")[2].split()
+    packages = "".join((ROOT / f"image/packages-{variant}.txt").read_text() for variant in ("cluster", "full"))
+    installed = (packages + (ROOT / "image/tools.txt").read_text()).split()
     needed = {"bash", "buildah", "docker-buildx", "docker-cli", "git", "kustomize", "make", "openssh-client"}
     assert needed <= set(installed)
+
+
+def test_every_program_of_the_image_has_a_checksum_for_both_architectures() -> None:
+    lines = [line.split() for line in (ROOT / "image/tools.txt").read_text().splitlines() if not line.startswith("#")]
+    found: dict[tuple[str, str], set[str]] = {}
+    for name, version, architecture, checksum, address, *_ in lines:
+        assert re.fullmatch("[0-9a-f]{64}", checksum), name
+        assert address.startswith("https://")
+        assert {version, architecture} <= set(re.findall(r"[0-9.]*[0-9]|amd64|arm64", address)), address
+        found.setdefault((name, version), set()).add(architecture)
+    assert all(each == {"amd64", "arm64"} for each in found.values()), found
+    assert len({line[3] for line in lines}) == len(lines)

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
 POLICY = Path("/usr/sbin/policy-rc.d")  # asked before a package starts a service
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 PROGRAM_FOLDERS = ("usr/bin", "usr/sbin", "usr/libexec/docker/cli-plugins", "usr/lib/docker/cli-plugins")
@@ -55,6 +56,8 @@ def main(folder: Path) -> int:
         if package.release and not (folder / package.folder).is_dir():
             unpack(package, folder)
     npm(folder)
+    wheels(folder)
+    bases(folder)
     return 0
 
 
@@ -191,8 +194,60 @@ def npm(folder: Path) -> None:
     shutil.copy(lock, home / "installed.json")
 
 
-def output(*command: str, cwd: Path | None = None) -> str:
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL)
+def wheels(folder: Path) -> None:
+    """The Python packages of our image, again when the lock changes."""
+    home, lock = folder / "wheels", ROOT / "requirements.lock"
+    if (home / "installed.lock").exists() and (home / "installed.lock").read_bytes() == lock.read_bytes():
+        return
+    say("Downloading the Python packages of the image …")
+    shutil.rmtree(home, ignore_errors=True)
+    try:
+        output(str(ROOT / "image/download-wheels"), str(home), "x86_64", PIP=f"{sys.executable} -m pip")
+    except subprocess.CalledProcessError as error:
+        say(f"That failed; tests of the image are skipped: {error.stderr.strip()}")
+        return
+    shutil.copy(lock, home / "installed.lock")
+
+
+def bases(folder: Path) -> None:
+    """Debian with the packages of our image, for machines that reach no registry; that of each variant is made once."""
+    packages: list[str] = []
+    for variant in ("cluster", "full"):
+        packages += [package.name for package in wanted(ROOT / f"image/packages-{variant}.txt")]
+        if variant == "full" or os.environ.get("CI_GITOPS_TEST_FULL"):
+            base(folder / "bases" / variant, packages)
+
+
+def base(home: Path, packages: list[str]) -> None:
+    """A root of its own: mmdebstrap installs into a folder and leaves this machine's packages alone."""
+    made_of = " ".join(packages)
+    if (home / "made-of").exists() and (home / "made-of").read_text() == made_of:
+        return
+    if os.geteuid() != 0 or not shutil.which("mmdebstrap"):
+        say("Not here: mmdebstrap, or root. Tests of the image are skipped.")
+        return
+    say(f"Making Debian for the image ({home.name}) …")
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir(parents=True)
+    without = ("share/man/*", "share/doc/*", "share/locale/*", "lib/cni/*", "libexec/buildah/*")
+    signed = f" [signed-by={KEYRING}]" if KEYRING.exists() else ""
+    try:
+        output(
+            "mmdebstrap", "--quiet", "--variant=apt", "--mode=root", f"--include={','.join(packages)}",
+            *(f"--dpkgopt=path-exclude=/usr/{what}" for what in without),
+            '--aptopt=APT::Install-Recommends "false"', "trixie", str(home / "root.tar"),
+            f"deb{signed} {mirror()} trixie main",
+            SOURCE_DATE_EPOCH="0",
+        )  # fmt: skip
+    except subprocess.CalledProcessError as error:
+        say(f"That failed; tests of the image are skipped: {error.stderr.strip()[-500:]}")
+        return
+    (home / "made-of").write_text(made_of)
+
+
+def output(*command: str, cwd: Path | None = None, **variables: str) -> str:
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL,
+                          env={**os.environ, **variables})  # fmt: skip
     return done.stdout
 
 
