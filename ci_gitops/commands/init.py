@@ -14,9 +14,10 @@ from ci_gitops import __version__
 from ci_gitops.adapters.folder import files_of, root_of
 from ci_gitops.adapters.git import checkout_origin
 from ci_gitops.commands.common import command, option, pass_run
+from ci_gitops.core.first_pipeline import pipeline_text
 from ci_gitops.core.git_urls import parse_git_url
 from ci_gitops.core.sources import last_name
-from ci_gitops.core.starter import Findings, config_text, look, pipeline_text, schema_line
+from ci_gitops.core.starter import Findings, config_text, look, schema_line
 from ci_gitops.core.text import counted
 from ci_gitops.errors import CiGitopsError
 from ci_gitops.output import styled

@@ -10,9 +10,7 @@ from typing import Any
 
 from ci_gitops.core.layout import Layout, detect
 
-BUILD, UPDATE, DEPLOY = "build.yml", "update.yml", "deploy.yml"
-_MARK = "Ci-Gitops-"  # how the trailers of our commits begin
-_TEMPLATES = "ci-gitops/ci-gitops"
+TEMPLATES = "ci-gitops/ci-gitops"
 _HEAD = """\
 ci-gitops: what is deployed where. Written by `ci-gitops init`; everything left out has its default.
 `ci-gitops config show` lists the settings in force, `ci-gitops config schema` is for editors."""
@@ -44,6 +42,11 @@ class Findings:
         return self.builds and bool(self.layout)
 
     @property
+    def promotes(self) -> bool:
+        """Two environments on one branch: what ran well in the first is promoted to the second."""
+        return len(self.layout.environments) == 2 and not self.branches
+
+    @property
     def branches(self) -> dict[str, list[str]]:
         """Environment -> the branches whose builds update it, where application and configuration share branches."""
         usual = {"staging": ["staging"], "production": ["main"]}
@@ -59,7 +62,7 @@ def look(paths: Iterable[str], repository: str) -> Findings:
 
 def schema_line(server: str, version: str) -> str:
     """By what editors complete the file: the schema beside the templates, at the version that writes this."""
-    return f"yaml-language-server: $schema={server}/{_TEMPLATES}/-/raw/v{version}/docs/schema/ci-gitops.schema.json"
+    return f"yaml-language-server: $schema={server}/{TEMPLATES}/-/raw/v{version}/docs/schema/ci-gitops.schema.json"
 
 
 def config_text(found: Findings, schema: str) -> str:
@@ -69,12 +72,12 @@ def config_text(found: Findings, schema: str) -> str:
     document = CommentedMap({"version": 1})
     document.yaml_set_start_comment(f"{schema}\n{_HEAD}")
     if not found.layout:
-        return f"{_written(document)}\n{_commented(_NOTHING)}"
+        return f"{written(document)}\n{_commented(_NOTHING)}"
     document["apps"] = CommentedMap({name: CommentedMap({"path": path}) for name, path in found.layout.apps.items()})
     environments = CommentedMap({name: _environment(found, name) for name in found.layout.environments})
     document["environments"] = environments
     document.yaml_set_comment_before_after_key("environments", before="\nIn promotion order.")
-    return _written(document)
+    return written(document)
 
 
 def _environment(found: Findings, name: str) -> Any:
@@ -82,70 +85,16 @@ def _environment(found: Findings, name: str) -> Any:
 
     environment = CommentedMap()
     if branches := found.branches.get(name):
-        environment["sourceBranches"] = _flow(branches)
+        environment["sourceBranches"] = flow(branches)
         environment.yaml_add_eol_comment("builds of these branches update it", "sourceBranches", column=4)
-    environment["write"] = "push"
-    environment.yaml_add_eol_comment("or merge-request, for a review first", "write", column=4)
+    reviewed = found.promotes and name == found.layout.environments[-1]
+    environment["write"] = "merge-request" if reviewed else "push"
+    about = "promotions are reviewed first; or push" if reviewed else "or merge-request, for a review first"
+    environment.yaml_add_eol_comment(about, "write", column=4)
     return environment
 
 
-def pipeline_text(found: Findings, version: str) -> str | None:
-    """A first `.gitlab-ci.yml`: the jobs of the templates, with guards where our commits would start builds.
-
-    None where there is nothing to build or deploy.
-    """
-    from ruamel.yaml.comments import CommentedMap, CommentedSeq
-
-    includes = _includes(found, version)
-    if not includes:
-        return None
-    document = CommentedMap({"include": CommentedSeq(includes)})
-    document.yaml_set_start_comment(
-        f"Jobs of ci-gitops, written by `ci-gitops init`. `project` is where your GitLab has {_TEMPLATES}."
-    )
-    return _written(document)
-
-
-def _includes(found: Findings, version: str) -> list[Any]:
-    if found.builds:
-        return [_include(file, version, {"rules": _guards(found)} if found.shared else {}) for file in (BUILD, UPDATE)]
-    return [_include(DEPLOY, version, _deployment(name)) for name in found.layout.environments]
-
-
-def _include(file: str, version: str, inputs: dict[str, Any]) -> Any:
-    from ruamel.yaml.comments import CommentedMap
-
-    place = {"project": _TEMPLATES, "ref": f"v{version}", "file": f"/ci-templates/{file}"}
-    return CommentedMap({**place, **({"inputs": CommentedMap(inputs)} if inputs else {})})
-
-
-def _deployment(environment: str) -> dict[str, Any]:
-    from ruamel.yaml.comments import CommentedMap
-
-    rule = CommentedMap({"if": "$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH", "when": "manual", "allow_failure": True})
-    rule.yaml_add_eol_comment("take it out once `destination` is in .ci-gitops.yaml", "when", column=4)
-    tiers = {"production": "production", "prod": "production", "staging": "staging", "stage": "staging"}
-    tier = tiers.get(environment, "testing" if "test" in environment else "development")
-    return {"job-name": f"deploy-{environment}", "environment": environment, "tier": tier, "rules": [rule]}
-
-
-def _guards(found: Findings) -> list[Any]:
-    """Rules by which neither our commits nor a merge of them builds the application again."""
-    from ruamel.yaml.comments import CommentedMap
-
-    trailer = CommentedMap({"if": rf"$CI_COMMIT_MESSAGE =~ /\n{_MARK}/", "when": "never"})
-    trailer.yaml_add_eol_comment("a commit of ci-gitops itself", "if", column=4)
-    branches = [branch for names in found.branches.values() for branch in names]
-    run = CommentedMap({"if": " || ".join(f'$CI_COMMIT_BRANCH == "{branch}"' for branch in branches)})
-    if not branches:
-        run = CommentedMap({"if": "$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH"})
-    if all(path.startswith(".") for path in found.layout.apps.values()):
-        run["changes"] = _flow(["*", "[^.]*/**/*"])
-        run.yaml_add_eol_comment("not for a change of the configuration alone", "changes", column=4)
-    return [trailer, CommentedMap({"if": '$CI_PIPELINE_SOURCE == "schedule"', "when": "never"}), run]
-
-
-def _flow(items: Sequence[str]) -> Any:
+def flow(items: Sequence[str]) -> Any:
     from ruamel.yaml.comments import CommentedSeq
 
     sequence = CommentedSeq(items)
@@ -153,7 +102,7 @@ def _flow(items: Sequence[str]) -> Any:
     return sequence
 
 
-def _written(document: Any) -> str:
+def written(document: Any) -> str:
     from ruamel.yaml import YAML
 
     writer = YAML()

@@ -15,12 +15,15 @@ import pytest
 import yaml
 
 from ci_gitops import __version__
-from ci_gitops.core.starter import look, pipeline_text
+from ci_gitops.core.first_pipeline import pipeline_text
+from ci_gitops.core.starter import look
 from ci_gitops.settings import parse_config, resolve
 from tests.rig.cli import Cli
 from tests.rig.git_server import run_git
 from tests.rig.parts import program
-from tests.rig.pipelines import TAKEN, quiet
+from tests.rig.pipelines import MERGE_REQUEST, TAKEN, Project, quiet
+from tests.rig.template_lint import lint_includes
+from tests.rig.templates import template
 
 ROOT = Path(__file__).parents[2]
 TREES = {
@@ -32,6 +35,17 @@ TREES = {
         ".kubernetes/overlays/production/kustomization.yaml",
     ],
     "config": ["apps/a/overlays/dev/kustomization.yaml", "apps/b/overlays/prod/kustomization.yaml"],
+    "two": ["apps/a/overlays/test/kustomization.yaml", "apps/a/overlays/live/kustomization.yaml"],
+    "whole": [
+        "Dockerfile",
+        "apps/a/overlays/staging/kustomization.yaml",
+        "apps/a/overlays/production/kustomization.yaml",
+    ],
+    "many": [
+        "apps/a/overlays/dev/kustomization.yaml",
+        "apps/a/overlays/staging/kustomization.yaml",
+        "apps/a/overlays/production/kustomization.yaml",
+    ],
     "application": ["services/web/Dockerfile"],
     "mixed": ["Dockerfile", "deploy/overlays/prod/kustomization.yaml"],
     "empty": ["README.md"],
@@ -142,26 +156,55 @@ def includes(tree: str) -> list[dict[str, Any]]:
     return found
 
 
-@pytest.mark.parametrize("tree", ["classic", "config", "application", "mixed"])
+@pytest.mark.parametrize("tree", [tree for tree in TREES if tree != "empty"])
 def test_the_include_fits_gitlab_and_our_templates(tree: str) -> None:
-    for entry in includes(tree):
-        template = (ROOT / entry["file"].lstrip("/")).read_text()
-        header = next(iter(yaml.safe_load_all(template)))
-        assert entry.get("inputs", {}).keys() <= header["spec"]["inputs"].keys()
-        assert entry["ref"] == "v1.2.3"
+    entries = includes(tree)
+    assert not list(lint_includes(yaml.safe_dump({"include": entries})))
+    assert {entry["ref"] for entry in entries} == {"v1.2.3"}
+
+
+@pytest.mark.parametrize(
+    ("tree", "inputs"),
+    [
+        ("whole", {"staging-context": "", "production-context": ""}),
+        ("two", {"part": "configuration", "staging": "test", "staging-tier": "testing", "staging-context": "",
+                 "production": "live", "production-tier": "development", "production-context": ""}),
+        ("application", {"part": "application", "staging": "staging"}),
+    ],
+)  # fmt: skip
+def test_who_promotes_gets_the_whole_road_or_its_part(tree: str, inputs: dict[str, str]) -> None:
+    (entry,) = includes(tree)
+    assert entry["file"] == "/ci-templates/pipeline.yml"
+    assert entry["inputs"] == inputs
+    document = yaml.safe_load(str(pipeline_text(look(TREES[tree], "shop"), "1.2.3")))
+    jobs = template("pipeline").filled(inputs)
+    used = {job["stage"] for job in jobs.values() if "stage" in job}
+    assert tree == "application" or set(document["stages"]) <= used | {"test"}
+    assert "test" in document["stages"], "a stage for the team's own tests"
+
+
+def test_the_jobs_of_a_written_pipeline(tmp_path: Path) -> None:
+    """As gitlab-ci-local reads it: one pipeline for a push, another for a merge request."""
+    text = str(pipeline_text(look(TREES["whole"], "shop"), "1.2.3"))
+    document = yaml.safe_load(text)
+    document["include"] = [
+        {"local": entry["file"].lstrip("/"), "inputs": entry["inputs"]} for entry in document["include"]
+    ]
+    project = Project.make(tmp_path / "shop", tmp_path / "home", yaml.safe_dump(document, sort_keys=False))
+    pushed, asked = project.jobs(), project.jobs(MERGE_REQUEST)
+    assert {"build-image", "update-config", "deploy-staging", "promote"} <= pushed.keys()
+    assert asked.keys() == {"plan-staging", "plan-production"}
 
 
 def test_one_repository_gets_guards_against_loops() -> None:
     for entry in includes("classic"):
         rules = entry["inputs"]["rules"]
         header = next(iter(yaml.safe_load_all((ROOT / entry["file"].lstrip("/")).read_text())))
-        assert rules[0] == header["spec"]["inputs"]["rules"]["default"][0], (
-            "our own commits, as the templates know them"
-        )
+        assert rules[:4] == header["spec"]["inputs"]["rules"]["default"][:4], "ours, as the templates know them"
         assert rules[-1]["changes"] == ["*", "[^.]*/**/*"], "not for .kubernetes alone"
         assert '"main"' in rules[-1]["if"]
         assert '"staging"' in rules[-1]["if"]
-    assert "inputs" not in includes("application")[0], "an application's own repository has no such commits"
+    assert [entry["inputs"].get("environment") for entry in includes("mixed")] == [None, "prod"]
 
 
 def test_nothing_to_build_means_no_pipeline(tmp_path: Path, cli: Cli) -> None:
