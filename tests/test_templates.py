@@ -38,6 +38,8 @@ def test_the_linter_finds_nothing(name: str) -> None:
 def test_its_calls_and_variables_are_those_of_the_command_line(name: str) -> None:
     """A variable that no option reads would be an input without effect."""
     for job in template(name).jobs.values():
+        if "trigger" in job:
+            continue
         _, verb, *_ = job["script"][0].split()
         assert verb in COMMANDS
         import_module(f"ci_gitops.commands.{COMMANDS[verb][0]}")

@@ -16,6 +16,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "render": ("render", "Print what Git declares for an environment, rendered."),
     "diff": ("diff", "Show what a deploy would change."),
     "deploy": ("deploy", "Bring an environment to what Git declares: one pass."),
+    "pipeline": ("pipeline", "Generate the child pipeline that deploys each changed target in a job of its own."),
     "delete": ("delete", "Remove what an app holds in an environment."),
     "verify": ("verify", "Wait until what was deployed is healthy, and say how it does."),
     "status": ("status", "Say what runs, and how it does."),

@@ -61,6 +61,25 @@ def compared_targets(
     return found
 
 
+def changed_since(
+    places: Workplaces, place: Workplace, environment: EnvironmentSettings, ask: Ask, since: str
+) -> tuple[tuple[Target, ...], tuple[Target, ...]]:
+    """The targets that declare something else than at another revision, and those that are declared no more.
+
+    One that does not render at either of them counts as changed.
+    """
+    before = places.ruled_by(_place_of(places, place, ask, since), place.settings.config, place.rules)
+    old, new = (_rendered(places, each, environment.name, ask) for each in (before, place))
+    changed = [target for app, (target, found) in new.items() if app not in old or not _same(old[app][1], found)]
+    return tuple(changed), tuple(target for app, (target, _) in old.items() if app not in new)
+
+
+def _same(old: tuple[Manifest, ...] | CiGitopsError, new: tuple[Manifest, ...] | CiGitopsError) -> bool:
+    if isinstance(old, CiGitopsError) or isinstance(new, CiGitopsError):
+        return False
+    return [each.document for each in old] == [each.document for each in new]
+
+
 def _between(
     old: tuple[Manifest, ...] | CiGitopsError, new: tuple[Manifest, ...] | CiGitopsError, namespace: str | None
 ) -> list[Compared] | CiGitopsError:

@@ -32,7 +32,7 @@ def _sections() -> Iterator[str]:
 def _section(found: Template) -> Iterator[str]:
     yield f"### {found.name}\n"
     yield f"{found.about}\n"
-    calls = dict.fromkeys(" ".join(_words(job["script"][0])) for job in found.jobs.values())
+    calls = dict.fromkeys(" ".join(_words(job["script"][0])) for job in found.jobs.values() if "script" in job)
     yield f"Calls {', '.join(f'`ci-gitops {call}`' for call in calls)}.\n"
     yield "| input | what it is | values | default |\n|---|---|---|---|"
     for name, spec in found.inputs.items():
