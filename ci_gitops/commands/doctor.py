@@ -49,14 +49,16 @@ def cli(
     Nothing is written anywhere. Protection of branches and hooks are only met by a real push.
     """
     from ci_gitops.steps.checks import CHECKS, examine
+    from ci_gitops.steps.checks.places import in_gitlab
     from ci_gitops.steps.scene import set_scene
     from ci_gitops.steps.workplace import Reach
 
     started = time.monotonic()
-    run.output.step("Looking at everything")
-    scene = set_scene(run, Reach(repo, branch, ca_file, token_file, timeout=timeout / 2), environments)
-    left = timeout - (time.monotonic() - started)
-    findings = [*examine(CHECKS, scene, max(left, timeout / 2)), *_variables(run)]
+    with run.output.section("doctor", "Looking at everything"):
+        scene = set_scene(run, Reach(repo, branch, ca_file, token_file, timeout=timeout / 2), environments)
+        left = timeout - (time.monotonic() - started)
+        found = [*examine(CHECKS, scene, max(left, timeout / 2)), *_variables(run)]
+    findings = [in_gitlab(finding, run.ci) for finding in found]
     result = Result("DoctorReport", {"items": [_item(finding) for finding in findings]}, _text(findings))
     failures = sum(finding.state == "fail" for finding in findings)
     if failures:

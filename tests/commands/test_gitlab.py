@@ -231,6 +231,41 @@ def test_doctor_says_what_the_token_may_do(team: Team, scopes: tuple[str, ...], 
     assert words in found[0]["message"]
 
 
+def test_doctor_in_a_job_names_the_page_on_which_a_setting_is(team: Team) -> None:
+    job = {
+        "GITLAB_CI": "true", "CI_PROJECT_URL": "https://gitlab.example.com/shop/web", "CI_PROJECT_PATH": "shop/web",
+        "CI_PIPELINE_SOURCE": "schedule", "GITLAB_USER_LOGIN": "alice", "CI_SERVER_URL": team.server.base,
+        "CI_SERVER_HOST": "localhost",
+    }  # fmt: skip
+    team.server.commit(NAME, {".ci-gitops.yaml": CONFIG.replace(b"write: merge-request", b"write: push")})
+    team.gitlab.rules.push_role = 50
+    ran = team("doctor", **job)
+    settings = {one["message"]: one["setting"] for one in ran.json["items"] if one["state"] != "ok"}
+    (push,) = (setting for message, setting in settings.items() if "the branch main is protected" in message)
+    assert push.startswith("Settings > Repository > Protected branches > Allowed to push and merge")
+    assert push.endswith(f"{team.url.removesuffix('.git')}/-/settings/repository"), "of the config repository"
+    (owner,) = (setting for message, setting in settings.items() if "runs as alice" in message)
+    assert owner.endswith("/shop/web/-/pipeline_schedules")
+    assert "section_start" in ran.err
+    assert "Looking at everything" in ran.err
+    team.gitlab.rules.push_role = 30
+    assert not [one for one in team("doctor", **job).json["items"] if one["check"] == "push" and one["state"] != "ok"]
+
+
+def test_doctor_tells_a_job_without_a_token_what_it_lacks(team: Team) -> None:
+    job = {
+        "GITLAB_CI": "true", "CI_PROJECT_URL": f"{team.server.base}/shop/web", "CI_PROJECT_PATH": "shop/web",
+        "CI_JOB_TOKEN": "of-this-job", "CI_SERVER_HOST": "localhost", "CI_COMMIT_REF_PROTECTED": "false",
+        "CI_COMMIT_BRANCH": "feature", "CI_GITOPS_TOKEN": "",
+    }  # fmt: skip
+    ran = team("doctor", **job)
+    assert ran.code == 1
+    settings = "\n".join(str(one["setting"]) for one in ran.json["items"])
+    assert "Settings > CI/CD > Job token permissions: add shop/web" in settings
+    assert "Settings > CI/CD > Variables > CI_GITOPS_TOKEN > Protect variable" in settings
+    assert f"{team.server.base}/shop/web/-/settings/ci_cd#js-cicd-variables-settings" in settings
+
+
 @pytest.mark.parametrize("count", [4, pytest.param(30, marks=pytest.mark.full)])
 def test_two_schedulers_merge_everything_once(cli: Cli, git_server: GitServer, count: int) -> None:
     """Each merge leaves all the others behind, and two jobs work on them at once."""

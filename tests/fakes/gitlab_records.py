@@ -89,7 +89,8 @@ class Records:
         head = self.git.head(name)
         if not head:
             raise Refused(404, "404 Branch Not Found")
-        return Answer(200, {"name": name, "commit": self._said_of(head)})
+        allowed = user.role >= self.state.rules.push_role
+        return Answer(200, {"name": name, "commit": self._said_of(head), "can_push": allowed})
 
     def _commit(self, call: Call, user: User, found: re.Match[str]) -> Answer:
         sha = self._known(found["sha"])

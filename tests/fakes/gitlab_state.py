@@ -44,6 +44,7 @@ class Rules:
     trains: bool = False
     version: str = "18.5.0-ee"
     merge_role: int = DEVELOPER  # who may merge into the protected target
+    push_role: int = DEVELOPER  # who may push to it
     checking: int = 0  # so many reads of a merge request find its mergeability still being computed
     lag: int = 0  # so many reads find its last push not seen yet
     locked: int = 0  # so many reads find a merge still under way

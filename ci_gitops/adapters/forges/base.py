@@ -155,6 +155,10 @@ class Forge(Protocol):
 
     def project(self) -> Project: ...
 
+    def may_push(self, branch: str) -> bool | None:
+        """Whether its protection lets this account push to a branch; None where the forge does not tell."""
+        ...
+
     def find(
         self, *, source: str | None = None, target: str | None = None, state: State = "open"
     ) -> tuple[MergeRequest, ...]:

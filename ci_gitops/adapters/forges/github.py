@@ -98,6 +98,9 @@ class GitHubForge:
     def project(self) -> Project:
         return self._settings(queue=self._merging.has_queue(str(self._data["default_branch"])))
 
+    def may_push(self, branch: str) -> bool | None:
+        return None
+
     def _settings(self, *, queue: bool = False) -> Project:
         return records.to_project(self._data, queue=queue)
 

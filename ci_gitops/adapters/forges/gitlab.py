@@ -62,6 +62,11 @@ class GitLabForge:
     def project(self) -> Project:
         return records.to_project(self._api.project)
 
+    def may_push(self, branch: str) -> bool | None:
+        """https://docs.gitlab.com/api/branches/ : `can_push` speaks of the account that asks."""
+        found = self._api.get(self._api.at(f"/repository/branches/{quoted(branch)}"), accept=(401, 403, 404))
+        return found.data.get("can_push") if found.ok else None
+
     def find(
         self, *, source: str | None = None, target: str | None = None, state: State = "open"
     ) -> tuple[MergeRequest, ...]:

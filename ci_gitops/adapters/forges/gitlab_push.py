@@ -34,6 +34,9 @@ class GitLabByPush(GitLabForge):
     def project(self) -> Project:
         return Project(self._repository.default_branch(), auto_merge=False)
 
+    def may_push(self, branch: str) -> bool | None:
+        return None
+
     def push_options(self, new: NewMergeRequest) -> tuple[str, ...]:
         title = ("Draft: " if new.draft else "") + clipped(outgoing(new.title))
         said = ["create", f"target={new.target}", f"title={title}"]

@@ -82,6 +82,9 @@ class LocalForge:
     def project(self) -> Project:
         return self._settings(self._repository.remote_refs(_PROJECT), self._repository.default_branch())
 
+    def may_push(self, branch: str) -> bool | None:
+        return None
+
     def find(
         self, *, source: str | None = None, target: str | None = None, state: State = "open"
     ) -> tuple[MergeRequest, ...]:

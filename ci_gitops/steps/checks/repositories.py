@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 from ci_gitops.adapters.git import Repository
 from ci_gitops.adapters.git_access import access_for, environment_variable
-from ci_gitops.core.git_urls import parse_git_url
+from ci_gitops.core.git_urls import GitUrl, parse_git_url
 from ci_gitops.errors import CiGitopsError
 from ci_gitops.steps.checks import forge
 from ci_gitops.steps.checks.base import Finding, Scene, failed
+from ci_gitops.steps.forge import forge_for
+from ci_gitops.steps.locate import same_project
 
 _PROBE = "ci-gitops/doctor"  # never pushed: its name lies where branches of merge requests do
 
@@ -61,12 +63,48 @@ def _look(scene: Scene, goal: Goal) -> Iterator[Finding]:
             step = ("push", access.source or "CI_GITOPS_TOKEN or GITLAB_ID_RSA")
             opened.may_push(head, f"refs/heads/{_PROBE}" if goal.by_merge_request else f"refs/heads/{branch}")
             what = "branches of merge requests" if goal.by_merge_request else branch
-            yield Finding("push", "ok", f"{url} takes pushes to {what}, as far as its protection allows.")
+            if goal.by_merge_request or not (refused := _protected(scene, opened, branch)):
+                yield Finding("push", "ok", f"{url} takes pushes to {what}, as far as its protection allows.")
+            else:
+                yield refused
             if goal.by_merge_request:
                 step = ("forge", "CI_GITOPS_FORGE")
                 yield from forge.look(scene, opened, url)
     except CiGitopsError as error:
         yield failed(step[0], error, step[1])
+        yield from _allowlist(scene, goal, url)
+
+
+def _protected(scene: Scene, opened: Repository, branch: str) -> Finding | None:
+    """A dry run of a push does not meet the branch's protection: the forge is asked, where there is one that tells."""
+    try:
+        config = scene.settings.config if scene.settings else None
+        may = forge_for(scene.run, opened, None, config=config).may_push(branch)
+    except CiGitopsError:
+        return None
+    if may is not False:
+        return None
+    return Finding(
+        "push", "fail", f"{opened.url.clean}: the branch {branch} is protected, and this token may not push to it.",
+        "Settings > Repository > Protected branches > Allowed to push and merge: the token's user or role; "
+        f"or `write: merge-request`{_settings_page(opened.url)}",
+    )  # fmt: skip
+
+
+def _settings_page(url: GitUrl) -> str:
+    address = url.clean.removesuffix(".git")
+    return f"\n{address}/-/settings/repository" if url.scheme in ("https", "http") else ""
+
+
+def _allowlist(scene: Scene, goal: Goal, url: str) -> Iterator[Finding]:
+    """Another project opens itself to our job token, or does not; its answer looks as if it were not there."""
+    environ, ci = scene.run.environ, scene.run.ci
+    own_token = any(environ.get(name) for name in ("CI_GITOPS_TOKEN", goal.token_environment or "CI_GITOPS_TOKEN"))
+    if ci.gitlab and environ.get("CI_JOB_TOKEN") and not own_token and not same_project(goal.url, ci.project_url):
+        yield Finding(
+            "repository", "warn", f"{url} was asked with the job token of {ci.project}.",
+            f"in that project: Settings > CI/CD > Job token permissions: add {ci.project}; or CI_GITOPS_TOKEN here",
+        )  # fmt: skip
 
 
 def _address_setting(scene: Scene) -> str:

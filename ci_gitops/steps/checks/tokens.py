@@ -60,9 +60,11 @@ def _ssh(url: str, access: GitAccess) -> Iterator[Finding]:
 def _token(scene: Scene, goal: Goal, url: str, access: GitAccess) -> Iterator[Finding]:
     if not access.token:
         yield Finding("token", "warn", f"{url}: there is no token, so only what is public can be done.", _USE)
+        yield from _unprotected(scene)
         return
     if access.source == "CI_JOB_TOKEN":
         yield from _job_token(scene, goal, url)
+        yield from _unprotected(scene)
         return
     kind = kind_of(access.token)
     about = f"{url}: from {access.source}" + (f", {kind}" if kind else "")
@@ -85,6 +87,16 @@ def _job_token(scene: Scene, goal: Goal, url: str) -> Iterator[Finding]:
         yield Finding(
             "token", "warn", f"{url}: the job token pushes only where the project allows it, and its pushes start no "
             "pipeline.", "Settings > CI/CD > Job token permissions > Allow Git push requests, or CI_GITOPS_TOKEN",
+        )  # fmt: skip
+
+
+def _unprotected(scene: Scene) -> Iterator[Finding]:
+    """The usual reason why a variable that is set does not reach a job."""
+    if scene.run.ci.gitlab and scene.run.environ.get("CI_COMMIT_REF_PROTECTED") == "false":
+        yield Finding(
+            "token", "warn", f"{scene.run.ci.branch or 'This ref'} is not protected: its jobs do not get protected "
+            "variables.", "Settings > CI/CD > Variables > CI_GITOPS_TOKEN > Protect variable, or "
+            "Settings > Repository > Protected branches",
         )  # fmt: skip
 
 
