@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
+from itertools import dropwhile, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,9 @@ from ci_gitops.results import Result
 from ci_gitops.run import Run
 
 _PERSON = Person("Ada", "ada@example.com")
+_STAGING = ("--repo", "config.git", "--environment", "staging")
+_PRODUCTION = ("--repo", "config.git", "--environment", "production")
+_PROMOTE = ("promote", "--from", "staging", "--to", "production", "--repo", "config.git")
 _KEPT = ("DOCKER_HOST", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY", "DOCKER_CONFIG", "KUBECONFIG")
 
 
@@ -40,22 +44,26 @@ _KEPT = ("DOCKER_HOST", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY", "DOCKER_CONFIG"
 def cli(run: Run, /, keep: Path | None, context: str | None) -> Result:
     """Walk the whole road on this machine, with no account.
 
-    From a commit to an image, an edit in a config repository, a merge request, its merge and a deployment to a
-    simulated cluster; then drift and healing, a bad image and the way back. Each step names the command that it runs.
+    From a commit to an image, an edit in a config repository and a deployment to a simulated cluster; promotion by a
+    merge request with gates; then drift and healing, bad images and the ways back. Each step names the command that it
+    runs.
     """
     with _folder(run, keep) as folder, ExitStack() as stack:
-        host = stack.enter_context(running_registry(folder / "registry", run.environ))
+        registry = stack.enter_context(running_registry(folder / "registry", run.environ))
         stage = Stage.on(run, folder)
-        image = f"{host or 'registry.example.com'}/shop/web"
+        image = f"{registry.host}/shop/web"
         commit = _repositories(stage, image)
-        _image(stage, image, commit[:12], host)
+        _image(stage, image, commit[:12])
         _staging(stage)
-        _production(stage)
-        _deployment(stage, context)
+        _promotion(stage)
+        _production(stage, context)
         _drift(stage)
-        _way_back(stage, image)
+        _never_healthy(stage, image)
+        _next_release(stage, image)
+        _way_back(stage)
         _history(stage)
-    return Result("DemoResult", {"folder": str(keep) if keep else None, "steps": stage.steps}, _what_next(keep, image))
+    document = {"folder": str(keep) if keep else None, "steps": stage.steps}
+    return Result("DemoResult", document, _what_next(keep, image, registry.again))
 
 
 @dataclass(slots=True)
@@ -89,8 +97,11 @@ class Stage:
         for line in "\n".join(texts).splitlines():
             self.outer.note(f"   {line}")
 
-    def call(self, *words: str, code: int = 0) -> Result:
-        """Run one of our commands as the command line would; `code` is the exit code that the story wants."""
+    def call(self, *words: str, code: int = 0, brief: bool = False) -> Result:
+        """Run one of our commands as the command line would; `code` is the exit code that the story wants.
+
+        `brief`: show only the first line of what it says.
+        """
         line = f"ci-gitops {shlex.join(words)}"
         self.outer.note(styled("cyan", f"$ {line}"))
         loaded = import_module(f"ci_gitops.commands.{COMMANDS[words[0]][0]}").cli
@@ -100,7 +111,7 @@ class Stage:
             if error.exit_code != code or error.result is None:
                 raise
             result = error.result
-        self.say(result.text)
+        self.say(result.text.partition("\n")[0] if brief else result.text)
         self.steps.append({"command": line, "kind": result.kind, "result": dict(result.document)})
         return result
 
@@ -129,46 +140,58 @@ def _repositories(stage: Stage, image: str) -> str:
     return commit
 
 
-def _image(stage: Stage, image: str, tag: str, host: str | None) -> None:
-    """The image of the commit: built where an engine works, else a ready-made one; pushed where a registry is."""
+def _image(stage: Stage, image: str, tag: str) -> None:
+    """The image of the first commit."""
     stage.chapter("The commit becomes an image")
-    push = () if host else ("--no-push",)
+    _build(stage, image, tag)
+
+
+def _build(stage: Stage, image: str, tag: str) -> None:
+    """Built where an engine works, else a ready-made one; in the registry either way."""
     try:
-        stage.call("build", "web", "--image", image, "--tag", tag, *push, "--result", "build.json")
+        stage.call("build", "web", "--image", image, "--tag", tag, "--result", "build.json")
     except CiGitopsError as error:
         stage.say(error.message)
-        folder, reference = stage.inner.cwd / "image", f"{image}:{tag}"
-        digest = write_layout(folder, sample.application_files(), reference)
+        folder, reference = stage.inner.cwd / "images" / tag, f"{image}:{tag}"
+        page = (stage.inner.cwd / "web/index.html").read_text()
+        digest = write_layout(folder, {**sample.application_files(), "index.html": page}, reference)
         document = {"image": image, "tags": [tag], "digest": digest, "ref": f"{reference}@{digest}"}
         (stage.inner.cwd / "build.json").write_text(json.dumps(document))
-        stage.say(f"A ready-made image stands in for it, in the OCI layout {folder}:", str(document["ref"]))
-        if host:
-            push_layout(folder, host, image.removeprefix(f"{host}/"), tag)
-            stage.say(f"It is pushed to the registry {host}, which runs as long as this demo.")
+        host, _, repository = image.partition("/")
+        push_layout(folder, host, repository, tag)
+        stage.say("A ready-made image stands in for it, in the registry of this demo:", str(document["ref"]))
 
 
 def _staging(stage: Stage) -> None:
     stage.chapter("Staging takes it at once: a commit on the branch, and nothing but the image changes")
-    words = ("update", "--from", "build.json", "--repo", "config.git", "--environment", "staging")
+    words = ("update", "--from", "build.json", *_STAGING)
     stage.call(*words, "--dry-run")
     stage.call(*words)
-
-
-def _production(stage: Stage) -> None:
-    stage.chapter("Production takes it by a merge request")
-    stage.call("update", "--from", "build.json", "--repo", "config.git", "--environment", "production")
-    stage.call("merge", "--repo", "config.git", "--environment", "production", "--approve")
-
-
-def _deployment(stage: Stage, context: str | None) -> None:
     stage.chapter(
         "What Git declares is deployed, to a simulated cluster in a file", "A real one is named by --context NAME."
     )
-    words = ("--repo", "config.git", "--environment", "production")
-    stage.call("deploy", *words)
-    stage.call("status", *words, "--tree")
+    stage.call("deploy", *_STAGING)
+
+
+def _promotion(stage: Stage) -> None:
+    stage.chapter(
+        "Production takes what runs well in staging, by a merge request",
+        "Its gates: healthy in staging, for a second (in life, for a day or two), and one approval.",
+    )
+    opened = stage.call(*_PROMOTE)
+    lines = str(opened.document["mergeRequest"]["description"]).splitlines()
+    rest = dropwhile(lambda line: not line.startswith("|"), lines)
+    stage.say("", "What the merge request says begins with", *takewhile(lambda line: line.startswith("|"), rest), "")
+    stage.call("gates", *_PRODUCTION)
+    stage.call("merge", *_PRODUCTION, "--approve", "--wait")
+
+
+def _production(stage: Stage, context: str | None) -> None:
+    stage.chapter("Production is deployed")
+    stage.call("deploy", *_PRODUCTION)
+    stage.call("status", *_PRODUCTION, "--tree")
     if context:
-        stage.call("deploy", *words, "--context", context, "--no-wait")
+        stage.call("deploy", *_PRODUCTION, "--context", context, "--no-wait")
 
 
 def _drift(stage: Stage) -> None:
@@ -178,21 +201,39 @@ def _drift(stage: Stage) -> None:
               "metadata": {"name": "web", "namespace": "shop-production"}}  # fmt: skip
     cluster.apply(scaled, force=True, manager="kubectl-scale")
     cluster.close()
-    words = ("--repo", "config.git", "--environment", "production")
-    stage.call("diff", *words)
-    stage.call("deploy", *words)
+    stage.call("diff", *_PRODUCTION)
+    stage.call("deploy", *_PRODUCTION)
 
 
-def _way_back(stage: Stage, image: str) -> None:
+def _never_healthy(stage: Stage, image: str) -> None:
     stage.chapter(
         "A bad image never gets healthy: it is taken back, in the cluster and in Git, and held",
         "The simulated cluster pulls no image whose tag says `broken`.",
     )
-    words = ("--repo", "config.git", "--environment", "staging")
-    stage.call("deploy", *words)
-    stage.call("update", f"{image}:2.0-broken", *words)
-    stage.call("deploy", *words, "--rollback-on-failure", code=4)
-    stage.call("history", *words)
+    stage.call("update", f"{image}:2.0-broken", *_STAGING)
+    stage.call("deploy", *_STAGING, "--rollback-on-failure", code=4)
+    stage.call("history", *_STAGING)
+
+
+def _next_release(stage: Stage, image: str) -> None:
+    folder = stage.inner.cwd / "web"
+    (folder / "index.html").write_text(sample.NEXT_PAGE)
+    commit = commit_folder(folder, "Say it louder", _PERSON, stage.inner.environ)
+    stage.chapter(f"The next commit, {commit[:12]}, goes the same road")
+    _build(stage, image, commit[:12])
+    stage.call("update", "--from", "build.json", *_STAGING, brief=True)
+    stage.call("deploy", *_STAGING, brief=True)
+    stage.call(*_PROMOTE, brief=True)
+    stage.call("merge", *_PRODUCTION, "--approve", "--wait", brief=True)
+    stage.call("deploy", *_PRODUCTION, brief=True)
+
+
+def _way_back(stage: Stage) -> None:
+    stage.chapter("It is healthy, and customers do not like it: one command goes back, and holds it")
+    stage.call("rollback", *_PRODUCTION, "--merge", "when-green")
+    stage.call("deploy", *_PRODUCTION)
+    stage.say("", "Staging still runs it. Nothing brings it again, until somebody releases it:")
+    stage.call(*_PROMOTE)
 
 
 def _history(stage: Stage) -> None:
@@ -222,15 +263,20 @@ def _folder(run: Run, keep: Path | None) -> Iterator[Path]:
     yield folder
 
 
-def _what_next(keep: Path | None, image: str) -> str:
+def _what_next(keep: Path | None, image: str, registry: str) -> str:
     lines = [styled("bold", "What to try next")]
     if keep is None:
         lines.append("  ci-gitops demo --keep demo      the same, and leave everything in ./demo to play with")
     else:
         lines += [
             f"  cd {shlex.quote(str(keep))}",
+            f"  {registry} 2>registry/log &      the registry again",
             "  git -C config.git log --patch main        what changed, byte by byte",
             f"  ci-gitops update {image}:2.0 --repo config.git --environment staging --dry-run",
+            "  ci-gitops scan --repo config.git --environment staging --dry-run      what is newer in the registry",
+            f"  ci-gitops release --repo config.git --environment production --image {image} --reason 'it was fine'",
+            f"  ci-gitops {' '.join(_PROMOTE)}      now it goes to production again",
+            "  ci-gitops gates --repo config.git --environment production      what it waits for",
         ]
     lines += [
         "  ci-gitops init --ci gitlab      in a repository of yours: looks at it and writes what it needs",

@@ -244,8 +244,9 @@ def short_digest(digest: str) -> str:
     return digest.removeprefix("sha256:")[:12]
 
 
-def title_for(environment: str, moves: Sequence[Move]) -> str:
+def title_for(environment: str, block: Block) -> str:
     """One line: what goes where. The same moves give the same title."""
+    moves = block.moves
     apps = sorted({move.app for move in moves})
     back = sorted({move.new for move in moves if isinstance(move, FilesMove)})
     if back and {move.app for move in moves if isinstance(move, FilesMove)} == {*apps}:
@@ -253,7 +254,8 @@ def title_for(environment: str, moves: Sequence[Move]) -> str:
     versions = sorted({short_reference(move.new) for move in moves})
     what = " and ".join(apps) if len(apps) <= 2 else counted(len(apps), "app")
     to = f" to {versions[0]}" if len(versions) == 1 else f" ({counted(len(moves), 'change')})"
-    return clipped(f"Update {what} in {environment}{to}")
+    verb = "Roll back" if block.commits and all(commit.back_to for commit in block.commits) else "Update"
+    return clipped(f"{verb} {what} in {environment}{to}")
 
 
 def merge_message(

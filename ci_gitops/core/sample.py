@@ -14,6 +14,8 @@ COPY index.html /index.html
 """
 _PAGE = "<h1>Hello from the shop</h1>\n"
 
+NEXT_PAGE = "<h1>HELLO FROM THE SHOP!!!</h1>\n"
+
 _DEPLOYMENT = """\
 apiVersion: apps/v1
 kind: Deployment
@@ -47,11 +49,15 @@ metadata:
 """
 _BASE = "resources: [namespace.yaml, deployment.yaml, service.yaml]\n"
 _CONFIGURATION = """\
+apps:
+  shop:
+    policies: {"IMAGE": {kind: newest}}  # what `ci-gitops scan` takes
 environments:
   staging:
     destination: {to: "simulated:staging.json", namespace: shop-staging, prune: true, drift: heal}
   production:
     write: merge-request
+    gates: {healthy: true, soak: 1s, approvals: 1}
     destination: {to: "simulated:production.json", namespace: shop-production, prune: true, drift: heal}
 """
 _OVERLAY = """\
@@ -63,6 +69,10 @@ images:
 """
 
 
+def _configuration(image: str) -> str:
+    return _CONFIGURATION.replace("IMAGE", image)
+
+
 def application_files() -> dict[str, str]:
     """An application that is built into an image."""
     return {"Dockerfile": _DOCKERFILE, "index.html": _PAGE}
@@ -71,7 +81,7 @@ def application_files() -> dict[str, str]:
 def kustomize_files(image: str) -> dict[str, str]:
     """A config repository with a base and an overlay for each environment."""
     base = {
-        CONFIG_FILE: _CONFIGURATION,
+        CONFIG_FILE: _configuration(image),
         "apps/shop/base/kustomization.yaml": _BASE,
         "apps/shop/base/namespace.yaml": _NAMESPACE,
         "apps/shop/base/deployment.yaml": _DEPLOYMENT % image,
@@ -85,7 +95,7 @@ def kustomize_files(image: str) -> dict[str, str]:
 
 def plain_files(image: str) -> dict[str, str]:
     """The same as plain manifests, for a machine without kustomize."""
-    files = {CONFIG_FILE: _CONFIGURATION}
+    files = {CONFIG_FILE: _configuration(image)}
     for name in ENVIRONMENTS:
         inside = f"  namespace: shop-{name}\n"
         files[f"environments/{name}/shop/namespace.yaml"] = _NAMESPACE.replace("name: shop", f"name: shop-{name}")

@@ -25,7 +25,7 @@ from ci_gitops.core.mergerequests import (
     plan_merge_requests,
 )
 from ci_gitops.core.rollbacks import subject
-from ci_gitops.core.trailers import Move, Trailers
+from ci_gitops.core.trailers import Trailers
 from ci_gitops.core.updates import Intent, Plan, TargetFiles
 from ci_gitops.errors import RefusedError
 from ci_gitops.settings import EnvironmentSettings
@@ -151,7 +151,7 @@ class RequestWriter:
         return NewMergeRequest(
             source=action.branch,
             target=place.branch,
-            title=title_for(environment.name, block.moves),
+            title=title_for(environment.name, block),
             description=self._draft(place, block, head).described(tell),
             labels=environment.labels,
             reviewers=environment.reviewers,
@@ -249,7 +249,7 @@ class RequestWriter:
         """The merge request as it would be after the plan."""
         block = block_of(own).updated(trailers_of(plan, self.hand))
         draft = self._draft(place, block, self._unsigned(on_branch, plan), request)
-        title = _title(request, self.environment.name, block.moves)
+        title = _title(request, self.environment.name, block)
         return replace(request, title=title, description=draft.described(self.tell))
 
     def _is_stale(self, place: Workplace, head: str, targets: Sequence[TargetFiles], intent: Intent) -> bool:
@@ -284,7 +284,7 @@ class RequestWriter:
         """Keep title and block in step with the branch's commits; people's text and labels stay."""
         block = block_of(own)
         description = self._draft(place, block, own[0].sha if own else "", request).described(self.tell)
-        title = _title(request, self.environment.name, block.moves)
+        title = _title(request, self.environment.name, block)
         missing = [label for label in self.environment.labels if label not in request.labels]
         if (description, title) == (request.description, request.title) and not missing:
             return request
@@ -346,8 +346,7 @@ class RequestWriter:
         return replace(done, **fields)  # type: ignore[arg-type]
 
 
-def _title(request: MergeRequest, environment: str, moves: Sequence[Move]) -> str:
+def _title(request: MergeRequest, environment: str, block: Block) -> str:
     """Our title follows the moves; one that a person wrote stays."""
-    block = request.block
-    ours = block is not None and request.title == title_for(environment, block.moves)
-    return title_for(environment, moves) if ours else request.title
+    ours = request.block is not None and request.title == title_for(environment, request.block)
+    return title_for(environment, block) if ours else request.title

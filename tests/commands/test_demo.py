@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 from pathlib import Path
 
 import pytest
 
+from ci_gitops.adapters import process
 from tests.rig.cli import Cli
 from tests.rig.cluster import Cluster
 from tests.rig.engine import DockerEngine
@@ -18,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 VARIES = re.compile(
     r"[0-9a-f]{64}|\b[0-9a-f]{12}\b|127\.0\.0\.1:\d+"  # digests, commits, ports
     r"|\S*/?demo(?=/)|\bshop(?=/(web |config|production|staging))"  # the folder
+    r"|(?<=waits for approvals), soak|\bsoak +(waiting|passed) .*"  # how fast this machine is
     r"|(?<=web-)[a-z0-9]{10}(-[a-z0-9]{5})?|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"  # pods, times
 )
 
@@ -45,38 +48,61 @@ def test_it_walks_the_road_with_git_alone(cli: Cli, tmp_path: Path, bare_path: s
     assert ran.code == 0, ran.err
     commands = [line.split()[2] for line in ran.err.splitlines() if line.startswith("$ ci-gitops ")]
     assert commands == [
-        "build", "update", "update", "update", "merge", "deploy", "status", "diff", "deploy", "deploy", "update",
-        "deploy", "history",
+        "build", "update", "update", "deploy", "promote", "gates", "merge", "deploy", "status", "diff", "deploy",
+        "update", "deploy", "history",
+        "build", "update", "deploy", "promote", "merge", "deploy", "rollback", "deploy", "promote",
     ]  # fmt: skip
     assert "A ready-made image stands in for it" in ran.err
     assert "What to try next" in ran.out
-    assert (tmp_path / "demo/image/oci-layout").exists()
+    assert len(list((tmp_path / "demo/images").glob("*/oci-layout"))) == 2
     assert (tmp_path / "demo/production.json").exists()
 
 
-def test_its_document_holds_every_step(cli: Cli, tmp_path: Path) -> None:
-    ran = cli("-o", "json", "demo", cwd=tmp_path)
+def test_production_runs_what_staging_ran_well_and_goes_back(cli: Cli, tmp_path: Path) -> None:
+    """Its document holds every step, and this job's variables are not the demo's."""
+    ran = cli(
+        "-o",
+        "json",
+        "demo",
+        cwd=tmp_path,
+        CI_COMMIT_BRANCH="develop",
+        CI_GITOPS_COMMIT="1" * 40,
+        CI_GITOPS_BRANCH="x",
+        GITLAB_REMOTE_URL="https://example.invalid/x.git",
+        CI_PROJECT_PATH="a/b",
+    )
     assert ran.code == 0, ran.err
     assert ran.json["kind"] == "DemoResult"
-    kinds = [step["kind"] for step in ran.json["steps"]]
-    assert kinds[-4:] == ["DeployResult", "UpdateResult", "DeployResult", "History"]
     assert list(tmp_path.iterdir()) == []
-
-
-def test_production_runs_what_the_merge_request_brought(cli: Cli, tmp_path: Path) -> None:
-    ran = cli("-o", "json", "demo", cwd=tmp_path)
     results = [(step["kind"], step["result"]) for step in ran.json["steps"]]
-    opened = [result for kind, result in results if kind == "UpdateResult"][2]
-    assert opened["mergeRequest"]["state"] == "open"
-    assert len(next(result for kind, result in results if kind == "MergeResult")["merged"]) == 1
+    promotions = [result for kind, result in results if kind == "PromotionResult"]
+    assert [one["outcome"] for one in promotions] == ["opened", "opened", "unchanged"]
+    assert [len(result["merged"]) for kind, result in results if kind == "MergeResult"] == [1, 1]
+    (gates,) = (result for kind, result in results if kind == "GateReport")
+    assert "approvals" in str(gates)
     outcomes = [result["outcome"] for kind, result in results if kind == "DeployResult"]
-    assert outcomes == ["succeeded", "healed", "succeeded", "unhealthy"]
+    assert outcomes == [
+        "succeeded", "succeeded", "healed", "unhealthy", "succeeded", "succeeded", "succeeded",
+    ]  # fmt: skip
+    assert "held" in str(promotions[2])
 
 
-def test_this_jobs_variables_are_not_the_demos(cli: Cli, tmp_path: Path) -> None:
-    ran = cli("demo", cwd=tmp_path, CI_COMMIT_BRANCH="develop", CI_GITOPS_COMMIT="1" * 40, CI_GITOPS_BRANCH="x",
-              GITLAB_REMOTE_URL="https://example.invalid/x.git", CI_PROJECT_PATH="a/b")  # fmt: skip
-    assert ran.code == 0, ran.err
+def test_what_was_left_can_be_played_with(cli: Cli, tmp_path: Path, bare_path: str) -> None:
+    """As its last lines say: the registry is started again where it was, and what was held goes to production."""
+    ran = cli("demo", "--keep", "demo", cwd=tmp_path, PATH=bare_path)
+    lines = [line.strip().split("      ")[0] for line in ran.out.split("What to try next")[1].splitlines()]
+    registry = next(line for line in lines if "registry" in line and line.endswith("&"))
+    tried = [shlex.split(line)[1:] for line in lines if line.startswith("ci-gitops ") and "config.git" in line]
+    argv = shlex.split(registry.partition(" 2>")[0])
+    with process.background(argv, env={}, log=tmp_path / "log") as server:
+        while "listening" not in (tmp_path / "log").read_text() and server.poll() is None:
+            pass
+        done = {words[0]: cli(*words, cwd=tmp_path / "demo", PATH=bare_path) for words in tried}
+    assert {name: ran.code for name, ran in done.items()} == dict.fromkeys(
+        ["update", "scan", "release", "promote", "gates"], 0
+    ), [ran.err for ran in done.values()]
+    assert "Opened !" in done["promote"].out
+    assert "approvals" in done["gates"].out
 
 
 def test_a_folder_that_holds_something_is_refused(cli: Cli, tmp_path: Path) -> None:

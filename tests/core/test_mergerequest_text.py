@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -78,14 +80,13 @@ def test_what_is_not_our_block_is_no_block() -> None:
 
 
 def test_titles() -> None:
-    assert title_for("production", moved("shop", "r.example.com:5000/web:1.3@sha256:" + "0" * 64).images) == (
-        "Update shop in production to 1.3"
-    )
-    many = [
-        *moved("shop", "web:2").images,
-        *moved("cart", "web:3").images,
-        ValueMove("production", "a", "f", "k", "1", "2"),
-    ]
+    one = moved("shop", "r.example.com:5000/web:1.3@sha256:" + "0" * 64)
+    assert title_for("production", Block((one,))) == "Update shop in production to 1.3"
+    back = replace(one, back_to="1" * 40)
+    assert title_for("production", Block((back,))) == "Roll back shop in production to 1.3"
+    assert title_for("production", Block((back, moved("shop", "web:2")))).startswith("Update shop in production")
+    value = Trailers(values=(ValueMove("production", "a", "f", "k", "1", "2"),))
+    many = Block((moved("shop", "web:2"), moved("cart", "web:3"), value))
     assert title_for("production", many) == "Update 3 apps in production (3 changes)"
     assert len(title_for("p" * 500, many)) == 200
 
