@@ -15,10 +15,11 @@ from docs.generate import DOCS
 from tests.e2e.test_road import classic, kustomized
 from tests.fakes.clock import Clock
 from tests.fakes.gitlab import FakeGitLab
+from tests.rig.engine import DockerEngine
 from tests.rig.git_server import GitServer, run_git
 from tests.rig.guide import Guide
 from tests.rig.parts import program
-from tests.rig.registry import RegistryServer
+from tests.rig.registry import PASSWORD, USER, RegistryServer
 from tests.rig.ssh_server import SshServer
 
 ROOT = Path(__file__).parents[1]
@@ -225,6 +226,42 @@ def _their_job(guide: Guide, server: SshServer, environ: Mapping[str, str], fold
         capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_first_job_of_the_classic_pipeline(
+    docker_engine: DockerEngine, guarded_registry: RegistryServer, environ: dict[str, str], tmp_path: Path
+) -> None:
+    """Their lines and ours on a real engine and a registry with a password: the same image, by the same name."""
+    folder = tmp_path / "work"
+    (folder / "Dockerfile").write_text("FROM scratch\nCOPY index.html /index.html\n")
+    (folder / "index.html").write_text("hello\n")
+    environ |= docker_engine.variables | {
+        "DOCKER_REGISTRY_HOST": guarded_registry.host, "DOCKER_REGISTRY_IMAGE": "guide/web",
+        "CI_COMMIT_SHA": "4f1a" * 10, "DOCKER_REGISTRY_USER": USER, "DOCKER_REGISTRY_PWD": PASSWORD,
+    }  # fmt: skip
+    docker = tmp_path / "home" / ".docker"
+    docker.mkdir()
+    (docker / "config.json").write_text(
+        '{"auths": {"registry.example.com": {}}}'
+    )  # else it looks for a desktop's keyring
+    pipeline = yaml.safe_load(Guide.of(GUIDES / "from-the-classic-pipeline.md").file(".gitlab-ci.yml"))
+    script = pipeline["build"]["script"]
+    for lines in ("\n".join(script), "ci-gitops build --tag ours"):
+        done = subprocess.run(
+            ["bash", "-e"],
+            input=lines,
+            cwd=folder,
+            env=environ,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "ours" not in lines or PASSWORD not in done.stdout + done.stderr
+    tags = ("4f1a" * 10, "ours")
+    layers = [guarded_registry.config("guide/web", tag)["rootfs"]["diff_ids"] for tag in tags]
+    assert len(layers[0]) == len(layers[1]) == 1
 
 
 def test_the_includes_of_the_guides_fit_the_templates() -> None:
