@@ -100,6 +100,13 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert anchor in {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
 
 
+def test_every_page_is_in_the_menu_of_the_site() -> None:
+    menu = (DOCS.parent / "mkdocs.yml").read_text()
+    pages = {page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md")}
+    missing = [page for page in pages if not page.startswith("commands/") and f"{page}\n" not in menu]
+    assert not missing, "name them under `nav` of mkdocs.yml"
+
+
 def test_every_page_can_be_found() -> None:
     linked = "".join(page.read_text() for page in WRITTEN)
     for page in WRITTEN:
