@@ -32,7 +32,8 @@ HOW = "set KUBECONFIG, or KUBEBUILDER_ASSETS to the folder that `setup-envtest u
 
 @dataclass(frozen=True)
 class Cluster:
-    """`kubeconfig` is an administrator's; `registry` is HOST:PORT that pods pull from, None without a node.
+    """`kubeconfig` is an administrator's; `registry` is HOST:PORT that pods pull from, None without a node, and
+    `host` this machine's address as they see it.
 
     `tended`: namespaces are emptied and what is owned goes with its owner, as controllers see to it.
     """
@@ -41,6 +42,7 @@ class Cluster:
     programs: Path | None
     registry: str | None
     tended: bool = True
+    host: str | None = None
 
     @property
     def runs_pods(self) -> bool:
@@ -59,7 +61,7 @@ class Cluster:
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     if given := os.environ.get("KUBECONFIG"):
-        yield Cluster(Path(given), None, os.environ.get("CLUSTER_REGISTRY"))
+        yield Cluster(Path(given), None, os.environ.get("CLUSTER_REGISTRY"), host=os.environ.get("CLUSTER_HOST"))
     elif kit := os.environ.get("CI_GITOPS_TEST_CLUSTER"):
         yield from _from_kit(kit)
     elif assets := os.environ.get("KUBEBUILDER_ASSETS"):
@@ -98,7 +100,8 @@ def _from_kit(kit: str) -> Iterator[Cluster]:
 
 def _cluster(exports: str) -> Cluster:
     values = dict(re.findall(r"(?m)^export (\w+)='([^']*)'$", exports))
-    return Cluster(Path(values["KUBECONFIG"]), Path(values["KUBEBUILDER_ASSETS"]), values.get("CLUSTER_REGISTRY"))
+    assets = Path(values["KUBEBUILDER_ASSETS"])
+    return Cluster(Path(values["KUBECONFIG"]), assets, values.get("CLUSTER_REGISTRY"), host=values.get("CLUSTER_HOST"))
 
 
 @dataclass

@@ -170,12 +170,13 @@ class GitServer(BareRepositories):
     lose_answers: int = 0  # so many pushes are done, but their answers are lost
     before_push: Callable[[], None] | None = None  # called once, just before the next push is taken: for races
     requests: list[Request] = field(default_factory=list)
+    address: str = "127.0.0.1"  # another one of this machine's, where others are to reach it
     #: Asked before Git with each request and its body: a forge's API at the same address. True: it has answered.
     api: Callable[[BaseHTTPRequestHandler, bytes], bool] | None = None
 
     def __enter__(self) -> Self:
         self._stop = threading.Event()
-        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server = _Server((self.address, 0), _Handler)
         self._server.git = self
         if self.tls:
             self._server.socket = self.tls.wrap_socket(
@@ -196,7 +197,8 @@ class GitServer(BareRepositories):
     @property
     def base(self) -> str:
         scheme = "https" if self.tls else "http"
-        return f"{scheme}://localhost:{self._server.server_address[1]}"
+        host = "localhost" if self.address == "127.0.0.1" else self.address
+        return f"{scheme}://{host}:{self._server.server_address[1]}"
 
     def url(self, name: str) -> str:
         return f"{self.base}/{name}.git"
@@ -332,14 +334,18 @@ def git_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitServer]:
 @pytest.fixture
 def git_tls_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitServer]:
     """The same over HTTPS; `ca_file` is the authority that signed its certificate."""
+    with tls_server(tmp_path_factory.mktemp("git-tls")) as server:
+        yield server
+
+
+def tls_server(root: Path, address: str = "127.0.0.1") -> GitServer:
+    """One over HTTPS at this address, not started yet."""
     import trustme
 
     _need_git()
-    root = tmp_path_factory.mktemp("git-tls")
     authority = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
+    authority.issue_cert("localhost", address).configure_cert(context)
     ca_file = root / "ca.pem"
     authority.cert_pem.write_to_path(str(ca_file))
-    with GitServer(root, context, ca_file) as server:
-        yield server
+    return GitServer(root, context, ca_file, address=address)
