@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -34,7 +33,7 @@ from ci_gitops.errors import UsageError
 DESCRIPTION_LIMIT = 1_000_000
 TITLE_LIMIT = 200  # GitLab: 255, GitHub: 256
 
-_BLOCK = re.compile(r"<!-- ci-gitops:begin (?P<data>\{.*?\}) -->\n(?P<body>.*?)\n?<!-- ci-gitops:end -->", re.DOTALL)
+_BEGIN, _FILLED, _END = "<!-- ci-gitops:begin ", "} -->", "<!-- ci-gitops:end -->"
 _SHOWN = (1000, 50, 5)  # rows of the table, from generous to what always fits
 _LONG = 10  # rows that are shown at once
 _MUCH = 16_000  # characters of trailers that are kept as they are
@@ -98,15 +97,41 @@ class Block:
 
 def parse_block(description: str) -> Block | None:
     """The block of a description; None where there is none, or none that we wrote."""
-    found = _BLOCK.search(description.replace("\r\n", "\n"))
+    found = _find(description.replace("\r\n", "\n"))
     if found is None:
         return None
     try:
-        data = json.loads(found["data"])
+        data = json.loads(found.data)
         trailers = _unpacked(data["packed"]) if "packed" in data else data["trailers"]
         return Block(tuple(parse_trailers(text) for text in trailers))
-    except (ValueError, TypeError, KeyError, AttributeError, zlib.error):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, zlib.error):
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Where a description has a block, and its parts."""
+
+    start: int
+    end: int
+    data: str
+    body: str
+
+
+def _find(description: str) -> _Found | None:
+    """The first block. Anybody may write a description: each character is looked at once, whatever it holds."""
+    start = description.find(_BEGIN)
+    while start >= 0:
+        line = description.find("\n", start)
+        end = description.find(_END, line) if line >= 0 else -1
+        if end < 0:
+            return None
+        data = description[start + len(_BEGIN) : line]
+        if data.startswith("{") and data.endswith(_FILLED):
+            body = description[line + 1 : end].removesuffix("\n")
+            return _Found(start, end + len(_END), data[: 1 - len(_FILLED)], body)
+        start = description.find(_BEGIN, line)
+    return None
 
 
 def _packed(trailers: Sequence[str]) -> Mapping[str, object]:
@@ -142,8 +167,8 @@ def put_block(description: str, block: Block, sections: Sequence[Section] = (), 
     Where all is longer than `limit`, the sections give way first, then rows of the table.
     """
     description = description.replace("\r\n", "\n")
-    found = _BLOCK.search(description)
-    before, after = (description[: found.start()], description[found.end() :]) if found else (description, "")
+    found = _find(description)
+    before, after = (description[: found.start], description[found.end :]) if found else (description, "")
     if not found and before.strip():
         before = before.rstrip("\n") + "\n\n"
     room = limit - len(before) - len(after)
@@ -155,13 +180,13 @@ def put_block(description: str, block: Block, sections: Sequence[Section] = (), 
     return before + (text or _marked(data, _body(block, (), _SHOWN[-1]))) + after
 
 
-def _says_so(found: re.Match[str], data: Mapping[str, object]) -> bool:
+def _says_so(found: _Found, data: Mapping[str, object]) -> bool:
     """Whether the block that is there, untouched by people, says the same in other words."""
     try:
-        there = json.loads(found["data"])
-    except ValueError:
+        there = json.loads(found.data)
+    except (ValueError, RecursionError):
         return False
-    return isinstance(there, dict) and there == {**data, "text": _digest(found["body"])}
+    return isinstance(there, dict) and there == {**data, "text": _digest(found.body)}
 
 
 def _marked(data: Mapping[str, object], body: str) -> str:

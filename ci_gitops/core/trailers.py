@@ -195,7 +195,7 @@ def split_trailers(message: str) -> tuple[Trailers, ...]:
 def _parse_source(words: Sequence[str]) -> Source:
     facts = dict(word.split("=", 1) for word in words[2:] if "=" in word)
     pipeline = facts.get("pipeline", "")
-    number = int(pipeline) if pipeline.isascii() and pipeline.isdigit() else None
+    number = int(pipeline) if re.fullmatch(r"[0-9]{1,18}", pipeline) else None
     time = _unword(facts["time"]) if "time" in facts else None
     return Source(_unword(words[0]), _optional(words[1]), number, time)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -100,3 +102,21 @@ def test_any_values_survive_the_round_trip(app: str, name: str, old: str, new: s
     text = put_block(harmless(around), block)
     assert parse_block(text) == block
     assert text.count("<!-- ci-gitops:begin") == text.count("<!-- ci-gitops:end -->") == 1
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "<!-- ci-gitops:begin {" * 20_000,
+        "<!-- ci-gitops:begin {} -->\n" * 20_000,
+        '<!-- ci-gitops:begin {"trailers":' + "[" * 100_000 + "} -->\nx\n<!-- ci-gitops:end -->",
+        '<!-- ci-gitops:begin {"trailers": ["Ci-Gitops-Source: a b pipeline='
+        + "9" * 5_000
+        + '"]} -->\n<!-- no end -->',
+    ],
+)
+def test_no_description_stops_us(written: str) -> None:
+    began = time.process_time()
+    assert parse_block(written) is None
+    assert put_block(written, Block().updated(moved("shop", "web:2"))).count("ci-gitops:end") >= 1
+    assert time.process_time() - began < 5

@@ -67,3 +67,10 @@ def test_each_commit_of_a_squash_keeps_its_own_build() -> None:
     message = f"Squashed\n\n* first\n\n{format_trailers(first)}\r\n\r\n{format_trailers(second)}\n"
     assert split_trailers(message) == (first, second)
     assert split_trailers("Nothing\n\nSigned-off-by: A <a@example.com>") == ()
+
+
+def test_a_number_of_a_pipeline_that_is_none_is_left_out() -> None:
+    source = parse_trailers(
+        "x\n\nCi-Gitops-Image: staging/shop web web:1 -> web:2\nCi-Gitops-Source: a - pipeline=" + "9" * 5_000
+    ).source
+    assert source == Source("a")
