@@ -177,16 +177,19 @@ def _overridden(state: GateState, overrides: Mapping[str, str]) -> GateState:
 
 
 def environments_touched(
-    paths: Iterable[str], targets: Iterable[Target], environments: Iterable[str], config: str
+    paths: Iterable[str], targets: Iterable[Target], environments: Iterable[str], config: str, *, shared: bool = True
 ) -> frozenset[str]:
-    """The environments whose own files are among `paths`, whatever a merge request says of itself.
+    """The environments whose files are among `paths`, whatever a merge request says of itself.
 
-    The configuration (`config`, and the folder of holds) is everybody's: it says what the gates are.
+    The configuration (`config`, and the folder of holds) is everybody's: it says what the gates are. With `shared` so
+    is each file that is no target's own: a base that several are rendered from, a new app, the pipeline's definition.
     """
-    changed = list(paths)
+    changed, every = list(paths), list(targets)
     if any(path == config or path.startswith(".ci-gitops/") for path in changed):
         return frozenset(environments)
-    return frozenset(target.environment for target in targets if any(map(target.holds, changed)))
+    if shared and not all(any(target.holds(path) for target in every) for path in changed):
+        return frozenset(environments)
+    return frozenset(target.environment for target in every if any(map(target.holds, changed)))
 
 
 def waiting(states: Sequence[GateState]) -> tuple[GateState, ...]:

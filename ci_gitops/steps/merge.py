@@ -140,9 +140,16 @@ class _Story:
         self._run.output.detail(f"Looking at !{request.iid} {request.title}")
         try:
             written = shop.written(request, self._scope.named)
-            if not written or not self._shall_merge(shop, request, written):
-                return self._left_to_people(request, written)
-            return self._merged(shop, request, written)
+            if not written:
+                return Verdict(request, "refused", reason="it names no environment, so nobody knows its gates")
+            unasked = self._unasked(shop, request, written)
+            if not unasked:
+                return self._merged(shop, request, written)
+            if set(unasked) & set(written):
+                return self._left_to_people(request, unasked)
+            looked = replace(self._merger(shop), dry_run=True)
+            verdict = looked.merge(request, lambda current: self._policy(shop, current, written))
+            return self._left_to_people(request, unasked) if verdict.state == "ready" else verdict
         except CiGitopsError as error:
             return _failed(shop.forge, request, error)
 
@@ -171,16 +178,18 @@ class _Story:
         self._notes[shop.place.url, request.iid] = found.notes
         return found.policy
 
-    def _shall_merge(self, shop: Shop, request: MergeRequest, written: Sequence[str]) -> bool:
-        """Naming it is asking for it; else the environment's rule says whether `merge` may do it unasked."""
-        if self._ask.numbers or set(written) & set(self._scope.named) or request.armed_sha:
-            return True
-        return all(shop.place.settings.environment(name).merge != "manual" for name in written)
+    def _unasked(self, shop: Shop, request: MergeRequest, written: Sequence[str]) -> tuple[str, ...]:
+        """The environments that it changes, that people merge, and that nobody has asked for by naming it or them."""
+        if self._ask.numbers or request.armed_sha or request.state != "open" or not request.head_sha:
+            return ()
+        changed = self._scope.ruled(shop, request, written).environments
+        if set(written) & set(self._scope.named):
+            changed = tuple(name for name in changed if name not in written)
+        manual = (name for name in changed if shop.place.settings.environment(name).merge == "manual")
+        return tuple(name for name in manual if name not in self._scope.named)
 
-    def _left_to_people(self, request: MergeRequest, written: Sequence[str]) -> Verdict:
-        if not written:
-            return Verdict(request, "refused", reason="it names no environment, so nobody knows its gates")
-        reason = f"merge: manual; name it by --mr {request.iid} or --environment {written[0]}"
+    def _left_to_people(self, request: MergeRequest, unasked: Sequence[str]) -> Verdict:
+        reason = f"merge: manual; name it by --mr {request.iid} or --environment {unasked[0]}"
         # It waits for a person, who will not come while this call waits: not one to wait for.
         return Verdict(request, "manual", (GateState("manual", False, reason),), reason)
 

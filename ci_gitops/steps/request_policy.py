@@ -19,23 +19,33 @@ from ci_gitops.steps.workplace import Workplace
 
 @dataclass(frozen=True, slots=True)
 class Ruled:
-    """The policy, and what whoever reads the outcome should know of it."""
+    """The policy, what whoever reads the outcome should know of it, and the environments whose it is."""
 
     policy: MergePolicy
     notes: tuple[str, ...] = ()
+    environments: tuple[str, ...] = ()
 
 
 def ruled(place: Workplace, request: MergeRequest, written: Sequence[str], here: Sequence[str]) -> Ruled:
-    """The rules of the environments that it names (`written`), and of all `here` whose files it changes."""
-    paths = place.repository.changed_paths(place.repository.fetch(request.source), place.revision)
+    """The rules of the environments that it names (`written`), and of all `here` whose files it changes.
+
+    A file of no environment counts for all of them on a branch of ours; whoever names somebody else's merge request
+    says whose gates it has. Where the branch moves while it is looked at, nobody knows what it changes.
+    """
+    head = place.repository.fetch(request.source)
+    paths = place.repository.changed_paths(head, place.revision)
     try:
         targets = place.settings.targets(here, paths=place.tree.files())
     except UsageError:  # none of them has files on the branch yet
         targets = ()
-    more = sorted(environments_touched(paths, targets, here, FILE_NAME) - set(written))
+    touched = environments_touched(paths, targets, here, FILE_NAME, shared=bool(request.environments))
+    more = sorted((touched if head == request.head_sha else frozenset(here)) - set(written))
     notes = []
     if more:
-        notes.append(f"!{request.iid} changes files of {', '.join(more)} too: those gates count as well.")
+        notes.append(
+            f"!{request.iid} changes files of {', '.join(more)} too, or files that all share: "
+            "those gates count as well."
+        )
     if FILE_NAME in paths:
         notes.append(
             f"!{request.iid} changes {FILE_NAME} itself: it is judged by that of {place.branch}, not by its own."
@@ -44,4 +54,4 @@ def ruled(place: Workplace, request: MergeRequest, written: Sequence[str], here:
     if back:
         notes.append(f"!{request.iid} goes back and does nothing besides: the gates of `rollback` count.")
     policies = [policy_of(place.settings.environment(name), back=back) for name in (*written, *more)]
-    return Ruled(joined(policies), tuple(notes))
+    return Ruled(joined(policies), tuple(notes), (*written, *more))

@@ -278,7 +278,32 @@ def test_files_of_another_environment_bring_its_gates(config: Config) -> None:
     config.server.commit("config", {path("cart", "production"): OVERLAY.replace(b"'1'", b"'9'")}, "x", request.source)
     ran = config.merge("--environment", "staging")
     assert ran.json["waiting"] == [{"mr": 1, "gate": "approvals", "reason": "0 of 1 approval"}]
-    assert ran.json["notes"] == ["!1 changes files of production too: those gates count as well."]
+    assert ran.json["notes"] == [
+        "!1 changes files of production too, or files that all share: those gates count as well."
+    ]
+
+
+@pytest.mark.parametrize(
+    "shared", ["apps/shop/base/deployment.yaml", ".gitlab-ci.yml", "apps/new/overlays/production/kustomization.yaml"]
+)
+def test_files_that_no_environment_has_for_its_own_are_everybody_s(config: Config, shared: str) -> None:
+    request = config.opened("shop", "staging")
+    config.server.commit("config", {shared: b"resources: []\n"}, "x", request.source)
+    for arguments in ((), ("--environment", "staging"), ("--mr", 1)):
+        assert [one["gate"] for one in config.merge(*arguments).json["waiting"]] == ["approvals"]
+
+
+def test_what_people_merge_is_not_brought_along_under_the_name_of_another_environment(config: Config) -> None:
+    config.server.commit("config", {".ci-gitops.yaml": CONFIG.replace(b"gates: {approvals: 1}", b"labels: []")}, "x")
+    request = config.opened("shop", "staging")
+    config.server.commit("config", {path("cart", "production"): OVERLAY.replace(b"'1'", b"'9'")}, "x", request.source)
+    for arguments in ((), ("--environment", "staging")):
+        ran = config.merge(*arguments)
+        assert ran.json["waiting"] == [
+            {"mr": 1, "gate": "manual", "reason": "merge: manual; name it by --mr 1 or --environment production"}
+        ]
+    assert config.tag("cart", "production") == "1"
+    assert config.merge("--environment", "staging", "--environment", "production").json["merged"]
 
 
 def test_the_configuration_is_everybody_s(config: Config) -> None:
