@@ -45,6 +45,8 @@ ANSWERS: Mapping[str, tuple[str, ...]] = {
         ("merge", "squash", "arm", "disarm", "join a train", "merge by a train", "leave a train"), ("404",)
     ),
     "record_deployment": ("409",),  # another run has just made the environment
+    "comment again": ("404",),  # it is gone: another one is written
+    "approvals": ("404",),  # who approved has left
     "people": ("403", "404"),
     "people of a group": ("403", "404"),
 }

@@ -163,7 +163,7 @@ class GitLabForge:
         for note in ours():
             if note["body"] == text:
                 return
-            if self._changed(f"{path}/{note['id']}", text):
+            if self._changed(f"{path}/{note['id']}", note, text):
                 return
         # Nothing of ours is there, or only what another account wrote and may alone change.
         self._api.once(
@@ -330,9 +330,13 @@ class GitLabForge:
         approved = [one for one in listed if one.get("system") and one.get("body") == "approved this merge request"]
         return {records.to_comment(one).author: records.to_comment(one).at for one in approved}
 
-    def _changed(self, path: str, text: str) -> bool:
-        """Whether this account may change that note, and did."""
-        return self._api.once(lambda: self._api.put(path, {"body": text}, accept=(401, 403, 404)), lambda: None).ok
+    def _changed(self, path: str, note: Json, text: str) -> bool:
+        """Whether this account may change that note, and did; what is refused of its own note is an error."""
+        told = self._api.once(lambda: self._api.put(path, {"body": text}, accept=(401, 403, 404)), lambda: None)
+        if not told.ok and told.status != 404 and records.to_comment(note).author == self.whoami().login:
+            self._api.once(lambda: self._api.put(path, {"body": text}), lambda: None)
+            return True
+        return told.ok
 
     def _only_one(self, path: str, notes: Sequence[Json]) -> None:
         """Where two runs have written the same comment at once, the later one goes."""
