@@ -81,9 +81,9 @@ class Project:
         assert ok is None or (done.returncode == 0) is ok, done.stdout + done.stderr
         return done.stdout + done.stderr
 
-    def kept(self, job: str) -> Path:
-        """Where the artifacts of a job are."""
-        return self.folder / ".gitlab-ci-local" / "artifacts" / job
+    def left(self, job: str) -> Path:
+        """The folder that a job worked in, as it left it."""
+        return self.folder / ".gitlab-ci-local" / "builds" / job
 
     def _run(self, words: list[str], facts: Mapping[str, str | None]) -> subprocess.CompletedProcess[str]:
         runner = program("gitlab-ci-local", HOW)
