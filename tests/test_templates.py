@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import functools
+import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -20,6 +22,7 @@ from ci_gitops.commands import COMMANDS
 from ci_gitops.commands.variables import unknown_variables
 from tests.rig import template_docs, template_pipeline
 from tests.rig.components import released
+from tests.rig.git_server import run_git
 from tests.rig.pipelines import MERGE_REQUEST, SCHEDULE, TAG, Project
 from tests.rig.template_lint import lint, lint_includes
 from tests.rig.templates import FOLDER, INPUT, Template, names, template
@@ -102,6 +105,26 @@ def test_components_of_another_version_run_its_image(tmp_path: Path) -> None:
         made = Template.load(tmp_path / "templates" / f"{name}.yml")
         assert made.inputs["cli-image"]["default"].endswith("/ci-gitops:9.9.9")
         assert made.text.replace("9.9.9", __version__) == template(name).text
+
+
+def test_a_release_pushes_the_components_as_a_tag_of_their_own_and_once(tmp_path: Path) -> None:
+    copy, server = tmp_path / "copy", tmp_path / "server.git"
+    for name in ("ci-templates", "tests/rig/templates.py", "tests/rig/components.py", ".ci/release-components"):
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, copy / name)
+    run_git("init", "-q", "--bare", server)
+    run_git("init", "-q", "-b", "main", copy)
+    run_git("-C", copy, "add", "-A")
+    run_git("-C", copy, "-c", "user.name=Ada", "-c", "user.email=ada@example.com", "commit", "-q", "-m", "Release")
+    environ = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HOME": str(tmp_path),
+               "RELEASE_URL": str(server), "RELEASE_TOKEN": "x"}  # fmt: skip
+    for _ in range(2):
+        subprocess.run(
+            [copy / ".ci/release-components", f"v{__version__}"], env=environ, check=True, capture_output=True
+        )
+    listed = run_git("--git-dir", server, "ls-tree", "-r", "--name-only", __version__).splitlines()
+    assert {f"templates/{name}.yml" for name in TEMPLATES} <= set(listed)
+    assert run_git("--git-dir", server, "rev-list", "--count", __version__).strip() == "2"
 
 
 def test_a_docker_engine_beside_the_job_is_reached_by_tls() -> None:
@@ -345,7 +368,7 @@ def test_the_projects_own_pipeline_uses_them(tmp_path: Path) -> None:
     text = (ROOT / ".gitlab-ci.yml").read_text()
     assert list(lint_includes(text)) == []
     shown = Project.make(tmp_path / "p", tmp_path / "home", text).preview()
-    assert {"lint", "test", "build-image"} <= set(shown)
+    assert {"lint", "test", "build-image", "release", "components", "catalogue"} <= set(shown)
     assert any(line.startswith("ci-gitops build ") for line in shown["build-image"]["script"])
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ci_gitops.core.child_pipeline import MOST_NEEDS, Spread, child_pipeline
@@ -69,6 +69,7 @@ def test_a_name_that_could_be_more_than_a_name_is_refused(name: str) -> None:
         child_pipeline(spread(["web"], environment=name))
 
 
+@settings(deadline=None)
 @given(st.lists(st.from_regex(NAME, fullmatch=True), unique=True, max_size=6), st.text())
 def test_every_name_comes_back_as_it_went_in(apps: list[str], context: str) -> None:
     """`yes`, `1e3`, `null`: names that YAML would read as something else."""
