@@ -5,6 +5,7 @@ The three forges must leave the same files behind.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -111,9 +112,26 @@ def test_from_an_image_to_production_and_back(road: Road, registry: RegistryServ
     assert (held.code, production(road)) == (0, before), held.err
     assert "held" in held.out
     assert road.open == ()
-    assert tree(road) == {
-        *files, ".ci-gitops.yaml", ".ci-gitops/holds/production.yaml", "README.md", *OTHERS,
-    }  # fmt: skip
+    released_after_all(road, f"{image}:2@{second}")
+    ruling = {".ci-gitops.yaml": CONFIG.encode(), ".ci-gitops/holds/production.yaml": b"[]\n"}
+    wanted = {path: blob(text) for path, text in {**files, **ruling}.items()}
+    wanted[f"{FOLDER.format('staging')}/kustomization.yaml"] = blob(
+        before.replace("'1'  # the pipeline's", f"'2'  # the pipeline's\n  digest: {second}").encode()
+    )
+    left = tree(road)
+    assert {path: left[path] for path in wanted} == wanted
+    assert {*left} - {*wanted} == {"README.md", *OTHERS}
+
+
+def released_after_all(road: Road, image: str) -> None:
+    """What is released is promoted as before; this time people close it."""
+    where = ("--environment", "production", "--repo", road.url, "--reason", "It was the network")
+    done(road("release", "--app", "shop", "--image", image, *where))
+    done(road("promote", "--from", "staging", "--to", "production", "--repo", road.url))
+    (again,) = road.open
+    assert f"Update shop in production to {image.partition('@')[0].rpartition(':')[2]}" == again.title
+    road.people.close(again.iid)
+    assert road.open == ()
 
 
 #: What each rig's repository begins with.
@@ -124,5 +142,11 @@ OTHERS = (
 )
 
 
-def tree(road: Road) -> set[str]:
-    return set(run_git("--git-dir", road.server.bare(road.name), "ls-tree", "-r", "--name-only", "main").split())
+def tree(road: Road) -> dict[str, str]:
+    """Each file on the branch that is deployed, by the hash of its content: the same on every forge."""
+    listed = run_git("--git-dir", road.server.bare(road.name), "ls-tree", "-r", "main").splitlines()
+    return {path: entry.split()[2] for entry, path in (line.split("\t") for line in listed)}
+
+
+def blob(content: bytes) -> str:
+    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
