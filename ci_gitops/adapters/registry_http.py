@@ -173,7 +173,10 @@ class RegistryHttp:
         except urllib3.exceptions.HTTPError as error:
             if "SSL" in str(error) or "CERTIFICATE" in str(error):
                 raise certificate_error(self.host, str(error)) from error
-            raise AwayError(f"The registry {self.host} cannot be reached: {_reason(error)}.") from error
+            raise AwayError(
+                f"The registry {self.host} cannot be reached: {_reason(error)}.",
+                hint="Run this again when it answers; `ci-gitops doctor` tells whether it does, and by which settings.",
+            ) from error
         if answer.status == 429 or answer.status >= 500:
             raise AwayError(
                 f"The registry {self.host} answered {answer.status}{_said(answer)}.",

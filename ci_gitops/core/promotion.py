@@ -110,8 +110,8 @@ def not_deployed(running: Running, head: Side) -> tuple[str, ...]:
 
 
 def _is_same(declared: ImageRef, run: ImageRef) -> bool:
-    """A digest that the declaration leaves open was found out since."""
-    return declared.tag == run.tag and declared.digest in (None, run.digest)
+    """A digest that one of both leaves open was found out since, or is not read by the chart."""
+    return declared.tag == run.tag and (not declared.digest or not run.digest or declared.digest == run.digest)
 
 
 def _by_name(images: Iterable[str]) -> Mapping[str, list[ImageRef]]:

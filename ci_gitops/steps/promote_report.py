@@ -47,7 +47,10 @@ def promotion_result(
     def result(written: Result | None) -> Result:
         if written is None:
             nothing = {"outcome": "unchanged", "writes": [], "notes": more}
-            said = f"Nothing to do: nothing of {source} has a place in {target}"
+            said = (
+                f"Nothing to do: the files of {target} alone name no image or chart that runs in {source} "
+                "(what both take from one base is never copied)"
+            )
             return Result("PromotionResult", {**document, **nothing}, "\n".join([said, *lines]))
         told = {**document, **written.document, "notes": [*written.document.get("notes", ()), *more]}
         return replace(written, kind="PromotionResult", document=told, text="\n".join([*lines, written.text]))

@@ -158,7 +158,7 @@ def _commit_of(place: Workplace, name: str) -> str:
             if found := next((each.sha for each in repository.log(place.revision, 1_000)
                               if each.sha.startswith(name.lower())), ""):  # fmt: skip
                 return found
-    except GitError:
+    except (GitError, UsageError):  # such as HEAD~1, which names something in a checkout alone
         return ""
     return ""
 

@@ -56,6 +56,15 @@ def test_a_digest_that_no_record_has_is_asked_for_once_and_said(road: Road) -> N
     assert road().json["outcome"] == "unchanged"
 
 
+def test_what_comes_from_the_base_of_both_is_told(road: Road) -> None:
+    paths = (f"apps/shop/overlays/{name}/kustomization.yaml" for name in ("staging", "production"))
+    road.server.commit("config", dict.fromkeys(paths, b"resources: [../../base]\n"), "Inherit")
+    road.deployed("shop", "redis:7")
+    done = road()
+    assert (done.json["outcome"], done.code) == ("unchanged", 0)
+    assert "what both take from one base is never copied" in done.text
+
+
 def test_what_the_registry_has_not_is_not_written(road: Road) -> None:
     before = road.read()
     road.deployed("shop", f"{road.web}:never-pushed")

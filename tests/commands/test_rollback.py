@@ -299,6 +299,7 @@ def test_where_somebody_else_deploys_a_revision_says_where_to_go(cli: Cli, git_s
     assert "no records of what went well" in unsure["message"]
     assert "--to REVISION" in unsure["hint"]
     assert "has no commit 'feedbeef'" in live.rollback("--to", "feedbeef", code=5)["error"]["message"]
+    assert "has no commit 'HEAD~1'" in live.rollback("--to", "HEAD~1", code=5)["error"]["message"]
     done = live.rollback("--to", good[:8])
     assert (done["outcome"], done["rollback"][0]["to"]) == ("pushed", good)
     assert done["rollback"][0]["images"] == [{"name": WEB, "old": f"{WEB}:2", "new": f"{WEB}:1"}]

@@ -117,6 +117,9 @@ def test_what_is_declared_and_not_deployed_is_told() -> None:
         "shop in staging: web:3 is declared there and not deployed yet",
     )
     assert not_deployed(running(f"web:3@{DIGEST}", f"redis:7@{OTHER}"), source) == ()
+    pinned, _ = overlays(f"{{name: web, newTag: '3', digest: '{DIGEST}'}}", "")
+    assert not_deployed(running("web:3"), pinned) == (), "a chart that reads no digest deploys the tag alone"
+    assert not_deployed(running(f"web:3@{OTHER}"), pinned) != ()
 
 
 def test_names_that_bring_nothing_get_near_matches() -> None:
