@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 from ci_gitops.adapters.forges.base import Forge
-from ci_gitops.core.git_urls import parse_git_url
+from ci_gitops.core.git_urls import GitUrl, parse_git_url
 from ci_gitops.core.mergerequests import MergeRequest
 from ci_gitops.core.previews import Asked
 from ci_gitops.core.sources import source_name
@@ -91,13 +91,20 @@ class Requests:
         return ()
 
     def _is_known(self, asked: Asked) -> bool:
-        known = [parse_git_url(each) for each in (self.place.url, self.places.run.ci.server_url) if each]
+        """Whether our token is at home there: the same server, by the same port, and never without encryption."""
+        server = self.places.run.ci.server_url
+        known = [parse_git_url(each) for each in (self.place.url, f"{server}/" if server else "") if each]
         address = parse_git_url(asked.repository)
-        return any((each.remote, each.host) == (address.remote, address.host) for each in known)
+        return any(_place(address) in (_place(each), _place(each, web=True)) for each in known)
 
     def _forge(self, asked: Asked) -> Forge:
         repository = self.place.repository if self.is_own(asked) else self.places.repository(asked.repository)
         return forge_for(self.places.run, repository, self.kind, url=self.url, config=self.place.settings.config)
+
+
+def _place(address: GitUrl, *, web: bool = False) -> tuple[str, str]:
+    """What a token is for; `web`: where the forge of a repository that is cloned over SSH is."""
+    return ("https", address.host) if web and address.scheme == "ssh" else (address.scheme, address.authority)
 
 
 def _of_pipeline(run: Run, place: Workplace) -> Asked | None:

@@ -387,11 +387,17 @@ def test_a_promotion_on_the_local_forge(team: Team) -> None:
     team.create("13", "--mr", "9", code=1)
 
 
-def test_a_record_sends_no_token_to_a_server_of_its_choice(team: Team) -> None:
+@pytest.mark.parametrize(
+    "server", ["https://evil.example.com", "http://git.example.com", "https://git.example.com:8443"]
+)
+def test_a_record_sends_no_token_to_a_server_of_its_choice(team: Team, server: str) -> None:
     team.create()
-    asked = "mergeRequest: {repository: 'https://evil.example.com/a/b.git', iid: 1}\n"
+    asked = f"mergeRequest: {{repository: '{server}/a/b.git', iid: 1}}\n"
     team.commit({RECORD: (team.read(RECORD) + asked).encode()})
-    assert "it is on another server" in team.delete()["notes"][0]
+    deleted = team(
+        "preview", "delete", "--name", "12", GITLAB_CI="true", CI_SERVER_URL="https://git.example.com", CI_JOB_TOKEN="t"
+    )
+    assert "it is on another server" in deleted["notes"][0]
 
 
 def test_another_project_does_not_take_a_preview_away(team: Team) -> None:
