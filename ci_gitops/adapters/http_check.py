@@ -79,6 +79,8 @@ def ask(
             told.put(_followed(address, expect, ca_file, proxy, seconds, same_host))
         except TemporaryError as error:
             told.put(error)
+        except ValueError as error:  # it sends us to what is no address
+            told.put(TemporaryError(f"{address} names an address that is none: {plain(str(error))}."))
 
     # In a thread, since a server that sends one byte now and then would never let a single read end.
     threading.Thread(target=run, daemon=True, name="check").start()

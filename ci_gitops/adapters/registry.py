@@ -113,7 +113,7 @@ class Registry:
         manifest, named = self._document(answer, str(ref)), tuple[str, ...]()
         digest, created = _digest(answer.body), _annotated(manifest)
         if _media_type(answer) in _INDEXES:
-            images = [item for item in manifest.get("manifests", []) if _platform(item.get("platform"))]
+            images = _images(manifest)
             named = tuple(dict.fromkeys(_platform(item["platform"]) for item in images))
             if not times or created is not None or not images:
                 return Facts(digest, created, named)
@@ -124,7 +124,7 @@ class Registry:
             created = _annotated(manifest)
         if (times and created is None) or (platforms and not named):
             config = self._config_blob(ref, manifest)
-            labels = (config.get("config") or {}).get("Labels") or {}
+            labels = _labels(config)
             created = created or seconds_of(labels.get(_CREATED)) or seconds_of(config.get("created"))
             named = named or tuple(filter(None, [_platform(config)]))
         return Facts(digest, created, named)
@@ -137,15 +137,18 @@ class Registry:
         digest, manifest = _digest(answer.body), self._document(answer, str(ref))
         platforms: tuple[str, ...] = ()
         if _media_type(answer) in _INDEXES:
-            images = [item for item in manifest.get("manifests", []) if _platform(item.get("platform"))]
+            images = _images(manifest)
             platforms = tuple(dict.fromkeys(_platform(item["platform"]) for item in images))
             first = self._manifest("GET", ref.repository, str(images[0]["digest"])) if images else None
             if first is None:
                 return ImageConfig(digest, {}, platforms, None)
             manifest = self._document(first, str(ref))
         config = self._config_blob(ref, manifest)
-        labels = (config.get("config") or {}).get("Labels") or {}
-        return ImageConfig(digest, labels, platforms or (_platform(config),), config.get("created"))
+        labels = _labels(config)
+        created = config.get("created")
+        return ImageConfig(
+            digest, labels, platforms or (_platform(config),), created if isinstance(created, str) else None
+        )
 
     def check_login(self, repository: str) -> None:
         """Raise where the registry does not take the login, before anybody has waited for a build."""
@@ -171,7 +174,8 @@ class Registry:
         return Descriptor(_digest(answer.body), _media_type(answer), len(answer.body)) if answer else None
 
     def _config_blob(self, ref: ImageRef, manifest: Mapping[str, Any]) -> Mapping[str, Any]:
-        digest = str((manifest.get("config") or {}).get("digest", ""))
+        named = manifest.get("config")
+        digest = str(named.get("digest", "")) if isinstance(named, dict) else ""
         if not _DIGEST.fullmatch(digest):
             raise RegistryError(f"The manifest of {ref} names no configuration.")
         answer = self.http.request(
@@ -206,7 +210,8 @@ class Registry:
             return [], None
         if known and answer.status == 304:
             return known["tags"], known["next"]
-        tags = [str(tag) for tag in self._document(answer, repository).get("tags") or []]
+        listed = self._document(answer, repository).get("tags")
+        tags = [tag for tag in listed if isinstance(tag, str)] if isinstance(listed, list) else []
         link = _NEXT.search(answer.headers.get("Link", ""))
         following, etag = link[1] if link else None, etag_of(answer.headers)
         if self.kept and etag:
@@ -216,7 +221,7 @@ class Registry:
     def _document(self, answer: Answer, what: str) -> dict[str, Any]:
         try:
             document = json.loads(answer.body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise RegistryError(f"{self.http.host} answered something else than JSON for {what}.") from error
         if not isinstance(document, dict):
             raise RegistryError(f"{self.http.host} answered a JSON {type(document).__name__} for {what}.")
@@ -225,6 +230,21 @@ class Registry:
 
 def _media_type(answer: Answer) -> str:
     return answer.headers.get("Content-Type", "").split(";")[0].strip()
+
+
+def _images(index: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The images that an index names by their digests, each for a platform."""
+    items = index.get("manifests")
+    named = [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+    return [
+        item for item in named if _platform(item.get("platform")) and _DIGEST.fullmatch(str(item.get("digest", "")))
+    ]
+
+
+def _labels(config: Mapping[str, Any]) -> dict[str, str]:
+    inner = config.get("config")
+    labels = inner.get("Labels") if isinstance(inner, dict) else None
+    return {name: value for name, value in labels.items() if isinstance(value, str)} if isinstance(labels, dict) else {}
 
 
 def _annotated(manifest: Mapping[str, Any]) -> float | None:

@@ -76,7 +76,10 @@ class RegistryHttp:
         def once() -> Answer:
             return self._authorized(method, path, scope, dict(headers or {}), limit)
 
-        answer = persist(once, tell=self.tell, wait=self.wait, tries=self.tries)
+        try:
+            answer = persist(once, tell=self.tell, wait=self.wait, tries=self.tries)
+        except ValueError as error:  # of urllib.parse: `https://[`, a port that is none
+            raise RegistryError(f"The registry {self.host} named an address that is none: {error}.") from error
         if answer.status == 404 and missing_ok:
             return None
         unchanged = answer.status == 304 and "If-None-Match" in (headers or {})
@@ -227,7 +230,7 @@ class RegistryHttp:
             answer = self._follow("GET", f"{realm}{separator}{query}", headers, _TOKEN_LIMIT)
         if answer.status != 200:
             raise self._refusal(answer, realm)
-        with contextlib.suppress(ValueError, AttributeError):
+        with contextlib.suppress(ValueError, AttributeError, RecursionError):
             document = json.loads(answer.body)
             token = document.get("token") or document.get("access_token")
             if isinstance(token, str) and token:
@@ -270,7 +273,7 @@ def _said(answer: Answer) -> str:
     try:
         errors = json.loads(answer.body)["errors"]
         words = "; ".join(str(error.get("message") or error.get("code")) for error in errors[:3])
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return ""
     return f" ({words[:300]})" if words else ""
 

@@ -96,9 +96,9 @@ class Ranking:
     note: str = ""  # why there is no candidate, or what was not compared
 
 
-def seconds_of(text: str | None) -> float | None:
+def seconds_of(text: object) -> float | None:
     """The time that a label or a configuration gives (RFC 3339); None where it is none that a build can have."""
-    if not text:
+    if not isinstance(text, str) or not text:
         return None
     try:
         moment = datetime.fromisoformat(text)

@@ -183,3 +183,39 @@ def test_a_proxy_is_asked_where_the_environment_names_one() -> None:
         http = RegistryHttp("registry.example.com", environ=environ)
         assert http._send("GET", "http://registry.example.com/v2/", {}, 100).status == 200
         assert proxy.asked[0].path == "http://registry.example.com/v2/"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 100_000,
+        b'{"manifests": 5}',
+        b'{"manifests": [7, {"platform": {"os": "linux"}}]}',
+        b'{"config": "text"}',
+        b'{"tags": 5, "errors": [1]}',
+        b'{"tags": [5, null]}',
+    ],
+)
+@pytest.mark.parametrize("kind", [MANIFEST, "application/vnd.oci.image.index.v1+json"])
+def test_documents_of_another_shape_are_the_registry_s_fault_and_no_bug(body: bytes, kind: str) -> None:
+    with scripted_web(always(Reply(200, {"Content-Type": kind}, body))) as web:
+        for ask in (
+            lambda: client(web).config(ref(web)),
+            lambda: client(web).facts(ref(web), times=True, platforms=True),
+            lambda: client(web).tags("shop/web"),
+        ):
+            try:
+                assert not ask() or kind != MANIFEST
+            except RegistryError:
+                continue
+
+
+@pytest.mark.parametrize("location", ["https://[", "https://example.com:port/"])
+def test_what_is_no_address_is_not_followed(location: str) -> None:
+    for reply in (
+        Reply(307, {"Location": location}),
+        Reply(401, {"WWW-Authenticate": f'Bearer realm="{location}",service="x"'}),
+        Reply(200, {"Link": f'<{location}>; rel="next"'}, b'{"tags": []}'),
+    ):
+        with scripted_web(always(reply)) as web, pytest.raises(RegistryError):
+            client(web, login=False).tags("shop/web")

@@ -248,6 +248,7 @@ def test_facts_that_cannot_be_had_make_their_gate_wait_and_no_other(config: Conf
         (204, "", "passed: {} answered 204"),
         (503, "", "waiting: {} answered 503, not 2xx: told"),
         (302, "http://localhost:1/else", "waiting: {} sends us to http://localhost:1/else, which is another host"),
+        (302, "http://[", "waiting: {} names an address that is none"),
     ],
 )
 def test_what_an_address_answers(config: Config, status: int, location: str, says: str) -> None:
