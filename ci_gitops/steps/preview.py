@@ -11,7 +11,8 @@ from typing import Any, Literal
 from ci_gitops.adapters.git_access import signing_key
 from ci_gitops.adapters.handover import must_be_writable, write_dotenv
 from ci_gitops.core.edits import Edit
-from ci_gitops.core.images import ImageArgument
+from ci_gitops.core.images import ImageArgument, ImageRef
+from ci_gitops.core.intents import Intent
 from ci_gitops.core.previews import Preview, safe_name
 from ci_gitops.core.text import counted
 from ci_gitops.errors import CiGitopsError, UsageError, decisive
@@ -19,6 +20,7 @@ from ci_gitops.output import diff_text
 from ci_gitops.results import Result
 from ci_gitops.run import Run
 from ci_gitops.settings.environments import Previews
+from ci_gitops.settings.resolve import preview_settings
 from ci_gitops.steps import people
 from ci_gitops.steps import preview_report as report
 from ci_gitops.steps.preview_create import Creation, Wish, created
@@ -80,7 +82,10 @@ def create(run: Run, call: CreateCall) -> Result:
     safe_name(call.name)
     with Workplaces(run, call.reach) as places:
         place = places.root()
-        settings_at(place)
+        signed = settings_at(place).verify.cosign is not None
+        if signed:
+            call = _with_digests(run, call)
+            images = tuple(map(ImageArgument.parse, call.images))
         requests = Requests(places, place, call.forge, call.forge_url)
         wish, notes = _promoted(requests, call, Wish(
             name=call.name, now=_now(), apps=call.apps, images=images, texts=call.images, source=call.source,
@@ -90,11 +95,35 @@ def create(run: Run, call: CreateCall) -> Result:
 
         def decide(at: Workplace) -> tuple[Creation, FileChange]:
             made = created(at, wish)
+            if signed:
+                _prove(run, call, at, made)
             return made, made.change
 
         checked = _checker(places, wish.environment) if call.check else None
         done = land(places, place, _hand(run, call), decide, lambda made: _subject(call, made), checked)
         return _created(run, call, requests, done, notes)
+
+
+def _with_digests(run: Run, call: CreateCall) -> CreateCall:
+    """The images as they are now: what is verified is what is written."""
+    from ci_gitops.steps.pin import pinned
+
+    given = Intent(tuple(map(ImageArgument.parse, call.images)))
+    found = pinned(run, given, call.ca_file).images
+    texts = (
+        text if new == old else f"{text}@{new.digest}"
+        for text, old, new in zip(call.images, given.images, found, strict=True)
+    )
+    return replace(call, images=tuple(texts))
+
+
+def _prove(run: Run, call: CreateCall, place: Workplace, made: Creation) -> None:
+    """Whatever image the preview gets must be signed as `previews.verify` says."""
+    from ci_gitops.steps.proof import must_be_signed
+
+    environment = preview_settings(settings_at(place), made.preview.environment)
+    brought = [ImageRef.parse(move.new) for move in made.change.images]
+    must_be_signed(run, list(dict.fromkeys(brought)), environment, ca_file=call.ca_file, rules=place.rules)
 
 
 def _promoted(requests: Requests, call: CreateCall, wish: Wish) -> tuple[Wish, tuple[str, ...]]:

@@ -79,6 +79,16 @@ def prove(
     return tuple(answer for answer in answers if isinstance(answer, Proof))
 
 
+def must_be_signed(
+    run: Run, images: Sequence[ImageRef], environment: EnvironmentSettings, *, ca_file: Path | None, rules: Tree
+) -> None:
+    """RefusedError where one of the images is not signed as the environment wants."""
+    for image in images:
+        _must_be_fixed(image, environment.name)
+    for proof in prove(run, images, environment, ca_file=ca_file, rules=rules):
+        run.output.note(f"{proof.image} is signed by {proof.signer}")
+
+
 def prover(run: Run, ca_file: Path | None) -> Callable[[Workplace, Plan], None]:
     """A check of plans: what they bring to an environment that wants signatures is proved, each image once."""
     proved: set[tuple[str, str]] = set()
@@ -89,10 +99,7 @@ def prover(run: Run, ca_file: Path | None) -> Callable[[Workplace, Plan], None]:
             if environment.verify.cosign is None:
                 continue
             brought = [image for image in _brought(plan, name) if (name, str(image)) not in proved]
-            for image in brought:
-                _must_be_fixed(image, name)
-            for proof in prove(run, brought, environment, ca_file=ca_file, rules=place.rules):
-                run.output.note(f"{proof.image} is signed by {proof.signer}")
+            must_be_signed(run, brought, environment, ca_file=ca_file, rules=place.rules)
             proved.update((name, str(image)) for image in brought)
 
     return check
