@@ -131,6 +131,7 @@ def test_buildah_builds_and_pushes_as_its_user(full: Image) -> None:
     assert result["digest"] == full.registry.manifest("from-inside", "1")[0]
 
 
+@pytest.mark.full
 def test_the_whole_road_runs_inside(full: Image) -> None:
     said = full.run("ci-gitops demo")
     assert "What to try next" in said
