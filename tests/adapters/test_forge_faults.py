@@ -41,9 +41,8 @@ ANSWERS: Mapping[str, tuple[str, ...]] = {
     "find": ("404",),
     "open": ("403", "404", "422"),
     "update": ("403", "404", "422"),
-    **dict.fromkeys(
-        ("merge", "squash", "arm", "disarm", "join a train", "merge by a train", "leave a train"), ("404",)
-    ),
+    **dict.fromkeys(("merge", "squash", "arm", "join a train", "merge by a train", "leave a train"), ("404",)),
+    "disarm": ("404", "405", "406"),  # it cannot be taken back now, and the answer says that it is armed
     "record_deployment": ("409",),  # another run has just made the environment
     "comment again": ("404",),  # it is gone: another one is written
     "approvals": ("404",),  # who approved has left

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shlex
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -43,21 +45,6 @@ def bare_path(tmp_path: Path) -> str:
     return str(folder)
 
 
-def test_it_walks_the_road_with_git_alone(cli: Cli, tmp_path: Path, bare_path: str) -> None:
-    ran = cli("demo", "--keep", "demo", cwd=tmp_path, PATH=bare_path)
-    assert ran.code == 0, ran.err
-    commands = [line.split()[2] for line in ran.err.splitlines() if line.startswith("$ ci-gitops ")]
-    assert commands == [
-        "build", "update", "update", "deploy", "promote", "gates", "merge", "deploy", "status", "diff", "deploy",
-        "update", "deploy", "history",
-        "build", "update", "deploy", "promote", "merge", "deploy", "rollback", "deploy", "promote",
-    ]  # fmt: skip
-    assert "A ready-made image stands in for it" in ran.err
-    assert "What to try next" in ran.out
-    assert len(list((tmp_path / "demo/images").glob("*/oci-layout"))) == 2
-    assert (tmp_path / "demo/production.json").exists()
-
-
 def test_production_runs_what_staging_ran_well_and_goes_back(cli: Cli, tmp_path: Path) -> None:
     """Its document holds every step, and this job's variables are not the demo's."""
     ran = cli(
@@ -87,16 +74,28 @@ def test_production_runs_what_staging_ran_well_and_goes_back(cli: Cli, tmp_path:
     assert "held" in str(promotions[2])
 
 
-def test_what_was_left_can_be_played_with(cli: Cli, tmp_path: Path, bare_path: str) -> None:
+def test_it_walks_the_road_with_git_alone_and_what_it_leaves_can_be_played_with(
+    cli: Cli, tmp_path: Path, bare_path: str
+) -> None:
     """As its last lines say: the registry is started again where it was, and what was held goes to production."""
     ran = cli("demo", "--keep", "demo", cwd=tmp_path, PATH=bare_path)
+    assert ran.code == 0, ran.err
+    commands = [line.split()[2] for line in ran.err.splitlines() if line.startswith("$ ci-gitops ")]
+    assert commands == [
+        "build", "update", "update", "deploy", "promote", "gates", "merge", "deploy", "status", "diff", "deploy",
+        "update", "deploy", "history",
+        "build", "update", "deploy", "promote", "merge", "deploy", "rollback", "deploy", "promote",
+    ]  # fmt: skip
+    assert "A ready-made image stands in for it" in ran.err
+    assert len(list((tmp_path / "demo/images").glob("*/oci-layout"))) == 2
     lines = [line.strip().split("      ")[0] for line in ran.out.split("What to try next")[1].splitlines()]
     registry = next(line for line in lines if "registry" in line and line.endswith("&"))
     tried = [shlex.split(line)[1:] for line in lines if line.startswith("ci-gitops ") and "config.git" in line]
     argv = shlex.split(registry.partition(" 2>")[0])
     with process.background(argv, env={}, log=tmp_path / "log") as server:
-        while "listening" not in (tmp_path / "log").read_text() and server.poll() is None:
-            pass
+        while "listening" not in (tmp_path / "log").read_text():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                pytest.fail(f"The registry ended with {server.wait(0.05)}.")
         done = {words[0]: cli(*words, cwd=tmp_path / "demo", PATH=bare_path) for words in tried}
     assert {name: ran.code for name, ran in done.items()} == dict.fromkeys(
         ["update", "scan", "release", "promote", "gates"], 0
@@ -126,6 +125,7 @@ def test_the_real_engine_builds_and_the_real_registry_keeps(
     assert (tmp_path / "demo/registry/images/docker/registry/v2/repositories/shop/web").is_dir()
 
 
+@pytest.mark.full
 def test_it_deploys_to_a_cluster_too(cli: Cli, tmp_path: Path, cluster: Cluster) -> None:
     context = cluster.kubectl("config", "current-context").strip()
     try:
