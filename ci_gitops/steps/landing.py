@@ -8,11 +8,11 @@ from functools import partial
 from ci_gitops.adapters.forges.base import Forge
 from ci_gitops.core.gates import GateState
 from ci_gitops.core.mergerequests import MergeRequest
-from ci_gitops.errors import RefusedError, TemporaryError
+from ci_gitops.errors import GitError, RefusedError, TemporaryError
 from ci_gitops.settings import EnvironmentSettings
 from ci_gitops.steps.gate_facts import Bench
-from ci_gitops.steps.merging import MergePolicy, Merger, Patience, Verdict, VerdictState, policy_of, settle
-from ci_gitops.steps.way_back import goes_back
+from ci_gitops.steps.merging import MergePolicy, Merger, Patience, Verdict, VerdictState, settle
+from ci_gitops.steps.request_policy import Ruled, environments_at, ruled
 from ci_gitops.steps.workplace import Workplace, Workplaces
 from ci_gitops.steps.write import Written
 
@@ -32,13 +32,25 @@ class Landing:
         request = written.merge_request
         if request is None or request.state == "closed" or written.outcome in ("planned", "waiting"):
             return written
+        try:
+            return self._by_rule(place, written, request)
+        except GitError:  # another process may have merged it at this moment, and its branch is gone
+            current = self.forge.get(request.iid)
+            if current.state != "merged":
+                raise
+            return _landed(written, current)
+
+    def _by_rule(self, place: Workplace, written: Written, request: MergeRequest) -> Written:
+        if self.policy.rule != "manual" and (others := self._of_people(place, request)):
+            note = f"!{request.iid} changes files of {', '.join(others)} too, and people merge those (merge: manual)"
+            by_people = replace(self, policy=replace(self.policy, rule="manual"))
+            return by_people._by_rule(place, replace(written, notes=(*written.notes, note)), request)
         at = partial(self._policy_at, place)
         verdict = self._merger(place).merge_by_rule(request, self.policy, at)
         if self.patience.seconds and verdict.state not in ("merged", "already", "refused"):
             verdict = settle(lambda: [self._look(place, request)], self.patience)[0]
         if verdict.state in ("merged", "already"):
-            landed = verdict.request.merge_sha or written.revision
-            return replace(written, outcome="merged", merge_request=verdict.request, revision=landed)
+            return _landed(written, verdict.request)
         if verdict.state == "refused":
             raise RefusedError(
                 f"!{request.iid} is open and was not merged: {verdict.reason}.",
@@ -54,9 +66,18 @@ class Landing:
         return replace(written, outcome=outcome, merge_request=verdict.request, notes=notes)
 
     def _policy_at(self, place: Workplace, request: MergeRequest) -> MergePolicy:
-        """The environment's; one that holds ways back alone has gates of its own."""
-        environment = place.settings.environments.get(self.environment.name, self.environment)
-        return policy_of(environment, self.policy.rule, back=goes_back(place, request))
+        """That of all environments whose files it changes, by this one's rule."""
+        return replace(self._ruled(place, request).policy, rule=self.policy.rule)
+
+    def _of_people(self, place: Workplace, request: MergeRequest) -> tuple[str, ...]:
+        """The other environments whose files it changes, and whose merge requests people merge."""
+        names = self._ruled(place, request).environments
+        others = (place.settings.environment(name) for name in names if name != self.environment.name)
+        return tuple(one.name for one in others if (one.write, one.merge) == ("merge-request", "manual"))
+
+    def _ruled(self, place: Workplace, request: MergeRequest) -> Ruled:
+        here = environments_at(place, self.places.opened or place, self.places.reach.branch)
+        return ruled(place, request, [self.environment.name], here, just_pushed=True)
 
     def _merger(self, place: Workplace) -> Merger:
         return Merger(self.forge, bench=Bench(self.forge, self.places, place))
@@ -72,3 +93,7 @@ class Landing:
             return Verdict(current, "waiting", (GateState("manual", False, reason),), reason)
         state: VerdictState = "merged" if current.state == "merged" else "refused"
         return Verdict(current, state, reason=f"it is {current.state}")
+
+
+def _landed(written: Written, request: MergeRequest) -> Written:
+    return replace(written, outcome="merged", merge_request=request, revision=request.merge_sha or written.revision)

@@ -26,11 +26,25 @@ class Ruled:
     environments: tuple[str, ...] = ()
 
 
-def ruled(place: Workplace, request: MergeRequest, written: Sequence[str], here: Sequence[str]) -> Ruled:
+def environments_at(place: Workplace, root: Workplace, branch: str | None) -> list[str]:
+    """The environments that are written on the branch of `place`; `branch` is `--branch`, which is that of all."""
+    found = []
+    for name, environment in place.settings.environments.items():
+        url = environment.url or root.url
+        there = branch or environment.branch or (root.branch if url == root.url else place.branch)
+        if (url, there) == (place.url, place.branch):
+            found.append(name)
+    return found
+
+
+def ruled(
+    place: Workplace, request: MergeRequest, written: Sequence[str], here: Sequence[str], *, just_pushed: bool = False
+) -> Ruled:
     """The rules of the environments that it names (`written`), and of all `here` whose files it changes.
 
     A file of no environment counts for all of them on a branch of ours; whoever names somebody else's merge request
-    says whose gates it has. Where the branch moves while it is looked at, nobody knows what it changes.
+    says whose gates it has. Where the branch moves while it is looked at, nobody knows what it changes; where we have
+    `just_pushed` it, the forge may only not have seen that yet, and what it holds counts.
     """
     head = place.repository.fetch(request.source)
     paths = place.repository.changed_paths(head, place.revision)
@@ -39,7 +53,7 @@ def ruled(place: Workplace, request: MergeRequest, written: Sequence[str], here:
     except UsageError:  # none of them has files on the branch yet
         targets = ()
     touched = environments_touched(paths, targets, here, FILE_NAME, shared=bool(request.environments))
-    more = sorted((touched if head == request.head_sha else frozenset(here)) - set(written))
+    more = sorted((touched if just_pushed or head == request.head_sha else frozenset(here)) - set(written))
     notes = []
     if more:
         notes.append(

@@ -161,6 +161,12 @@ class _Reading:
         tree = self._tree(newest)
         if not tree.holds(target.path):
             return nothing(target, f"{newest.sha[:12]}, which was deployed last, has no {target.path}.", "forge")
+        if not self.place.repository.is_ancestor(newest.sha, self.place.revision):
+            reason = (
+                f"{newest.sha[:12]}, which the forge says is deployed, is not on {self.place.branch}: somebody has "
+                "deployed another branch."
+            )
+            return nothing(target, reason, "forge")
         healthy = newest.state == "success"
         since = _since(newest, deployments) if healthy else 0
         return Running(

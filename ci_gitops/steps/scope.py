@@ -11,7 +11,7 @@ from ci_gitops.core.mergerequests import MergeRequest
 from ci_gitops.errors import ForgeError, UsageError
 from ci_gitops.steps.forge import forge_for
 from ci_gitops.steps.gate_facts import Bench
-from ci_gitops.steps.request_policy import Ruled, ruled
+from ci_gitops.steps.request_policy import Ruled, environments_at, ruled
 from ci_gitops.steps.workplace import Workplace, Workplaces
 
 
@@ -118,15 +118,5 @@ class Scope:
 
     def ruled(self, shop: Shop, request: MergeRequest, written: Sequence[str]) -> Ruled:
         """The rules of all environments that it writes to."""
-        return ruled(shop.place, request, written, self._environments_at(shop.place) or shop.environments)
-
-    def _environments_at(self, place: Workplace) -> list[str]:
-        """The environments that are written on the branch of `place`."""
-        root = self.root
-        found = []
-        for name, environment in place.settings.environments.items():
-            url = environment.url or root.url
-            branch = self._asked.branch or environment.branch or (root.branch if url == root.url else place.branch)
-            if (url, branch) == (place.url, place.branch):
-                found.append(name)
-        return found
+        here = environments_at(shop.place, self.root, self._asked.branch) or shop.environments
+        return ruled(shop.place, request, written, here)

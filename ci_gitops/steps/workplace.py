@@ -95,6 +95,7 @@ class Workplaces:
 
     run: Run
     reach: Reach
+    opened: Workplace | None = None  # the root, as it was when it was opened last
     _stack: ExitStack = field(default_factory=ExitStack)
     _open: dict[tuple[str, str | None], Repository] = field(default_factory=dict)
     _noted: set[str] = field(default_factory=set)
@@ -110,7 +111,8 @@ class Workplaces:
         """The config repository that the run names, at the branch that it names."""
         place = find_place(self.run, self.reach.repo, self.reach.branch)
         self.run.output.detail(f"Config repository: {place.url} (from {place.said_by})")
-        return self.at(place)
+        self.opened = self.at(place)
+        return self.opened
 
     def of(self, environment: EnvironmentSettings, root: Workplace) -> Workplace:
         """Where an environment is written: its own repository or branch, else the root's.

@@ -285,3 +285,26 @@ def test_staging_is_still_pushed(requests: Requests) -> None:
     assert ran.code == 0, ran.err
     assert [each["outcome"] for each in ran.json["writes"]] == ["pushed", "opened"]
     assert '"1.2"' in requests.read(STAGING)
+
+
+@pytest.mark.parametrize(
+    ("staging", "outcome", "said"),
+    [
+        ("write: merge-request, merge: now, gates: {approvals: 1}", 5, "approvals: 0 of 1 approval"),
+        ("write: merge-request", 0, "!1 changes files of staging too, and people merge those (merge: manual)"),
+        ("write: push", 0, ""),
+    ],
+)
+def test_what_others_share_is_not_merged_without_their_rules(
+    cli: Cli, git_server: GitServer, staging: str, outcome: int, said: str
+) -> None:
+    requests = Requests(cli, git_server)
+    config = f"environments:\n  staging: {{{staging}}}\n  production: {{write: merge-request, merge: now}}\n"
+    shared = "apps/shop/base/deployment.yaml"
+    requests.server.commit(requests.name, {
+        ".ci-gitops.yaml": config.encode(), shared: b"kind: Deployment\nspec: {replicas: 1}\n",
+    })  # fmt: skip
+    ran = requests.production("--set", f"shop:{shared}:spec.replicas=2")
+    assert ran.code == outcome, ran.err
+    assert said in ran.out + ran.err
+    assert ("replicas: 2" in requests.read(shared)) == (not said)

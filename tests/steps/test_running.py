@@ -18,7 +18,7 @@ from ci_gitops.steps.declared import Ask
 from ci_gitops.steps.forge import forge_for
 from ci_gitops.steps.running import running_in
 from ci_gitops.steps.workplace import Reach, Workplaces
-from tests.rig.git_server import BareRepositories
+from tests.rig.git_server import BareRepositories, run_git
 
 OVERLAY = "images:\n- name: web\n  newTag: '{}'\n"
 PATH = "apps/shop/staging/kustomization.yaml"
@@ -104,6 +104,16 @@ def test_a_deployment_that_the_forge_calls_failed(tmp_path: Path) -> None:
     found = Team(tmp_path, "destination: {context: nowhere}")((0, "success"), (1, "failed"))
     assert (found.evidence, found.healthy, found.since) == ("forge", False, 0)
     assert "failed at" in found.reason
+
+
+def test_a_deployment_of_another_branch_is_nothing_to_promote(tmp_path: Path) -> None:
+    """Nobody has agreed to what is there."""
+    team = Team(tmp_path, "destination: {context: nowhere}")
+    run_git("--git-dir", team.server.bare("config"), "branch", "try", "main")
+    team.commits.append(team.server.commit("config", {"README.md": b"Try\n"}, branch="try"))
+    found = team((0, "success"), (2, "success"))
+    assert (found.evidence, found.healthy, found.images) == ("forge", False, ())
+    assert "is not on main: somebody has deployed another branch" in found.reason
 
 
 def test_what_cannot_be_read_is_refused_with_the_missing_setting(tmp_path: Path) -> None:
