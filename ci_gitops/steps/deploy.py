@@ -75,7 +75,7 @@ class DeployCall(Ask):
 def deploy(run: Run, call: DeployCall) -> Result:
     """Bring the destination of one environment to what Git declares; the error that decides carries the result."""
     deadline = Deadline.after(call.timeout)
-    preload(call)
+    preload(run, call)
     with Workplaces(run, call.reach) as places:
         place, environment = declared_at(places, call)
         report = _Report(places, place, environment, call)

@@ -28,9 +28,11 @@ if TYPE_CHECKING:  # each run needs one of them
 SIMULATED = "simulated:"
 
 
-def preload(ask: Ask) -> None:
-    """Import what a cluster needs while Git is asked, where it may be one."""
-    if not ask.destination:
+def preload(run: Run, ask: Ask) -> None:
+    """Import what a cluster needs while Git is asked, where it may be one: something here leads to one."""
+    environ = run.environ
+    leads = ask.context or ask.kubeconfig or environ.get("KUBECONFIG") or environ.get("KUBERNETES_SERVICE_HOST")
+    if not ask.destination and (leads or (Path(environ.get("HOME") or "/") / ".kube" / "config").exists()):
         Thread(target=_preload, daemon=True).start()
 
 

@@ -54,7 +54,7 @@ def diff(run: Run, call: DiffCall) -> Result:
     for path in (*call.reports.values(), *([call.plan_out] if call.plan_out else [])):
         must_be_writable(path)
     if call.against == LIVE:
-        preload(call)
+        preload(run, call)
     with Workplaces(run, call.reach) as places:
         place, environment = declared_at(places, call)
         if call.against == LIVE:
