@@ -28,6 +28,7 @@ from tests.fakes.gitlab import FakeGitLab
 from tests.rig.cli import Cli
 from tests.rig.cluster import Cluster
 from tests.rig.git_server import GitServer, run_git
+from tests.rig.renderers import renderer_path
 
 API = "registry.example.com/shop/api"
 CONFIG = b"""\
@@ -229,7 +230,8 @@ previews: {from: staging, destination: "dir:out"}
 
 
 def test_charts_and_plain_manifests(cli: Cli, git_server: GitServer) -> None:
-    team = Team(cli, git_server, CHARTS)
+    path = f"{renderer_path('kustomize', 'helm')}:{cli.env['PATH']}"
+    team = Team(Cli({**cli.env, "PATH": path}), git_server, CHARTS)
     before = team.files()
     made = team.create("12", "web:7", "--check")
     assert made["previews"][0]["apps"] == ["web", "api", "job"]
