@@ -231,11 +231,11 @@ class GitHubMerge:
 
     def leave_queue(self, pull: Pull) -> None:
         with contextlib.suppress(GraphQLError):  # it is in no queue
-            self.api.graphql(_DEQUEUE, input={"id": pull.node})
+            self.api.until_known(lambda: self.api.graphql(_DEQUEUE, input={"id": pull.node}))
 
     def has_queue(self, branch: str) -> bool:
         owner, _, name = self.path.removeprefix("/repos/").partition("/")
-        answer = self.api.graphql(_QUEUE, owner=owner, name=name, branch=branch)
+        answer = self.api.until_known(lambda: self.api.graphql(_QUEUE, owner=owner, name=name, branch=branch))
         return bool((answer.get("repository") or {}).get("mergeQueue"))
 
 
