@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import re
 import secrets
 import shutil
@@ -27,6 +28,8 @@ import pytest
 
 from tests.rig.parts import missing
 
+#: The kit looks for free ports before it listens on them: on a busy machine another program may be faster.
+_ATTEMPTS = 3
 HOW = "set KUBECONFIG, or KUBEBUILDER_ASSETS to the folder that `setup-envtest use -p path` prints"
 
 
@@ -82,20 +85,21 @@ def namespace(cluster: Cluster) -> Iterator[str]:
 
 def _from_kit(kit: str) -> Iterator[Cluster]:
     """As root with a node; where somebody else on this machine has the one that there can be, without."""
-    home = tempfile.mkdtemp(prefix="ci-gitops-cluster-")
     modes: list[list[str]] = [[], ["--api-only"]] if os.geteuid() == 0 else [["--api-only"]]
     if os.environ.get("CI") == "true":
         modes = modes[:1]
-    try:
-        for mode in modes:
-            up = subprocess.run([kit, "up", "--home", home, *mode], capture_output=True, text=True, check=False)
-            if up.returncode == 0:
-                yield _cluster(up.stdout)
+    for mode in modes:
+        for _ in range(_ATTEMPTS):
+            home = tempfile.mkdtemp(prefix="ci-gitops-cluster-")
+            try:
+                up = subprocess.run([kit, "up", "--home", home, *mode], capture_output=True, text=True, check=False)
+                if up.returncode == 0:
+                    yield _cluster(up.stdout)
+                    return
+            finally:
                 subprocess.run([kit, "down", "--home", home, *mode], capture_output=True, check=False)
-                return
-        missing("the Kubernetes of the kit", up.stderr)
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
+                shutil.rmtree(home, ignore_errors=True)
+    missing("the Kubernetes of the kit", up.stderr)
 
 
 def _cluster(exports: str) -> Cluster:
@@ -239,7 +243,9 @@ def _kubeconfig(home: Path, port: int, token: str) -> Path:
 
 
 def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+    """Below those that outgoing connections take, so that none of them is faster."""
+    for port in random.SystemRandom().sample(range(20_000, 32_000), 100):
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
+    pytest.fail("no port below 32,000 is free on this machine", pytrace=False)
