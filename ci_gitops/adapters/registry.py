@@ -45,10 +45,6 @@ class Descriptor:
     media_type: str
     size: int | None = None
 
-    @property
-    def is_index(self) -> bool:
-        return self.media_type in _INDEXES
-
 
 @dataclass(frozen=True, slots=True)
 class ImageConfig:

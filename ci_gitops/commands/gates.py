@@ -4,33 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-import click
-
-from ci_gitops.commands.common import ca_file_option, command, option, pass_run, token_file_option
+from ci_gitops.commands.common import command, option, pass_run
+from ci_gitops.commands.request_options import place_options, which_options
 from ci_gitops.results import Result
 from ci_gitops.run import Run
 
 
 @command("gates", exits=(0, 1, 2, 5, 75))
-@option(
-    "--environment",
-    "environments",
-    multiple=True,
-    metavar="ENV",
-    help="Merge requests of this environment; may be repeated.  [default: as the CI branch says]",
-)
-@option("--mr", "numbers", multiple=True, type=click.IntRange(1), metavar="IID", help="Only this one; may be repeated.")
+@which_options("as the CI branch says")
 @option("--post", is_flag=True, help="Keep the status ci-gitops/gates on the head of each up to date.")
-@option("--repo", metavar="URL|PATH", help="The config repository.  [default: as for `update`]")
-@option("--branch", help="The branch that is merged into.  [default: as for `update`]")
-@option(
-    "--forge",
-    type=click.Choice(["gitlab", "github", "local"]),
-    help="Where merge requests are.  [default: `forge` of the configuration, local for a folder, the CI system's own]",
-)
-@option("--forge-url", metavar="URL", help="The forge's address.  [default: CI_SERVER_URL, else the repository's host]")
-@token_file_option
-@ca_file_option
+@place_options
 @pass_run
 def cli(run: Run, /, **options: Any) -> Result:
     """Say of each gate of an environment whether it holds, and why.

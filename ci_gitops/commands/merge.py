@@ -4,22 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import click
-
-from ci_gitops.commands.common import Duration, ca_file_option, command, option, pass_run, token_file_option
+from ci_gitops.commands.common import Duration, command, option, pass_run
+from ci_gitops.commands.request_options import place_options, which_options
 from ci_gitops.results import Result
 from ci_gitops.run import Run
 
 
 @command("merge", exits=(0, 1, 2, 5, 75))
-@option(
-    "--environment",
-    "environments",
-    multiple=True,
-    metavar="ENV",
-    help="Merge requests of this environment; may be repeated.  [default: as the CI branch says, else all]",
-)
-@option("--mr", "numbers", multiple=True, type=click.IntRange(1), metavar="IID", help="Only this one; may be repeated.")
+@which_options("as the CI branch says, else all")
 @option("--wait", is_flag=True, help="Wait until all of them are merged; 75 where they are not at the deadline.")
 @option("--timeout", type=Duration(), metavar="DURATION", help="How long --wait waits.  [default: 10m]")
 @option(
@@ -31,16 +23,7 @@ from ci_gitops.run import Run
 )
 @option("--reason", metavar="TEXT", help="Why; recorded in the merge's message and on the merge request.")
 @option("--approve", is_flag=True, help="Approve them first, as a person. For the local forge only.")
-@option("--repo", metavar="URL|PATH", help="The config repository.  [default: as for `update`]")
-@option("--branch", help="The branch that is merged into.  [default: as for `update`]")
-@option(
-    "--forge",
-    type=click.Choice(["gitlab", "github", "local"]),
-    help="Where merge requests are.  [default: `forge` of the configuration, local for a folder, the CI system's own]",
-)
-@option("--forge-url", metavar="URL", help="The forge's address.  [default: CI_SERVER_URL, else the repository's host]")
-@token_file_option
-@ca_file_option
+@place_options
 @option("--dry-run", is_flag=True, help="Evaluate the gates and say what would be merged; touch nothing.")
 @pass_run
 def cli(run: Run, /, **options: Any) -> Result:

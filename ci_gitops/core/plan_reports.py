@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import html
 import json
-import re
 from collections.abc import Sequence
 
 from ci_gitops.core.plan import Change, Plan, PlanList
 from ci_gitops.core.text import plain
 
-_UNFIT = re.compile("[\ud800-\udfff\ufffe\uffff]")
 _MOST = 20  # fields that one test case names
 
 

@@ -17,7 +17,6 @@ from ci_gitops.core.targets import Target
 from ci_gitops.errors import UsageError
 
 Evidence = Literal["records", "forge", "git"]
-_GOOD_CAUSES = ("deploy", "rollback", "heal")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

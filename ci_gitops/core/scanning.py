@@ -51,11 +51,6 @@ class Policy:
     platforms: tuple[str, ...] = ()
     tag: str | None = None
 
-    @property
-    def looks_inside(self) -> bool:
-        """Whether names alone do not decide."""
-        return bool(self.minimum_age or self.platforms)
-
     def allows(self, tag: str) -> bool:
         return not self.allow or any(fnmatchcase(tag, pattern) for pattern in self.allow)
 

@@ -21,7 +21,6 @@ _DAY = f"({'|'.join(DAYS)})"
 _HOUR = "([01][0-9]|2[0-3]):[0-5][0-9]"
 HOURS = rf"({_DAY}(-{_DAY})?(,{_DAY}(-{_DAY})?)* )?{_HOUR}-({_HOUR}|24:00)"
 HOURS_EXPECTED = "days and hours such as 'Mon-Fri 09:00-16:00' or '22:00-02:00'"
-_MIDNIGHT = 24 * 60  # minutes
 _DAY_SECONDS = 86_400
 _AHEAD = (4, 24)  # days: two weeks and more, since a clock that is put forward may swallow a week's only window
 _FARTHEST = 36 * _DAY_SECONDS  # in which the next opening is looked for, where each week is like the others

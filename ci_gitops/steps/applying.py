@@ -31,7 +31,6 @@ from ci_gitops.steps.undertaking import BrokenError
 #: Waits until these objects are healthy, all of the target at the end; BrokenError where they never are.
 Wait = Callable[[Sequence[Document]], Health]
 _DEFINITION = "CustomResourceDefinition"
-_ESTABLISHED = 30.0  # seconds that a definition may take; Argo CD gives it 3, a busy API server needs more
 
 
 @dataclass(slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from ci_gitops.adapters.forges.base import CommitStatus
 from ci_gitops.core.gates import GateState, waiting
@@ -13,32 +12,21 @@ from ci_gitops.results import Result
 from ci_gitops.run import Run
 from ci_gitops.steps.gates_report import Judgement, report
 from ci_gitops.steps.merging import GATES_STATUS, gives_way, policy_of, standing_in_the_way
-from ci_gitops.steps.scope import Scope, Shop
+from ci_gitops.steps.scope import Asked, Scope, Shop
 from ci_gitops.steps.update_jobs import chosen_environments
-from ci_gitops.steps.workplace import Reach, Workplaces
-
-_TROUBLE = 100.0  # seconds
+from ci_gitops.steps.workplace import Workplaces
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GatesAsk:
+class GatesAsk(Asked):
     """The options of one call, as the command line gives them."""
 
-    environments: tuple[str, ...] = ()
-    numbers: tuple[int, ...] = ()
     post: bool = False
-    repo: str | None = None
-    branch: str | None = None
-    forge: str | None = None
-    forge_url: str | None = None
-    token_file: Path | None = None
-    ca_file: Path | None = None
 
 
 def gates(run: Run, ask: GatesAsk) -> Result:
     """Each gate of each merge request; nothing is written but, with `--post`, the one status of each head."""
-    reach = Reach(ask.repo, ask.branch, ask.ca_file, ask.token_file, _TROUBLE)
-    with Workplaces(run, reach) as places:
+    with Workplaces(run, ask.reach) as places:
         scope = Scope(places, ask)
         names = scope.named if scope.named or ask.numbers else chosen_environments(run, scope.root, ())
         judged = [one for shop in scope.shops for one in _judged(scope, shop)]

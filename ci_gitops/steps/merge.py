@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from ci_gitops.adapters.forges.base import Forge
 from ci_gitops.core.gates import GATES, GateState
@@ -19,39 +18,29 @@ from ci_gitops.steps.merge_report import ended
 from ci_gitops.steps.merging import MergePolicy, Merger, Patience, Verdict, gives_way, settle
 from ci_gitops.steps.queueing import Behind, behind, follow
 from ci_gitops.steps.rebasing import renew
-from ci_gitops.steps.scope import Scope, Shop
-from ci_gitops.steps.workplace import Reach, Workplaces
+from ci_gitops.steps.scope import Asked, Scope, Shop
+from ci_gitops.steps.workplace import Workplaces
 
-_TROUBLE = 100.0  # seconds
 _RENEWALS = 5  # how often a branch is made anew while others are merged
 _WAIT = 600.0  # seconds; how long --wait waits where --timeout says nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MergeAsk:
+class MergeAsk(Asked):
     """The options of one call, as the command line gives them."""
 
-    environments: tuple[str, ...] = ()
-    numbers: tuple[int, ...] = ()
     wait: bool = False
     timeout: float | None = None
     overrides: tuple[str, ...] = ()
     reason: str | None = None
     approve: bool = False
-    repo: str | None = None
-    branch: str | None = None
-    forge: str | None = None
-    forge_url: str | None = None
-    token_file: Path | None = None
-    ca_file: Path | None = None
     dry_run: bool = False
 
 
 def merge(run: Run, ask: MergeAsk) -> Result:
     """Merge what is ready; the errors that say otherwise carry the result."""
     overrides = _overrides(ask)
-    reach = Reach(ask.repo, ask.branch, ask.ca_file, ask.token_file, _TROUBLE)
-    with Workplaces(run, reach) as places:
+    with Workplaces(run, ask.reach) as places:
         story = _Story(places, ask, overrides)
         if ask.approve:
             story.approve()

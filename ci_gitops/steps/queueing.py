@@ -66,7 +66,9 @@ def behind(forge: Forge, settings: Settings, request: MergeRequest) -> tuple[Beh
 
 def follow(run: Run, ask: MergeAsk, waiting: Sequence[Behind]) -> None:
     """Promote what waited. What goes wrong is told: the merge itself is done."""
-    from ci_gitops.steps.promote import PromoteCall, promote
+    if not waiting:
+        return
+    from ci_gitops.steps.promote import PromoteCall, promote  # few merges are followed by one
 
     for each in waiting:
         run.output.step(f"Bringing what waited behind it from {each.source} to {each.target}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from pathlib import Path
 
 from ci_gitops.adapters.forges.base import Forge
 from ci_gitops.core.mergerequests import MergeRequest
@@ -12,22 +12,25 @@ from ci_gitops.errors import ForgeError, UsageError
 from ci_gitops.steps.forge import forge_for
 from ci_gitops.steps.gate_facts import Bench
 from ci_gitops.steps.request_policy import Ruled, environments_at, ruled
-from ci_gitops.steps.workplace import Workplace, Workplaces
+from ci_gitops.steps.workplace import Reach, Workplace, Workplaces
 
 
-class Asked(Protocol):
-    """What the options of both commands have in common."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """The options that both commands have, as the command line gives them."""
+
+    environments: tuple[str, ...] = ()
+    numbers: tuple[int, ...] = ()
+    repo: str | None = None
+    branch: str | None = None
+    forge: str | None = None
+    forge_url: str | None = None
+    token_file: Path | None = None
+    ca_file: Path | None = None
 
     @property
-    def environments(self) -> tuple[str, ...]: ...
-    @property
-    def numbers(self) -> tuple[int, ...]: ...
-    @property
-    def branch(self) -> str | None: ...
-    @property
-    def forge(self) -> str | None: ...
-    @property
-    def forge_url(self) -> str | None: ...
+    def reach(self) -> Reach:
+        return Reach(self.repo, self.branch, self.ca_file, self.token_file)
 
 
 @dataclass

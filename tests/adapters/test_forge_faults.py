@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import random
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -52,7 +53,7 @@ ANSWERS: Mapping[str, tuple[str, ...]] = {
 SAMPLE = 20  # of each forge's some 5,000 cases in a short run
 
 
-class Bench:
+class Bench(ABC):
     """One project of a forge that all its cases share. Git is in a folder, which is faster: what fails is the API."""
 
     forge: Callable[..., Forge]
@@ -67,21 +68,21 @@ class Bench:
     def repository(self) -> Repository:
         return Repository.open(str(self.server.bare(self.name)), GitAccess())
 
+    @abstractmethod
     def train(self) -> None:
         """The target branch has a merge train."""
-        raise NotImplementedError
 
     def count(self, case: Case) -> int:
         """How many merge requests there are of its branch."""
         return sum(one.source == case.branch for state in STATES for one in self.forge().find(state=state))
 
+    @abstractmethod
     def left(self, case: Case) -> list[object]:
         """What must be the same however often an operation was tried."""
-        raise NotImplementedError
 
+    @abstractmethod
     def clear(self, case: Case) -> None:
         """Nothing of the case is in the way of the next one."""
-        raise NotImplementedError
 
 
 class GitLabBench(Bench, GitLabRig):

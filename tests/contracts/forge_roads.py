@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ def config(production: str = "gates: {approvals: 1}", staging: str = "") -> byte
     ).encode()
 
 
-class Road:
+class Road(ABC):
     """A config repository on one forge, a job that works on it, and people."""
 
     kind: str
@@ -113,12 +114,13 @@ class Road:
         """Called once, after the gates were judged and before the merge takes place."""
         self.rig.before_merge(callback)
 
+    @abstractmethod
     def with_ci(self) -> None:
         """From now on the project has CI."""
 
+    @abstractmethod
     def ran(self, state: Any) -> None:
         """CI did that for the head of the merge request."""
-        raise NotImplementedError
 
     def close(self) -> None:
         self.rig.__exit__(None, None, None)
@@ -132,6 +134,9 @@ class LocalRoad(Road):
 
     def before_merge(self, callback: Callable[[], object]) -> None:
         self.server.before_push = lambda: callback() and None
+
+    def with_ci(self) -> None:
+        """A folder has none."""
 
     def ran(self, state: Any) -> None:
         """There is no CI; somebody posts what ran elsewhere."""

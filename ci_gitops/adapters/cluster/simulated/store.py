@@ -23,7 +23,6 @@ from ci_gitops.errors import ClusterError
 API_VERSION = "ci-gitops/v1"
 KIND = "SimulatedCluster"
 MAX_BYTES = 64 * 1024 * 1024
-_PER_LINE = ("objects", "changes")
 
 
 class Store:
