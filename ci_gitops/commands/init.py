@@ -15,6 +15,7 @@ from ci_gitops.adapters.folder import files_of, root_of
 from ci_gitops.adapters.git import checkout_origin
 from ci_gitops.commands.common import command, option, pass_run
 from ci_gitops.core.first_pipeline import pipeline_text
+from ci_gitops.core.first_rules import Choice, doubts
 from ci_gitops.core.git_urls import parse_git_url
 from ci_gitops.core.sources import last_name
 from ci_gitops.core.starter import Findings, config_text, look, schema_line
@@ -90,6 +91,11 @@ def _document(found: Findings, files: list[FirstFile]) -> dict[str, object]:
         "files": [{"path": file.path, "state": file.state, "text": file.text} for file in files],
         "apps": dict(found.layout.apps),
         "environments": list(found.layout.environments),
+        "choices": [
+            {"environment": choice.environment, "write": choice.write, "from": choice.source, "why": choice.why}
+            for choice in found.choices
+        ],
+        "doubts": list(doubts(found.choices)),
         "sharedRepository": found.shared,
     }
 
@@ -98,6 +104,8 @@ def _lines(found: Findings, files: list[FirstFile], ci: str | None) -> Iterator[
     if found.layout:
         apps, environments = counted(len(found.layout.apps), "app"), ", ".join(found.layout.environments)
         yield f"Found {apps} ({', '.join(found.layout.apps)}) in {environments}."
+        yield from (f"  {choice.environment}: {_choice(choice)}" for choice in found.choices)
+        yield from (f"{styled('yellow', 'Decide:')} {sentence}" for sentence in doubts(found.choices))
     else:
         yield "None of the usual layouts is here: fill in what the file shows as a comment."
     for file in files:
@@ -106,6 +114,12 @@ def _lines(found: Findings, files: list[FirstFile], ci: str | None) -> Iterator[
         yield f"There is nothing to build or deploy yet, so no {PIPELINE}."
     if any(file.state == "written" for file in files):
         yield "Next: look at it, `ci-gitops config validate`, then commit it."
+
+
+def _choice(choice: Choice) -> str:
+    if choice.write == "push":
+        return f"pushed to straight; {choice.why}"
+    return f"changed by merge request; {choice.why}"
 
 
 def _told(file: FirstFile) -> Iterator[str]:

@@ -5,7 +5,7 @@
 | two environments on one branch | the whole road, or its part for the application or the configuration |
 | an application alone | the application's part: build and update |
 | a branch for each environment | build and update, whose branch decides the environment |
-| one environment, or more than two | the jobs one by one |
+| one environment, or more than two | the jobs one by one: deployments, and a promotion along each step of the way |
 """
 
 from __future__ import annotations
@@ -13,9 +13,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from ci_gitops.core.first_rules import Choice
+from ci_gitops.core.layout import live, place
 from ci_gitops.core.starter import TEMPLATES, Findings, flow, written
 
-_PIPELINE, _BUILD, _UPDATE, _DEPLOY = "pipeline.yml", "build.yml", "update.yml", "deploy.yml"
+_PIPELINE, _BUILD, _UPDATE = "pipeline.yml", "build.yml", "update.yml"
+_DEPLOY, _PROMOTE = "deploy.yml", "promote.yml"
 _STAGES = {
     "all": ["build", "test", "update", "deploy", "verify", "promote"],
     "application": ["build", "test", "update"],
@@ -27,7 +30,9 @@ _OURS = (
     (r"$CI_COMMIT_MESSAGE =~ /^Merge branch .ci-gitops\/.+/", "a merge of ours by a person"),
     ("$CI_COMMIT_AUTHOR =~ /<ci-gitops@/", "whatever else our account commits"),
 )
-_TIERS = {"production": "production", "prod": "production", "staging": "staging", "stage": "staging"}
+_DEFAULT = "$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH"
+#: GitLab's kinds of environments, by where they stand on the way to production.
+_TIERS = ("development", "development", "testing", "testing", "other", "staging", "staging", "production")
 
 
 def pipeline_text(found: Findings, version: str) -> str | None:
@@ -37,7 +42,7 @@ def pipeline_text(found: Findings, version: str) -> str | None:
     if not found.builds and not found.layout:
         return None
     whole = found.promotes or not found.layout
-    document = CommentedMap(_frame(found) if whole else {})
+    document = CommentedMap(_frame(found) if whole else _stages(found))
     document["include"] = CommentedSeq([_road(found, version)] if whole else _jobs(found, version))
     document.yaml_set_start_comment(
         f"Jobs of ci-gitops, written by `ci-gitops init`. `project` is where your GitLab has {TEMPLATES}."
@@ -63,6 +68,11 @@ def _frame(found: Findings) -> dict[str, Any]:
     ]
     workflow = {} if part == "application" else {"workflow": CommentedMap({"rules": rules})}
     return {"stages": flow(_STAGES[part]), **workflow}
+
+
+def _stages(found: Findings) -> dict[str, Any]:
+    """Those that GitLab has by itself are enough where nothing is promoted."""
+    return {"stages": flow(["build", "test", "deploy", "promote"])} if _promotions(found) else {}
 
 
 def _road(found: Findings, version: str) -> Any:
@@ -94,8 +104,19 @@ def _jobs(found: Findings, version: str) -> Iterator[Any]:
         first = {} if found.branches else {"environment": names[0]}  # else the branch says which
         yield _include(_BUILD, version, rules)
         yield _include(_UPDATE, version, {**first, **rules})
-    else:
-        yield from (_include(_DEPLOY, version, _deployment(name)) for name in names)
+    if found.builds and (found.branches or len(names) == 1):
+        return
+    for choice in found.choices:
+        yield _include(_DEPLOY, version, _deployment(choice.environment))
+    for choice in _promotions(found):
+        yield _include(_PROMOTE, version, _promotion(choice))
+
+
+def _promotions(found: Findings) -> list[Choice]:
+    """The steps of the way that are reviewed; none where each branch has an environment."""
+    if found.branches:
+        return []
+    return [choice for choice in found.choices if choice.source and choice.write == "merge-request"]
 
 
 def _include(file: str, version: str, inputs: dict[str, Any]) -> Any:
@@ -107,16 +128,30 @@ def _include(file: str, version: str, inputs: dict[str, Any]) -> Any:
 
 
 def _tier(environment: str) -> str:
-    return _TIERS.get(environment, "testing" if "test" in environment else "development")
+    """What kind of environment GitLab is told that it is; `other` where its name does not say."""
+    if live(environment):
+        return "production"
+    where = place(environment)
+    return "other" if where is None else _TIERS[where]
 
 
 def _deployment(environment: str) -> dict[str, Any]:
     from ruamel.yaml.comments import CommentedMap
 
-    rule = CommentedMap({"if": "$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH", "when": "manual", "allow_failure": True})
+    rule = CommentedMap({"if": _DEFAULT, "when": "manual", "allow_failure": True})
     rule.yaml_add_eol_comment("take it out once `destination` is in .ci-gitops.yaml", "when", column=4)
     named = {"job-name": f"deploy-{environment}", "environment": environment}
     return {**named, "tier": _tier(environment), "rules": [rule]}
+
+
+def _promotion(choice: Choice) -> dict[str, Any]:
+    """By hand too: what is promoted is what runs in the environment before, once something is deployed there."""
+    from ruamel.yaml.comments import CommentedMap
+
+    rule = CommentedMap({"if": _DEFAULT, "when": "manual", "allow_failure": True})
+    rule.yaml_add_eol_comment(f"take it out to ask for a merge as soon as {choice.source} is well", "when", column=4)
+    named = {"job-name": f"promote-to-{choice.environment}", "to": choice.environment}
+    return {**named, "stage": "promote", "rules": [rule]}
 
 
 def _guards(found: Findings) -> list[Any]:
@@ -131,7 +166,7 @@ def _guards(found: Findings) -> list[Any]:
     branches = [branch for names in found.branches.values() for branch in names]
     run = CommentedMap({"if": " || ".join(f'$CI_COMMIT_BRANCH == "{branch}"' for branch in branches)})
     if not branches:
-        run = CommentedMap({"if": "$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH"})
+        run = CommentedMap({"if": _DEFAULT})
     if all(path.startswith(".") for path in found.layout.apps.values()):
         run["changes"] = flow(["*", "[^.]*/**/*"])
         run.yaml_add_eol_comment("not for a change of the configuration alone", "changes", column=4)

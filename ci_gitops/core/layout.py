@@ -37,6 +37,7 @@ _ORDER = (
     ("prod", "production", "prd", "live"),
 )
 _UNKNOWN = 4
+_DIGITS = "0123456789"
 _OVERLAYS = "overlays/{environment}"
 
 
@@ -70,12 +71,38 @@ def in_order(environments: Iterable[str]) -> list[str]:
     return sorted(environments, key=lambda name: (_rank(name), name))
 
 
-def _rank(environment: str) -> int:
-    words = re.split(r"[-_.]", environment.lower())
-    ranks = [rank for rank, known in enumerate(_ORDER) if any(word.rstrip("0123456789") in known for word in words)]
+def place(environment: str) -> int | None:
+    """Where it stands on the way to production; None where its name does not say."""
+    words = _words(environment)
     if "pre" in words:
         return _ORDER.index(("preprod", "preproduction", "pre", "canary"))
-    return max(ranks, default=_UNKNOWN)
+    ranks = [rank for rank, known in enumerate(_ORDER) if any(word.rstrip(_DIGITS) in known for word in words)]
+    return max(ranks, default=None)
+
+
+def live(environment: str) -> bool:
+    """Customers are there, as far as its name says."""
+    return place(environment) == len(_ORDER) - 1 or "canary" in _words(environment)
+
+
+def other_words(environment: str) -> tuple[str, ...]:
+    """What its name says besides: `eu` of prod-eu, `2` of test2."""
+    known = {word for words in _ORDER for word in words}
+    words = _words(environment)
+    return tuple(rest for word in words if (rest := _number(word) if word.rstrip(_DIGITS) in known else word))
+
+
+def _number(word: str) -> str:
+    return word[len(word.rstrip(_DIGITS)) :]
+
+
+def _rank(environment: str) -> int:
+    found = place(environment)
+    return _UNKNOWN if found is None else found
+
+
+def _words(environment: str) -> list[str]:
+    return re.split(r"[-_.]", environment.lower())
 
 
 def _overlays(files: list[str]) -> Iterator[tuple[str, str]]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ci_gitops.core.first_rules import Choice, choices
 from ci_gitops.core.layout import Layout, detect
 
 TEMPLATES = "ci-gitops/ci-gitops"
@@ -52,6 +53,11 @@ class Findings:
         usual = {"staging": ["staging"], "production": ["main"]}
         return {name: usual[name] for name in self.layout.environments if name in usual} if self.layout.own else {}
 
+    @property
+    def choices(self) -> tuple[Choice, ...]:
+        """How each environment is written."""
+        return choices(self.layout.environments, tuple(self.branches))
+
 
 def look(paths: Iterable[str], repository: str) -> Findings:
     """What the files of a repository with this last name show."""
@@ -74,24 +80,35 @@ def config_text(found: Findings, schema: str) -> str:
     if not found.layout:
         return f"{written(document)}\n{_commented(_NOTHING)}"
     document["apps"] = CommentedMap({name: CommentedMap({"path": path}) for name, path in found.layout.apps.items()})
-    environments = CommentedMap({name: _environment(found, name) for name in found.layout.environments})
-    document["environments"] = environments
-    document.yaml_set_comment_before_after_key("environments", before="\nIn promotion order.")
+    chosen = found.choices
+    before: dict[str, str | None] = dict(zip(found.layout.environments[1:], found.layout.environments, strict=False))
+    document["environments"] = CommentedMap(
+        {choice.environment: _environment(found, choice, before.get(choice.environment)) for choice in chosen}
+    )
+    order = "In promotion order" if all(choice.said for choice in chosen) else "To be put in promotion order"
+    document.yaml_set_comment_before_after_key("environments", before=f"\n{order}.")
     return written(document)
 
 
-def _environment(found: Findings, name: str) -> Any:
+def _environment(found: Findings, choice: Choice, before: str | None) -> Any:
     from ruamel.yaml.comments import CommentedMap
 
     environment = CommentedMap()
-    if branches := found.branches.get(name):
+    if branches := found.branches.get(choice.environment):
         environment["sourceBranches"] = flow(branches)
         environment.yaml_add_eol_comment("builds of these branches update it", "sourceBranches", column=4)
-    reviewed = found.promotes and name == found.layout.environments[-1]
-    environment["write"] = "merge-request" if reviewed else "push"
-    about = "promotions are reviewed first; or push" if reviewed else "or merge-request, for a review first"
-    environment.yaml_add_eol_comment(about, "write", column=4)
+    if choice.source and choice.source != before:
+        environment["from"] = choice.source
+        environment.yaml_add_eol_comment("where promotions come from", "from", column=4)
+    environment["write"] = choice.write
+    environment.yaml_add_eol_comment(_about(choice), "write", column=4)
     return environment
+
+
+def _about(choice: Choice) -> str:
+    if choice.write == "push":
+        return f"{choice.why}; or merge-request, for a review first"
+    return f"{choice.why}: what comes is reviewed first; or push"
 
 
 def flow(items: Sequence[str]) -> Any:
@@ -106,7 +123,7 @@ def written(document: Any) -> str:
     from ruamel.yaml import YAML
 
     writer = YAML()
-    writer.width = 120
+    writer.width = 1000  # a long path stays on its line
     writer.indent(mapping=2, sequence=4, offset=2)
     stream = io.StringIO()
     writer.dump(document, stream)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,7 @@ from ci_gitops.core.starter import look
 from ci_gitops.settings import parse_config, resolve
 from tests.rig.cli import Cli
 from tests.rig.git_server import run_git
-from tests.rig.parts import program
-from tests.rig.pipelines import MERGE_REQUEST, TAKEN, Project, quiet
+from tests.rig.pipelines import MERGE_REQUEST, Project
 from tests.rig.template_lint import lint_includes
 from tests.rig.templates import template
 
@@ -46,10 +44,18 @@ TREES = {
         "apps/a/overlays/staging/kustomization.yaml",
         "apps/a/overlays/production/kustomization.yaml",
     ],
+    "chain": [
+        "Dockerfile",
+        "apps/a/overlays/dev/kustomization.yaml",
+        "apps/a/overlays/staging/kustomization.yaml",
+        "apps/a/overlays/production/kustomization.yaml",
+    ],
+    "unknown": ["apps/a/overlays/fast/kustomization.yaml", "apps/a/overlays/v7/kustomization.yaml"],
     "application": ["services/web/Dockerfile"],
     "mixed": ["Dockerfile", "deploy/overlays/prod/kustomization.yaml"],
     "empty": ["README.md"],
 }
+ONE_REPOSITORY = ("classic", "mixed", "whole")
 
 
 def make(folder: Path, tree: str) -> Path:
@@ -168,7 +174,7 @@ def test_the_include_fits_gitlab_and_our_templates(tree: str) -> None:
     [
         ("whole", {"staging-context": "", "production-context": ""}),
         ("two", {"part": "configuration", "staging": "test", "staging-tier": "testing", "staging-context": "",
-                 "production": "live", "production-tier": "development", "production-context": ""}),
+                 "production": "live", "production-context": ""}),
         ("application", {"part": "application", "staging": "staging"}),
     ],
 )  # fmt: skip
@@ -185,12 +191,7 @@ def test_who_promotes_gets_the_whole_road_or_its_part(tree: str, inputs: dict[st
 
 def test_the_jobs_of_a_written_pipeline(tmp_path: Path) -> None:
     """As gitlab-ci-local reads it: one pipeline for a push, another for a merge request."""
-    text = str(pipeline_text(look(TREES["whole"], "shop"), "1.2.3"))
-    document = yaml.safe_load(text)
-    document["include"] = [
-        {"local": entry["file"].lstrip("/"), "inputs": entry["inputs"]} for entry in document["include"]
-    ]
-    project = Project.make(tmp_path / "shop", tmp_path / "home", yaml.safe_dump(document, sort_keys=False))
+    project = written_pipeline("whole", tmp_path)
     pushed, asked = project.jobs(), project.jobs(MERGE_REQUEST)
     assert {"build-image", "update-config", "deploy-staging", "promote"} <= pushed.keys()
     assert asked.keys() == {"plan-staging", "plan-production"}
@@ -207,42 +208,84 @@ def test_one_repository_gets_guards_against_loops() -> None:
     assert [entry["inputs"].get("environment") for entry in includes("mixed")] == [None, "prod"]
 
 
+def test_more_than_two_environments_get_a_promotion_for_each_step() -> None:
+    entries = [(entry["file"].rpartition("/")[2], entry["inputs"]) for entry in includes("chain")]
+    assert [file for file, _ in entries] == ["build.yml", "update.yml", *["deploy.yml"] * 3, *["promote.yml"] * 2]
+    assert entries[1][1]["environment"] == "dev", "builds go to the first alone"
+    assert [inputs["tier"] for file, inputs in entries if file == "deploy.yml"] == [
+        "development", "staging", "production"
+    ]  # fmt: skip
+    assert [inputs["to"] for file, inputs in entries if file == "promote.yml"] == ["staging", "production"]
+    assert not any(entry["file"].endswith("promote.yml") for entry in includes("unknown")), "their order is not known"
+
+
+def test_what_was_chosen_is_said_with_its_reason(tmp_path: Path, cli: Cli) -> None:
+    root = make(tmp_path, "chain")
+    ran = cli("init", cwd=root)
+    assert "  dev: pushed to straight; it is the first on the way\n" in ran.out
+    assert "  production: changed by merge request; it looks like production\n" in ran.out
+    text = (root / ".ci-gitops.yaml").read_text()
+    assert "write: merge-request # it comes after dev: what comes is reviewed first; or push\n" in text
+    config = parse_config(text, ".ci-gitops.yaml")
+    assert [environment.write for environment in config.environments.values()] == ["push"] + ["merge-request"] * 2
+    told = cli("-o", "json", "init", cwd=make(tmp_path / "other", "unknown"))
+    assert {choice["write"] for choice in told.json["choices"]} == {"merge-request"}
+    assert "2 names do not say where they stand" in told.json["doubts"][0]
+
+
 def test_nothing_to_build_means_no_pipeline(tmp_path: Path, cli: Cli) -> None:
     ran = cli("init", "--ci", "gitlab", cwd=make(tmp_path, "empty"))
     assert "nothing to build or deploy" in ran.out
     assert not (tmp_path / "shop" / ".gitlab-ci.yml").exists()
 
 
-def jobs_after(changed: str, root: Path) -> set[str]:
-    """The jobs of a push to main that changes this file, as gitlab-ci-local reads the rules."""
-    runner = program("gitlab-ci-local", "`make parts` installs it where there is npm")
-    run_git("-C", root, "update-ref", "refs/remotes/origin/main", "HEAD")
-    (root / changed).parent.mkdir(parents=True, exist_ok=True)
-    (root / changed).write_text("changed")
-    run_git("-C", root, "add", "-A")
-    run_git("-C", root, "commit", "--quiet", "-m", "Change")
-    listed = subprocess.run(
-        [runner, "--list-json", *TAKEN], cwd=root, capture_output=True, text=True, check=False,
-        env={"PATH": os.environ["PATH"], "HOME": str(root.parent)},
-    )  # fmt: skip
-    assert listed.returncode == 0, listed.stdout + listed.stderr
-    return {job["name"] for job in json.loads(quiet(listed.stdout)) if job["when"] != "never"}
+PROMOTION = """\
+Merge branch 'ci-gitops/production/shop' into 'main'
+
+deploy(production): web 1.0 -> 1.1
+
+See merge request group/shop!7
+"""
+#: What may not build anew: our commits, a promotion that `merge` or a person merged, whatever our account does.
+OURS: dict[str, dict[str, str | None]] = {
+    "our commit": {"CI_COMMIT_MESSAGE": "deploy(staging): web\n\nCi-Gitops-Image: staging/shop web:1 -> :2"},
+    "our merge": {"CI_COMMIT_MESSAGE": f"{PROMOTION}\nCi-Gitops-Image: production/shop web:1.0 -> :1.1"},
+    "a person's merge": {"CI_COMMIT_MESSAGE": PROMOTION},
+    "our account": {"CI_COMMIT_AUTHOR": "ci-gitops <ci-gitops@localhost>"},
+}
+BUILDS = {"build-image", "update-config"}
 
 
-def test_a_change_of_the_configuration_alone_builds_nothing(tmp_path: Path) -> None:
-    root = make(tmp_path, "classic")
-    pipeline = pipeline_text(look(TREES["classic"], "shop"), "1.2.3")
-    assert pipeline
-    document = yaml.safe_load(pipeline)
+def written_pipeline(tree: str, folder: Path) -> Project:
+    """A project with what `init` writes, by whose includes the templates of this checkout come."""
+    document = yaml.safe_load(str(pipeline_text(look(TREES[tree], "shop"), "1.2.3")))
     document["include"] = [
         {"local": entry["file"].lstrip("/"), "inputs": entry["inputs"]} for entry in document["include"]
     ]
-    (root / ".gitlab-ci.yml").write_text(yaml.safe_dump({"stages": ["build", "deploy"], **document}))
-    shutil.copytree(ROOT / "ci-templates", root / "ci-templates")
-    run_git("-C", root, "checkout", "--quiet", "-B", "main")
-    run_git("-C", root, "remote", "add", "origin", "https://gitlab.example.com/group/shop.git")
-    run_git("-C", root, "add", "-A")
-    run_git("-C", root, "commit", "--quiet", "-m", "Start")
-    assert jobs_after(".kubernetes/overlays/staging/kustomization.yaml", root) == set()
-    assert jobs_after("src/deep/main.py", root) == {"build-image", "update-config"}
-    assert jobs_after("Dockerfile", root) == {"build-image", "update-config"}
+    text = yaml.safe_dump({"stages": ["build", "deploy"], **document}, sort_keys=False)
+    return Project.make(folder / tree, folder / "home", text, dict.fromkeys(TREES[tree], "begun"))
+
+
+def jobs_after(changed: str, project: Project, facts: dict[str, str | None] | None = None) -> set[str]:
+    """The jobs of a push to main that changes this file, as gitlab-ci-local reads the rules."""
+    before = run_git("-C", project.folder, "rev-parse", "HEAD").strip()
+    project.commit({changed: f"changed after {before}"}, "Change")
+    run_git("-C", project.folder, "update-ref", "refs/remotes/origin/main", before)
+    return {name for name, when in project.jobs(facts).items() if when != "manual"}
+
+
+def test_a_change_of_the_configuration_alone_builds_nothing(tmp_path: Path) -> None:
+    project = written_pipeline("classic", tmp_path)
+    assert jobs_after(".kubernetes/overlays/staging/kustomization.yaml", project) == set()
+    assert jobs_after("src/deep/main.py", project) == BUILDS
+
+
+@pytest.mark.parametrize("tree", ["chain", *(pytest.param(tree, marks=pytest.mark.full) for tree in ONE_REPOSITORY)])
+def test_the_merge_of_a_promotion_builds_nothing(tree: str, tmp_path: Path) -> None:
+    """Each guard by itself, and what people push goes on building."""
+    project = written_pipeline(tree, tmp_path)
+    for what in ["a person's merge"] if tree == "chain" else OURS:
+        begun = jobs_after("Dockerfile", project, OURS[what])
+        assert not begun & BUILDS, what
+        assert tree == "whole" or not begun, f"{what}: only the whole road goes on, with its deployments"
+    assert jobs_after("Dockerfile", project) >= BUILDS
