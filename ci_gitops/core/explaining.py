@@ -249,15 +249,28 @@ def trouble_lines(found: Trouble) -> list[str]:
     for trail in found.trails:
         for depth, link in enumerate(trail, 1):
             lines.append(f"{'  ' * depth}{link.key}: {link.health.message}")
-    if found.events:
+    events = _new_in(found)
+    if events:
         lines.append("  What the cluster said:")
-        lines += [f"    {each.key}: {each.reason}: {each.message}{_often(each)}" for each in found.events]
+        lines += [f"    {each.key}: {each.reason}: {each.message}{_often(each)}" for each in events]
     for log in found.logs:
         which = " before its last restart" if log.previous else ""
         lines.append(f"  The last lines of container {log.container} of {log.pod}{which}:")
         lines += [f"    | {each}" for each in log.lines] or ["    (it wrote nothing)"]
     lines += [f"  What to do: {each}" for each in found.advice]
     return lines
+
+
+def _new_in(found: Trouble) -> list[Saying]:
+    """The events that say more than the way down does: a container's reason repeats what the kubelet said of it."""
+    said = " ".join((found.health.message, *(link.health.message for trail in found.trails for link in trail)))
+    return [each for each in found.events if not _repeats(each.message, said)]
+
+
+def _repeats(message: str, said: str) -> bool:
+    """Whether it was said, as it is or without its first words: `Failed to pull image "x": ` before the reason."""
+    _, _, reason = message.partition(": ")
+    return message in said or (bool(reason) and reason in said)
 
 
 def _often(saying: Saying) -> str:

@@ -57,9 +57,11 @@ class Done:
     health: Health | None = None
     message: str | None = None
     details: tuple[str, ...] = ()
+    explained: bool = False  # the details say all that the message does, and more
     error: CiGitopsError | None = None
     blocks: tuple[str, ...] = ()  # of a plan: what would change in each object, as text
     written: int | None = None  # how many objects were written before it broke off; None: it did not
+    restored: bool = False  # it runs its last good revision again, whose health this is
 
     @property
     def is_well(self) -> bool:
@@ -97,7 +99,8 @@ def _target(done: Done) -> dict[str, Any]:
 
 def _lines(done: Done) -> list[str]:
     sums = _sums(done) if done.written is None else _partly(done)
-    health = f"; {done.health.status}" if done.health else ""
+    again = "rolled back, " if done.restored else ""
+    health = f"; {again}{done.health.status}" if done.health else ""
     lines = [
         f"  {done.target.app} -> {done.destination}: {_styled(done.outcome)}{f' ({sums}{health})' if sums else ''}"
     ]
@@ -105,10 +108,11 @@ def _lines(done: Done) -> list[str]:
         if change.operation in _MARKS:
             lines += _change(change)
     lines += [line for block in done.blocks for line in ("", block)]
+    if done.explained:
+        return lines + [f"    {line}" for line in done.details]
     if done.message:
         lines.append(f"    {done.message}")
-    lines += [f"      {line}" for line in done.details]
-    return lines
+    return lines + [f"      {line}" for line in done.details]
 
 
 def _partly(done: Done) -> str:

@@ -240,11 +240,12 @@ class Deploying(Judging):
         inventory: Inventory,
     ) -> Done:  # fmt: skip
         failure = broken.failure
-        lines = self._explained(broken) or broken.details
+        explained = self._explained(broken)
         is_away = isinstance(broken.error, TemporaryError)
         troubles = [] if is_away or broken.late else applying.fail(steps)
         if troubles:
             failure = replace(failure, message=" ".join([failure.message, "SyncFail:", *troubles]))
+            explained += tuple(f"SyncFail: {each}" for each in troubles) if explained else ()
         applying.hooks.clear()
         self._keep(inventory, view, judged, applying)
         record = self._close(book, "failed", failure=failure, health=broken.health)
@@ -252,10 +253,12 @@ class Deploying(Judging):
         outcome: Outcome = "unhealthy" if error.exit_code == 4 else "away" if error.exit_code == 75 else "failed"
         done = replace(
             self._done(
-                outcome, record=record, health=broken.health, message=failure.message, details=lines, error=error
+                outcome, record=record, health=broken.health, message=failure.message,
+                details=explained or broken.details, error=error,
             ),
+            explained=bool(explained),
             written=len(applying.applied) + len(applying.removed),
-        )
+        )  # fmt: skip
         if self.orders.roll_back and record.marks and judged.cause == "deploy":
             return self._rolled_back(done, applying.writer, record, judged.records)
         return done
@@ -285,7 +288,10 @@ class Deploying(Judging):
             else f"Going back to {good.revision[:12]} failed as well: {back.message}"
         )
         told = self.orders.revert(good, bad) if back.error is None else ()
-        return replace(failed, details=(*failed.details, words, *told), health=back.health or failed.health)
+        return replace(
+            failed, details=(*failed.details, words, *told), health=back.health or failed.health,
+            restored=back.error is None,
+        )  # fmt: skip
 
     def back_to(self, writer: Writer, manifests: Sequence[Manifest]) -> Done:
         """Apply an earlier revision's manifests, under a Lease that is held. No hooks run."""

@@ -257,6 +257,20 @@ def test_all_of_it_as_a_person_reads_it() -> None:
     assert document["logs"][0]["lines"][0] == "starting"
 
 
+def test_events_that_repeat_a_containers_reason_are_left_out_of_the_text() -> None:
+    waits = {"waiting": {"reason": "ImagePullBackOff", "message": 'Back-off pulling image "x:1": not found'}}
+    stuck = pod({"name": "main", "ready": False, "restartCount": 0, "state": waits})
+    said = sayings([
+        event("BackOff", 'Back-off pulling image "x:1"'), event("Failed", 'Failed to pull image "x:1": not found'),
+        event("FailedMount", "no such volume: data"),
+    ], {"web-1-a": POD})  # fmt: skip
+    found = trouble(grown(replica_set(), stuck), said, [])
+    told = "\n".join(trouble_lines(found))
+    assert "FailedMount: no such volume: data" in told
+    assert told.count("x:1") == 1 + "".join(found.advice).count("x:1")
+    assert len(found.document["events"]) == 3
+
+
 def test_the_tree_has_all_of_it() -> None:
     shown = tree_lines(grown(replica_set(), pod(container(waiting="ContainerCreating"))))
     assert shown == [
