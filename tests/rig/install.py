@@ -21,6 +21,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 POLICY = Path("/usr/sbin/policy-rc.d")  # asked before a package starts a service
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+NODE = 22  # the oldest that the programs of npm run on
 PROGRAM_FOLDERS = ("usr/bin", "usr/sbin", "usr/libexec/docker/cli-plugins", "usr/lib/docker/cli-plugins")
 
 
@@ -173,8 +174,8 @@ def mirror() -> str:
 
 
 def npm(folder: Path) -> None:
-    """What tests/rig/npm/package-lock.json names, again when it changes."""
-    home, lock = folder / "npm", HERE / "npm" / "package-lock.json"
+    """What tests/rig/npm/package-lock.json names, again when it changes; Node.js too where this machine's is older."""
+    home, lock = folder.resolve() / "npm", HERE / "npm" / "package-lock.json"
     if (home / "installed.json").exists() and (home / "installed.json").read_bytes() == lock.read_bytes():
         return
     if not shutil.which("npm"):
@@ -184,14 +185,25 @@ def npm(folder: Path) -> None:
     home.mkdir(exist_ok=True)
     for name in ("package.json", "package-lock.json"):
         shutil.copy(HERE / "npm" / name, home)
+    node = str(home / "node_modules/.bin/node") if node_version() < NODE else "node"
+    optional = "--omit=optional" if node == "node" else "--include=optional"
     try:
-        output("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", cwd=home)
+        output("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", optional, cwd=home)
     except subprocess.CalledProcessError as error:
         say(f"That failed; tests that need them are skipped: {error.stderr.strip()}")
         return
     for name in json.loads((home / "package.json").read_text())["dependencies"]:
-        link_program((home / "node_modules" / ".bin" / name), folder)
+        started = folder / "bin" / name
+        started.unlink(missing_ok=True)
+        started.write_text(f'#!/bin/sh\nexec "{node}" "{home}/node_modules/.bin/{name}" "$@"\n')
+        started.chmod(0o755)
     shutil.copy(lock, home / "installed.json")
+
+
+def node_version() -> int:
+    if not shutil.which("node"):
+        return 0
+    return int(output("node", "--version").lstrip("v").partition(".")[0])
 
 
 def wheels(folder: Path) -> None:

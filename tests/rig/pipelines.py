@@ -1,7 +1,6 @@
 """Run pipelines of GitLab on this machine with gitlab-ci-local: its jobs are shells here, its rules GitLab's.
 
-It has no `retry`, `resource_group` and `id_tokens`, takes unknown inputs, and knows one commit message: what it cannot
-show is checked as text.
+It has no `retry`, `resource_group` and `id_tokens`, and takes unknown inputs: what it cannot show is checked as text.
 """
 
 from __future__ import annotations
@@ -62,13 +61,13 @@ class Project:
 
     def preview(self) -> dict[str, Any]:
         """The pipeline with everything included."""
-        found = yaml.safe_load(quiet(self._run(["--preview"], {}).stdout))
+        found = yaml.safe_load(self._run(["--preview"], {}).stdout)
         assert isinstance(found, dict)
         return found
 
     def jobs(self, facts: Mapping[str, str | None] | None = None) -> dict[str, str]:
         """Job -> when, of those that such a pipeline has."""
-        listed = json.loads(quiet(self._run(["--list-json"], facts or {}).stdout))
+        listed = json.loads(self._run(["--list-json"], facts or {}).stdout)
         return {job["name"]: job["when"] for job in listed if job["when"] != "never"}
 
     def run(
@@ -90,8 +89,9 @@ class Project:
         given: dict[str, str | None] = {"CI_COMMIT_AUTHOR": "Ada <ada@example.com>", **self.variables, **facts}
         for name, value in given.items():
             words += ["--unset-variable", name] if value is None else ["--variable", f"{name}={value}"]
+        known = ",".join(given)  # it would warn of those that are its own
         done = subprocess.run(
-            [runner, *words, *TAKEN],
+            [runner, *words, *TAKEN, "--ignore-predefined-vars", known],
             cwd=self.folder,
             env=self._environment(),
             capture_output=True,
@@ -112,11 +112,6 @@ class Project:
             script.chmod(0o755)
         keep = {name: os.environ[name] for name in ("LANG", "TMPDIR", "SSL_CERT_FILE") if name in os.environ}
         return {**keep, "PATH": f"{programs}:{os.environ['PATH']}", "HOME": str(self.home)}
-
-
-def quiet(text: str) -> str:
-    """Without what the runner says on standard output of inputs with `regex`, which it does not check."""
-    return "".join(line for line in text.splitlines(keepends=True) if "WARN" not in line)
 
 
 def said(text: str, job: str) -> str:
