@@ -76,18 +76,21 @@ def ask(
 
     def run() -> None:
         try:
-            told.put(_followed(address, expect, ca_file, proxy, seconds, same_host))
+            with TimeLimit(seconds):
+                told.put(_followed(address, expect, ca_file, proxy, seconds, same_host))
         except TemporaryError as error:
             told.put(error)
         except ValueError as error:  # it sends us to what is no address
             told.put(TemporaryError(f"{address} names an address that is none: {plain(str(error))}."))
 
-    # In a thread, since a server that sends one byte now and then would never let a single read end.
+    from ci_gitops.adapters.time_limit import TimeLimit
+
+    # In a thread, since finding a name's address takes as long as it takes.
     threading.Thread(target=run, daemon=True, name="check").start()
     try:
         answer = told.get(timeout=seconds)
     except queue.Empty:
-        answer = TemporaryError(f"{address} did not answer within {seconds:.0f} s.")
+        answer = TemporaryError(f"{address} did not answer within {seconds:g} s.")
     if isinstance(answer, TemporaryError):
         raise answer
     return answer
@@ -116,12 +119,14 @@ def _one(
 ) -> tuple[Answer, str]:
     import urllib3
 
+    from ci_gitops.adapters.time_limit import limited, running
+
     context = tls_context(ca_file)
     headers = {"User-Agent": _USER_AGENT, "Accept": "*/*", "Connection": "close"}
     if login:
         headers |= urllib3.make_headers(basic_auth=":".join(login))
     manager = urllib3.ProxyManager(proxy, ssl_context=context) if proxy else urllib3.PoolManager(ssl_context=context)
-    with manager:
+    with limited(manager):
         try:
             answer = manager.request(
                 "GET", url, headers=headers, redirect=False, retries=False, preload_content=False,
@@ -135,6 +140,8 @@ def _one(
             said = ""  # the status is what counts
         finally:
             answer.close()
+        if running().over:
+            raise TemporaryError(f"{shown(url)} did not end its answer within {seconds:g} s.")
         first = next((line.strip() for line in plain(said).splitlines() if line.strip()), "")
         return Answer(answer.status, shown(url), first[:_SHOWN]), answer.headers.get("Location", "")
 

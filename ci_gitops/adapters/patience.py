@@ -11,6 +11,7 @@ from ci_gitops.errors import TemporaryError
 TRIES = 3
 LONGEST_WAIT = 60.0  # seconds that a server's Retry-After may ask for
 LONGEST_IN_ALL = 100.0  # seconds of waiting for one server
+LONGEST_REQUEST = 180.0  # seconds for one request with its redirects, logins, tries and waits
 _FIRST_WAIT = 1.0
 _GROWTH = 4.0
 

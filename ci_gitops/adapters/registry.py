@@ -32,7 +32,7 @@ _ACCEPT = ", ".join((*_INDEXES, *_MANIFESTS))
 _LARGEST_DOCUMENT = 4 * 1024 * 1024  # bytes of a manifest, a configuration or a page of tags
 _MOST_PAGES = 200
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 _CREATED = "org.opencontainers.image.created"
 _NEXT = re.compile(r'<([^>]+)>\s*;\s*rel="?next"?')
 
@@ -107,7 +107,7 @@ class Registry:
 
     def _facts_of(self, ref: ImageRef, answer: Answer, *, times: bool, platforms: bool) -> Facts:
         manifest, named = self._document(answer, str(ref)), tuple[str, ...]()
-        digest, created = _digest(answer.body), _annotated(manifest)
+        digest, created = _digest(answer.body, ref.digest), _annotated(manifest)
         if _media_type(answer) in _INDEXES:
             images = _images(manifest)
             named = tuple(dict.fromkeys(_platform(item["platform"]) for item in images))
@@ -130,7 +130,7 @@ class Registry:
         answer = self._manifest("GET", ref.repository, ref.digest or ref.tag or "latest")
         if answer is None:
             return None
-        digest, manifest = _digest(answer.body), self._document(answer, str(ref))
+        digest, manifest = _digest(answer.body, ref.digest), self._document(answer, str(ref))
         platforms: tuple[str, ...] = ()
         if _media_type(answer) in _INDEXES:
             images = _images(manifest)
@@ -160,14 +160,28 @@ class Registry:
                 self.http.request("DELETE", place, scope=scope)
 
     def _manifest(self, method: str, repository: str, reference: str) -> Answer | None:
-        return self.http.request(
+        """By a tag, or by a digest, which is compared with what came."""
+        answer = self.http.request(
             method, f"/v2/{repository}/manifests/{reference}", scope=f"repository:{repository}:pull",
             headers={"Accept": _ACCEPT}, limit=_LARGEST_DOCUMENT, missing_ok=True,
         )  # fmt: skip
+        if answer and ":" in reference:
+            said = (
+                answer.headers.get("Docker-Content-Digest", "") if method == "HEAD" else _digest(answer.body, reference)
+            )
+            self._must_be(said or reference, reference, repository)
+        return answer
+
+    def _must_be(self, came: str, digest: str, repository: str) -> None:
+        if came != digest:
+            raise RegistryError(
+                f"{self.http.host} answered something else than {digest} of {repository}: it has the digest {came}.",
+                hint="Its storage is broken, or somebody has changed what it answers: find that out before you use it.",
+            )
 
     def _descriptor_of_bytes(self, repository: str, reference: str) -> Descriptor | None:
         answer = self._manifest("GET", repository, reference)
-        return Descriptor(_digest(answer.body), _media_type(answer), len(answer.body)) if answer else None
+        return Descriptor(_digest(answer.body, reference), _media_type(answer), len(answer.body)) if answer else None
 
     def _config_blob(self, ref: ImageRef, manifest: Mapping[str, Any]) -> Mapping[str, Any]:
         named = manifest.get("config")
@@ -179,8 +193,7 @@ class Registry:
             limit=_LARGEST_DOCUMENT,
         )  # fmt: skip
         assert answer  # without missing_ok an absent blob is an error
-        if _digest(answer.body) != digest:
-            raise RegistryError(f"The configuration of {ref} does not have its digest {digest}.")
+        self._must_be(_digest(answer.body, digest), digest, ref.repository)
         return self._document(answer, str(ref))
 
     def _tag_pages(self, repository: str, page: int = 1000) -> Iterator[str]:
@@ -249,8 +262,10 @@ def _annotated(manifest: Mapping[str, Any]) -> float | None:
     return seconds_of(str(annotations.get(_CREATED, ""))) if isinstance(annotations, dict) else None
 
 
-def _digest(body: bytes) -> str:
-    return f"sha256:{hashlib.sha256(body).hexdigest()}"
+def _digest(body: bytes, like: str | None = None) -> str:
+    """By the algorithm of another digest, where there is one."""
+    algorithm = "sha512" if like and like.startswith("sha512:") else "sha256"
+    return f"{algorithm}:{hashlib.new(algorithm, body).hexdigest()}"
 
 
 def _platform(fields: Any) -> str:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from ci_gitops import __version__, masking
 from ci_gitops.adapters.certificates import tls_context
-from ci_gitops.adapters.patience import TRIES, AwayError, persist
+from ci_gitops.adapters.patience import LONGEST_REQUEST, TRIES, AwayError, persist
 from ci_gitops.adapters.registry_errors import certificate_error, login_error
 from ci_gitops.adapters.registry_login import DOCKER_HUB, Login
 from ci_gitops.core.hosts import is_loopback, origin, proxy_for, same_organisation
@@ -53,6 +53,7 @@ class RegistryHttp:
     trusted_hosts: tuple[str, ...] = ()  # token servers that may see the credentials although they are elsewhere
     scheme: str | None = None  # https or http; None is found out
     tries: int = TRIES
+    longest: float = LONGEST_REQUEST  # seconds for one request, with all that it takes
     tell: Callable[[str], None] = lambda _: None
     wait: Callable[[float], None] = time.sleep
     _pools: dict[str | None, urllib3.PoolManager] = field(default_factory=dict)  # proxy -> connections
@@ -76,8 +77,11 @@ class RegistryHttp:
         def once() -> Answer:
             return self._authorized(method, path, scope, dict(headers or {}), limit)
 
+        from ci_gitops.adapters.time_limit import TimeLimit
+
         try:
-            answer = persist(once, tell=self.tell, wait=self.wait, tries=self.tries)
+            with TimeLimit(self.longest) as time_limit:
+                answer = persist(once, tell=self.tell, wait=self.wait, tries=self.tries, left=time_limit.left)
         except ValueError as error:  # of urllib.parse: `https://[`, a port that is none
             raise RegistryError(f"The registry {self.host} named an address that is none: {error}.") from error
         if answer.status == 404 and missing_ok:
@@ -134,6 +138,8 @@ class RegistryHttp:
     def _pool_for(self, url: str) -> urllib3.PoolManager:
         import urllib3
 
+        from ci_gitops.adapters.time_limit import limited
+
         proxy = proxy_for(url, self.environ)
         if proxy not in self._pools:
             context = tls_context(self.ca_file)
@@ -144,7 +150,8 @@ class RegistryHttp:
                 "timeout": urllib3.Timeout(connect=SECONDS, read=SECONDS), "retries": False, "ssl_context": context,
                 "headers": {"User-Agent": f"ci-gitops/{__version__}"},
             }  # fmt: skip
-            self._pools[proxy] = urllib3.ProxyManager(proxy, **settings) if proxy else urllib3.PoolManager(**settings)
+            manager = urllib3.ProxyManager(proxy, **settings) if proxy else urllib3.PoolManager(**settings)
+            self._pools[proxy] = limited(manager)
         return self._pools[proxy]
 
     def _follow(self, method: str, url: str, headers: Mapping[str, str], limit: int) -> Answer:
@@ -163,23 +170,14 @@ class RegistryHttp:
             here = there
         raise RegistryError(f"{self.host} sent us on {_MOST_REDIRECTS} times for {url}.")
 
-    def _try(self, method: str, url: str, headers: Mapping[str, str], limit: int) -> Answer:
+    def _try(self, method: str, url: str, headers: Mapping[str, str], limit: int, form: str | None = None) -> Answer:
         """One exchange. Trouble that may pass is an AwayError."""
         import urllib3
 
         try:
-            answer = self._send(method, url, headers, limit)
-        except urllib3.exceptions.SSLError as error:
-            raise certificate_error(self.host, str(error)) from error
-        except (urllib3.exceptions.LocationParseError, urllib3.exceptions.LocationValueError) as error:
-            raise RegistryError(f"{url} is not an address.") from error
+            answer = self._send(method, url, headers, limit, form)
         except urllib3.exceptions.HTTPError as error:
-            if "SSL" in str(error) or "CERTIFICATE" in str(error):
-                raise certificate_error(self.host, str(error)) from error
-            raise AwayError(
-                f"The registry {self.host} cannot be reached: {_reason(error)}.",
-                hint="Run this again when it answers; `ci-gitops doctor` tells whether it does, and by which settings.",
-            ) from error
+            raise self._trouble(url, error) from error
         if answer.status == 429 or answer.status >= 500:
             raise AwayError(
                 f"The registry {self.host} answered {answer.status}{_said(answer)}.",
@@ -187,21 +185,43 @@ class RegistryHttp:
             )
         return answer
 
-    def _send(self, method: str, url: str, headers: Mapping[str, str], limit: int) -> Answer:
+    def _send(self, method: str, url: str, headers: Mapping[str, str], limit: int, form: str | None = None) -> Answer:
         import urllib3
+
+        from ci_gitops.adapters.time_limit import TooLongError, running
 
         with warnings.catch_warnings():
             # --insecure-registry asked for exactly that.
             warnings.simplefilter("ignore", urllib3.exceptions.InsecureRequestWarning)
             response = self._pool_for(url).request(
-                method, url, headers=dict(headers), preload_content=False, redirect=False
+                method, url, headers=dict(headers), body=form, preload_content=False, redirect=False
             )
-        body = response.read(limit + 1)
-        if len(body) > limit:
-            response.close()
-            raise RegistryError(f"The registry {self.host} answered more than {limit} bytes for {url}.")
+        try:
+            body = running().read(response, limit)
+        except TooLongError as error:
+            raise RegistryError(f"The registry {self.host} answered more than {limit} bytes for {url}.") from error
         response.release_conn()
         return Answer(response.status, response.headers, body)
+
+    def _trouble(self, url: str, error: Exception) -> CiGitopsError:
+        import urllib3
+
+        from ci_gitops.adapters.time_limit import running
+
+        if (limit := running()).over:
+            return AwayError(
+                f"The registry {self.host} did not end its answer for {_bare(url)} within {limit.seconds:g} s: "
+                f"{limit.how_far()}.",
+                hint="Run this again when it answers faster; `ci-gitops doctor` tells how it does.",
+            )
+        if isinstance(error, urllib3.exceptions.LocationParseError | urllib3.exceptions.LocationValueError):
+            return RegistryError(f"{url} is not an address.")
+        if isinstance(error, urllib3.exceptions.SSLError) or "SSL" in str(error) or "CERTIFICATE" in str(error):
+            return certificate_error(self.host, str(error))
+        return AwayError(
+            f"The registry {self.host} cannot be reached: {_reason(error)}.",
+            hint="Run this again when it answers; `ci-gitops doctor` tells whether it does, and by which settings.",
+        )
 
     # Who we are
 
@@ -241,12 +261,8 @@ class RegistryHttp:
     def _exchange(self, realm: str, fields: Mapping[str, str], identity_token: str) -> Answer:
         """An identity token is exchanged by POST (https://distribution.github.io/distribution/spec/auth/oauth/)."""
         form = {**fields, "grant_type": "refresh_token", "client_id": "ci-gitops", "refresh_token": identity_token}
-        response = self._pool_for(realm).request(
-            "POST", realm, fields=form, encode_multipart=False, redirect=False, preload_content=False
-        )
-        body = response.read(_TOKEN_LIMIT)
-        response.release_conn()
-        return Answer(response.status, response.headers, body)
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        return self._try("POST", realm, headers, _TOKEN_LIMIT, urllib.parse.urlencode(form))
 
     def _check_realm(self, realm: str) -> None:
         parts = urllib.parse.urlsplit(realm)
@@ -283,6 +299,11 @@ def _seconds(header: str) -> float | None:
     if not header:
         return None
     return float(header) if header.isdigit() else float("inf")
+
+
+def _bare(url: str) -> str:
+    """Without its query, which may be a key to a blob."""
+    return url.partition("?")[0]
 
 
 def _reason(error: Exception) -> str:

@@ -15,6 +15,7 @@ from ci_gitops.adapters.patience import AwayError
 from ci_gitops.adapters.registry import Registry
 from ci_gitops.adapters.registry_http import RegistryHttp
 from ci_gitops.adapters.registry_login import Login
+from ci_gitops.adapters.time_limit import TimeLimit
 from ci_gitops.core.images import ImageRef
 from ci_gitops.errors import CiGitopsError, RegistryError
 from tests.fakes.web import Asked, Reply, Web, scripted_web
@@ -177,11 +178,39 @@ def test_attestations_are_no_platforms() -> None:
     assert image.platforms == ("linux/arm/v7",)
 
 
+def test_what_is_asked_for_by_its_digest_has_it() -> None:
+    """A registry, or who sits before it, lays another image's manifest or configuration under the digest."""
+    child = json.dumps({"config": {"digest": DIGEST}}).encode()
+    true = f"sha256:{hashlib.sha256(child).hexdigest()}"
+    platform = {"os": "linux", "architecture": "amd64"}
+    index = "application/vnd.oci.image.index.v1+json"
+
+    def answers(asked: Asked, digest: str) -> Reply:
+        if asked.path.endswith("/1"):
+            listed = {"manifests": [{"digest": digest, "platform": platform}]}
+            return Reply(200, {"Content-Type": index}, json.dumps(listed).encode())
+        return Reply(200, {"Content-Type": MANIFEST}, child if "/manifests/" in asked.path else b"{}")
+
+    for digest in (DIGEST, true):  # another manifest; the right one with another configuration
+        with scripted_web(lambda asked, named=digest: answers(asked, named)) as web:
+            for ask in (
+                lambda: client(web).config(ref(web)),
+                lambda: client(web).facts(ref(web), times=True, platforms=True),
+                lambda: client(web).config(ref(web, f"shop/web@{DIGEST}")),
+            ):
+                with pytest.raises(RegistryError, match=rf"something else than {DIGEST} of shop/web"):
+                    ask()
+            assert client(web).facts(ref(web, f"shop/web@{true}"), times=False, platforms=False)
+    with scripted_web(always(found(Asked("", "", {})))) as web, pytest.raises(RegistryError, match="something else"):
+        client(web).head(ref(web, f"shop/web@sha256:{'b' * 64}"))
+
+
 def test_a_proxy_is_asked_where_the_environment_names_one() -> None:
     with scripted_web(found) as proxy:
         environ = {"http_proxy": f"http://{proxy.host}", "NO_PROXY": "internal.example.com,.corp"}
         http = RegistryHttp("registry.example.com", environ=environ)
-        assert http._send("GET", "http://registry.example.com/v2/", {}, 100).status == 200
+        with TimeLimit(5):
+            assert http._send("GET", "http://registry.example.com/v2/", {}, 100).status == 200
         assert proxy.asked[0].path == "http://registry.example.com/v2/"
 
 
@@ -195,6 +224,7 @@ def test_a_proxy_is_asked_where_the_environment_names_one() -> None:
         b'{"tags": 5, "errors": [1]}',
         b'{"tags": [5, null]}',
     ],
+    ids=lambda body: body[:24].decode(),
 )
 @pytest.mark.parametrize("kind", [MANIFEST, "application/vnd.oci.image.index.v1+json"])
 def test_documents_of_another_shape_are_the_registry_s_fault_and_no_bug(body: bytes, kind: str) -> None:

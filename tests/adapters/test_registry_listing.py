@@ -192,8 +192,7 @@ def an_index(asked: Asked) -> Reply:
     if "/blobs/" in asked.path:
         return Reply(200, {}, CONFIG)
     if asked.path.endswith(ONE):
-        config = {"digest": _digest(CONFIG), "mediaType": "application/vnd.oci.image.config.v1+json", "size": 1}
-        return Reply(200, {"Content-Type": MANIFEST}, json.dumps({"config": config}).encode())
+        return Reply(200, {"Content-Type": MANIFEST}, ONE_BODY)
     images = [
         {"digest": ONE, "platform": {"os": "linux", "architecture": "amd64"}},
         {"digest": ONE, "platform": {"os": "linux", "architecture": "arm64", "variant": "v8"}},
@@ -203,7 +202,6 @@ def an_index(asked: Asked) -> Reply:
     return Reply(200, {"Content-Type": INDEX, "Docker-Content-Digest": _digest(body)}, body)
 
 
-ONE = "sha256:" + "1" * 64
 CONFIG = json.dumps(
     {"created": "2026-01-02T03:04:05Z", "config": {"Labels": {CREATED: "2026-01-01T00:00:00Z"}}}
 ).encode()
@@ -211,6 +209,10 @@ CONFIG = json.dumps(
 
 def _digest(body: bytes) -> str:
     return f"sha256:{hashlib.sha256(body).hexdigest()}"
+
+
+ONE_BODY = json.dumps({"config": {"digest": _digest(CONFIG), "size": 1}}).encode()
+ONE = _digest(ONE_BODY)
 
 
 def test_as_much_as_is_needed_of_an_image(tmp_path: Path) -> None:

@@ -29,7 +29,8 @@ from requests.adapters import HTTPAdapter
 from ci_gitops import __version__
 from ci_gitops.adapters.certificates import tls_context
 from ci_gitops.adapters.forges.base import Site
-from ci_gitops.adapters.patience import LONGEST_IN_ALL, TRIES, AwayError, persist
+from ci_gitops.adapters.patience import LONGEST_REQUEST, TRIES, AwayError, persist
+from ci_gitops.adapters.time_limit import TimeLimit, TooLongError, limited, running
 from ci_gitops.core.hosts import origin, proxy_for
 from ci_gitops.errors import CiGitopsError, ForgeError, TemporaryError
 from ci_gitops.output import clean
@@ -66,6 +67,7 @@ class Line:
     clock: Callable[[], float] = time.monotonic
     seconds: float = SECONDS
     tries: int = TRIES
+    longest: float = LONGEST_REQUEST  # seconds for one request, with all that it takes
     reads: Callable[[requests.PreparedRequest], bool] | None = None  # others that change nothing, by POST
 
 
@@ -124,10 +126,11 @@ class PatientAdapter(HTTPAdapter):
         # Nothing is sent to another origin, so a plain one needs no authorities; reading them all takes a while.
         context = tls_context(self._line.ca_file) if self._line.base.startswith("https:") else None
         super().init_poolmanager(*arguments, ssl_context=context, **settings)
+        limited(self.poolmanager)
 
     def proxy_manager_for(self, proxy: Any, **settings: Any) -> Any:
         context = tls_context(self._line.ca_file)
-        return super().proxy_manager_for(proxy, ssl_context=context, **settings)
+        return limited(super().proxy_manager_for(proxy, ssl_context=context, **settings))
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
         """The authorities are those of the context; nothing else is added, and nothing is left unchecked."""
@@ -142,20 +145,29 @@ class PatientAdapter(HTTPAdapter):
                 f"{line.name} sent us on to {clean(request.url or '')}, which is another place; that is not followed.",
                 hint="If the server has moved, give its new address: --forge-url or CI_GITOPS_FORGE_URL.",
             )
-        return persist(lambda: self._once(request), tell=line.tell, wait=line.wait, tries=line.tries)
+        with TimeLimit(line.longest) as limit:
+            return persist(
+                lambda: self._once(request), tell=line.tell, wait=line.wait, tries=line.tries, left=limit.left
+            )
 
     def _once(self, request: requests.PreparedRequest) -> requests.Response:
         try:
             response = self._exchanged(request)
-        except requests.exceptions.SSLError as error:
-            raise self._untrusted(error) from error
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
-            reason = f"{self._line.name} cannot be reached for {self._asked(request)}: {_reason(error)}."
+            if isinstance(error, requests.exceptions.SSLError) and not running().over:
+                raise self._untrusted(error) from error
+            reason = self._trouble(request, error)
             if _never_sent(error):
                 raise AwayError(reason, hint=_LATER) from error
             raise self._unsure(request, reason) from error
         self._judge(request, response)
         return response
+
+    def _trouble(self, request: requests.PreparedRequest, error: Exception) -> str:
+        name, what, limit = self._line.name, self._asked(request), running()
+        if limit.over:
+            return f"{name} did not end its answer to {what} within {limit.seconds:g} s: {limit.how_far()}."
+        return f"{name} cannot be reached for {what}: {_reason(error)}."
 
     def _exchanged(self, request: requests.PreparedRequest) -> requests.Response:
         """The answer with its whole body, which must come within the bounds."""
@@ -166,14 +178,12 @@ class PatientAdapter(HTTPAdapter):
             request, stream=True, timeout=(line.seconds, line.seconds), verify=True,
             proxies={url.split(":", 1)[0]: proxy} if proxy else {},
         )  # fmt: skip
-        deadline = line.clock() + LONGEST_IN_ALL
-        body = bytearray()
-        for chunk in response.raw.stream(65536, decode_content=True):
-            body += chunk
-            if len(body) > _MOST_BYTES or line.clock() > deadline:
-                response.close()
-                raise requests.exceptions.ChunkedEncodingError("the answer did not end")
-        response.raw = io.BytesIO(bytes(body))  # what the library reads
+        try:
+            body = running().read(response.raw, _MOST_BYTES)
+        except TooLongError as error:
+            raise requests.exceptions.ChunkedEncodingError(f"the answer exceeds {_MOST_BYTES} bytes") from error
+        response.raw.release_conn()
+        response.raw = io.BytesIO(body)  # what the library reads
         return response
 
     def _judge(self, request: requests.PreparedRequest, response: requests.Response) -> None:
