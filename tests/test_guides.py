@@ -220,7 +220,7 @@ def _their_job(guide: Guide, server: SshServer, environ: Mapping[str, str], fold
     """The lines of their second job as a runner runs them; the host and where its key is kept are this machine's."""
     script = "\n".join(yaml.safe_load(guide.file(".gitlab-ci.yml"))["update"]["script"])
     script = script.replace("ssh-keyscan gitlab.example.com", f"ssh-keyscan -p {server.port} 127.0.0.1")
-    keys = {"GIT_SSH_COMMAND": "ssh -o UserKnownHostsFile=$HOME/.ssh/known_hosts"}
+    keys = {"GIT_SSH_COMMAND": "ssh -o UserKnownHostsFile=$HOME/.ssh/known_hosts", "OVERLAY": "production"}
     done = subprocess.run(
         ["bash", "-e", "-o", "pipefail"], input=f"{script}\nssh-agent -k\n", cwd=folder, env={**environ, **keys},
         capture_output=True, text=True, check=False, timeout=60,

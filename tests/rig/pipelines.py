@@ -26,6 +26,7 @@ _PERSON = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
 MERGE_REQUEST = {"CI_PIPELINE_SOURCE": "merge_request_event", "CI_MERGE_REQUEST_IID": "5", "CI_COMMIT_BRANCH": None}
 #: GitLab takes an empty list of tags; the schema of older runners does not.
 TAKEN = ("--ignore-schema-paths", "#/definitions/tags/minItems")
+SHELL = ("--force-shell-executor", "--shell-isolation")
 SCHEDULE = {"CI_PIPELINE_SOURCE": "schedule"}
 TAG = {"CI_COMMIT_TAG": "v1.0.0", "CI_COMMIT_BRANCH": None}
 
@@ -37,6 +38,8 @@ class Project:
     folder: Path
     home: Path
     variables: dict[str, str] = field(default_factory=dict)
+    executor: tuple[str, ...] = SHELL
+    environ: dict[str, str] = field(default_factory=dict)  # of the runner itself
 
     @classmethod
     def make(cls, folder: Path, home: Path, pipeline: str, files: Mapping[str, str] | None = None) -> Project:
@@ -74,7 +77,7 @@ class Project:
         self, facts: Mapping[str, str | None] | None = None, *jobs: str, manual: Iterable[str] = (), ok: bool = True
     ) -> str:
         """A pipeline from its first stage to its last; with `jobs` these alone. Gives what it printed."""
-        words = ["--force-shell-executor", "--shell-isolation", *jobs]
+        words = [*self.executor, *jobs]
         words += [word for job in manual for word in ("--manual", job)]
         done = self._run(words, facts or {})
         assert ok is None or (done.returncode == 0) is ok, done.stdout + done.stderr
@@ -111,7 +114,7 @@ class Project:
             script.write_text(f'#!/bin/sh\nPYTHONPATH="{FOLDER.parent}" exec "{sys.executable}" -P -m ci_gitops "$@"\n')
             script.chmod(0o755)
         keep = {name: os.environ[name] for name in ("LANG", "TMPDIR", "SSL_CERT_FILE") if name in os.environ}
-        return {**keep, "PATH": f"{programs}:{os.environ['PATH']}", "HOME": str(self.home)}
+        return {**keep, "PATH": f"{programs}:{os.environ['PATH']}", "HOME": str(self.home), **self.environ}
 
 
 def said(text: str, job: str) -> str:

@@ -1,0 +1,58 @@
+"""Pipelines whose jobs run in containers of our image, as GitLab's runner with Docker runs them: see `pipelines`.
+
+project.executor, project.environ = in_containers(images("full"))
+
+Each job starts from a fresh copy of the checkout, as the image's own user, on this machine's network, and reaches the
+engine by its socket, which stands for `docker:dind`.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import subprocess
+import tarfile
+from pathlib import Path
+
+from ci_gitops import __version__
+from tests.rig.image import REPOSITORY, Image, environment
+from tests.rig.parts import program
+
+HELPER = "gitlab-ci-local-helper"  # fetches artifacts; the usual one is in a registry that tests do not reach
+_CLIENT = """\
+#!/bin/sh
+# The runner asks a container who its user is; on a busy machine so short an answer is lost at times.
+[ "$1" != run ] || exec '{client}' image inspect --format '{{{{.Config.User}}}}' "$5"
+exec '{client}' "$@"
+"""
+_PROGRAMS = ("bash", "sh", "mkdir", "chown", "chmod", "rsync")
+
+
+def in_containers(image: Image) -> tuple[tuple[str, ...], dict[str, str]]:
+    """What the runner is told, and its environment. The templates' default image is `image`, by CI_REGISTRY."""
+    released = f"{image.registry.host}/{REPOSITORY}:{__version__}"
+    image.docker("pull", "--quiet", image.name)
+    image.docker("tag", image.name, released)
+    image.engine.socket.chmod(0o666)
+    variables = environment(image.engine)
+    if not image.docker("images", "-q", HELPER):
+        subprocess.run([image.engine.client, "import", "-", HELPER], env=variables, input=_helper(), check=True,
+                       capture_output=True)  # fmt: skip
+    client = image.engine.folder / "client-of-runner"
+    client.write_text(_CLIENT.format(client=image.engine.client))
+    client.chmod(0o755)
+    told = ("--container-executable", str(client), "--no-umask", "--pull-policy", "if-not-present", "--network", "host",
+            "--helper-image", HELPER, "--volume", f"{image.engine.socket}:/run/docker.sock")  # fmt: skip
+    return told, {name: variables[name] for name in ("DOCKER_HOST", "DOCKER_CONFIG")}
+
+
+def _helper() -> bytes:
+    """A file system with this machine's own programs and their libraries."""
+    programs = [program(name, f"install Debian's {name}") for name in _PROGRAMS]
+    linked = subprocess.run(["ldd", *programs], capture_output=True, text=True, check=True).stdout
+    libraries = set(re.findall(r"(?m)(/\S+) \(0x", linked))
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        for path in (*programs, *libraries):
+            archive.add(Path(path).resolve(), arcname=path.lstrip("/"))
+    return packed.getvalue()
