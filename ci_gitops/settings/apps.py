@@ -91,4 +91,9 @@ class App(Model):
         (), description="Apps that are deployed and healthy first; on delete the order is reversed."
     )
     ignore: tuple[IgnoreRule, ...] = Field((), description="What is left to others.")
+    sources: Lines = Field(
+        (),
+        description="Repositories of its code, as addresses; `*` stands for any text. Promotions list their commits, "
+        "and those of the config repository's own group.",
+    )
     policies: dict[Line, ImagePolicy] = Field({}, description="By image or chart: what `scan` takes.")

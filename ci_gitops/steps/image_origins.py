@@ -1,8 +1,8 @@
 """What images were built of, and the commits between an old and a new one.
 
 Registries tell it by labels; the commits are read by Git from the repository that these name. Anybody who may push an
-image may write any address into its labels, so only a repository on the config repository's own server is asked, where
-our token is at home. Of others there is a link.
+image may write any address into its labels, so only a neighbour of the config repository is asked (`core/neighbours`).
+Of others there is a link.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from ci_gitops.adapters.git_access import access_for
 from ci_gitops.core.git_refs import is_object_id
 from ci_gitops.core.git_urls import GitUrl, parse_git_url
 from ci_gitops.core.mergerequest_text import image_of
+from ci_gitops.core.neighbours import is_neighbour, same_server
 from ci_gitops.core.promotion_text import Built, Origin, SourceCommit, compare_address
 from ci_gitops.core.provenance import shown_labels
 from ci_gitops.core.trailers import ImageMove
@@ -93,8 +94,14 @@ def commits_between(
     if not all(is_object_id(each.revision) for each in (old, new)):
         raise RefusedError("its labels name no whole commit.")
     address = _address(new.source)
-    if not _is_neighbour(address, _address(identity(run, place.url))):
+    ours = _address(identity(run, place.url))
+    if not same_server(address, ours):
         raise RefusedError("its source is on another server, which is not asked.")
+    named = [source for app in place.settings.config.apps.values() for source in app.sources]
+    if not is_neighbour(address, ours, named):
+        raise RefusedError(
+            "its source is not in the config repository's group and named by no app (`sources`), so it is not asked."
+        )
     access = access_for(address.clean, run.environ, ca_file=places.reach.ca_file, token_file=places.reach.token_file)
     with Repository.open(address.clean, access, trace=run.output.command, timeout=_FOR_COMMITS) as repository:
         repository.fetch(new.revision)
@@ -109,11 +116,3 @@ def _address(text: str) -> GitUrl:
         return parse_git_url(text)
     except UsageError as error:
         raise RefusedError("its labels name no repository.") from error
-
-
-def _is_neighbour(source: GitUrl, config: GitUrl) -> bool:
-    if not (source.remote and config.remote) or source.scheme not in ("https", "http"):
-        return False
-    if config.scheme == "ssh":
-        return (source.scheme, source.host, source.port) == ("https", config.host, None)
-    return (source.scheme, source.authority) == (config.scheme, config.authority)

@@ -54,7 +54,8 @@ class Shop:
     server: GitServer
     registry: RegistryServer
     folder: Path
-    name: str = "config"
+    name: str = "shop/config"
+    app: str = ""  # more of its settings
     production: str = "gates: {approvals: 1}"
     forge: str = "local"
     environ: dict[str, str] = field(default_factory=dict)
@@ -69,7 +70,8 @@ class Shop:
         self.web = self.registry.image("shop/web")
         self.old, self.new = (self._pushed(tag, source, sha) for tag, sha in (("1.1", first), ("1.2", commits[-1])))
         overlay = f"resources: [../base]\nimages: [{{name: {self.web}, newTag: '1.1', digest: {self.old}}}]\n"
-        config = "apps: {shop: {path: 'shop/{environment}'}}\nenvironments:\n  staging: {write: push}\n"
+        config = f"apps: {{shop: {{path: 'shop/{{environment}}'{self.app}}}}}\n"
+        config += "environments:\n  staging: {write: push}\n"
         config += "  production:\n    {write: merge-request, from: staging, "
         self.url = self.server.create(self.name, {
             ".ci-gitops.yaml": f"{config}{self.production}}}\n".encode(),
@@ -158,6 +160,17 @@ def test_the_whole_text(shop: Made) -> None:
     block = parse_block(text)
     assert block
     assert block.targets == {"production/shop"}
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_labels_open_no_repository_that_nobody_has_named(shop: Made, git_server: GitServer, named: bool) -> None:
+    """Whoever pushes an image writes its labels; our token may read more than those who read the merge request."""
+    made = shop(name="group/config", app=f", sources: ['{git_server.base}/shop/*']" if named else "")
+    commits = section(made.promote(), "Commits")
+    assert "/shop/web/-/compare/" in commits
+    assert (f"`{made.commits[-1][:8]}`" in commits) == named
+    assert ("not in the config repository's group and named by no app" in commits) != named
+    assert any(each.path.startswith("/shop/web.git/info/refs") for each in git_server.requests) == named
 
 
 def test_a_second_run_writes_nothing(shop: Made) -> None:
