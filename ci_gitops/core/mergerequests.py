@@ -90,7 +90,7 @@ class Update(NamedTuple):
     """These apps are written to the branch of an open merge request.
 
     `rebuild`: it holds nothing else, so its branch may be made anew from the target's head (by force with
-    lease), which never conflicts. Else a commit is added. Either way ask `person_commit` first.
+    lease), which never conflicts. Else a commit is added. Either way people's commits are looked for first.
     """
 
     environment: str
@@ -231,14 +231,6 @@ def overlaps(open_requests: Iterable[MergeRequest]) -> tuple[GiveWay, ...]:
             for iid, names in sorted(taken.items())
         ]
     return tuple(giving)
-
-
-def person_commit(commits: Iterable[CommitLike]) -> CommitLike | None:
-    """The first of a branch's own commits that is not ours: it carries none of our trailers.
-
-    A branch with such a commit is somebody's work. It is never overwritten: say whose it is, and stop.
-    """
-    return next((commit for commit in commits if not parse_trailers(commit.message).ours), None)
 
 
 def block_of(commits: Sequence[CommitLike]) -> Block:

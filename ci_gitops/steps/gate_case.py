@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ci_gitops.adapters.forges.base import Checks
-from ci_gitops.core.approvals import approvals_gate, barred
+from ci_gitops.core.approvals import approvals_gate, barred, pushed_by
 from ci_gitops.core.gates import ApprovalRule, GateRules, GateState, ci_gate, hold_gate, statuses_gate
 from ci_gitops.core.mergerequests import MergeRequest
 from ci_gitops.core.source_gates import Brought, held_things
@@ -15,6 +15,7 @@ from ci_gitops.core.target_images import images_in
 from ci_gitops.core.targets import Target
 from ci_gitops.core.update_values import chart_versions
 from ci_gitops.errors import TemporaryError, UsageError
+from ci_gitops.steps.authorship import of_people
 from ci_gitops.steps.held import holds_at
 from ci_gitops.steps.targets import targets_of
 from ci_gitops.steps.workplace import RepositoryTree, Workplace
@@ -45,13 +46,21 @@ class Case:
     def approvals(self, rule: ApprovalRule) -> GateState:
         given = self.bench.forge.approvals(self.request.iid)
         members = {group: self.bench.people(group) for group in rule.groups} if given else None
-        not_counted = self._not_counted() if given and self.bench.forge.has_accounts else {}
-        return approvals_gate(rule, self.request.head_sha, given, not_counted=not_counted, members=members)
+        if not (given and self.bench.forge.has_accounts):
+            return approvals_gate(rule, self.request.head_sha, given, members=members)
+        not_counted, unknown = self._not_counted()
+        return approvals_gate(
+            rule, self.request.head_sha, given, not_counted=not_counted, members=members, unknown=unknown
+        )
 
-    def _not_counted(self) -> dict[str, str]:
+    def _not_counted(self) -> tuple[dict[str, str], tuple[str, ...]]:
+        """Whose approvals do not count, and why; and people's commits of which nobody knows who pushed them."""
         place = self.bench.place
-        own = place.repository.only_in(self._head(place), place.revision) if place else ()
-        return barred(self.request.author, own)
+        own = place.repository.only_in(self._head(place), place.revision) if place else []
+        theirs = of_people(place, own) if place else ()
+        pushed = pushed_by([commit.sha for commit in own], self.bench.forge.pushes(self.request) if own else ())
+        unknown = tuple(commit.sha for commit in theirs if commit.sha not in pushed)
+        return barred(self.request.author, theirs, pushed), unknown
 
     def hold(self, environment: str) -> GateState | None:
         """None where nothing is held in the environment."""

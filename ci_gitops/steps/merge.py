@@ -149,7 +149,7 @@ class _Story:
         for _ in range(_RENEWALS):
             if not verdict.behind:
                 return verdict
-            renewal = renew(shop.place.repository, verdict.request, people.author(self._run))
+            renewal = renew(shop.place, verdict.request, people.author(self._run))
             if renewal == "stays":
                 return verdict
             if renewal == "made":

@@ -21,7 +21,6 @@ from ci_gitops.core.mergerequests import (
     Wanted,
     block_of,
     overlaps,
-    person_commit,
     plan_merge_requests,
 )
 from ci_gitops.core.rollbacks import subject
@@ -29,6 +28,7 @@ from ci_gitops.core.trailers import Trailers
 from ci_gitops.core.updates import Intent, Plan, TargetFiles
 from ci_gitops.errors import RefusedError
 from ci_gitops.settings import EnvironmentSettings
+from ci_gitops.steps.authorship import is_ours, told_of
 from ci_gitops.steps.landing import Landing
 from ci_gitops.steps.merging import MergePolicy, Patience
 from ci_gitops.steps.request_text import Draft, Tell, brief
@@ -186,7 +186,7 @@ class RequestWriter:
         if left:
             repository.fetch(branch)
             own = repository.only_in(left, place.revision)
-            self._no_person(own, branch)
+            self._no_person(place, own, branch)
             if self._same(place, left, own, plan):
                 return left, ()
         commit = commit_plan(place, plan, self.hand, self.environment.commit.subject)
@@ -208,7 +208,7 @@ class RequestWriter:
         request = action.request
         head = place.repository.fetch(request.source)
         own = place.repository.only_in(head, place.revision)
-        self._no_person(own, request.source)
+        self._no_person(place, own, request.source)
         on_branch = self._on_branch(place, head)
         plan, notes = current_plan(on_branch, targets, intent, self.hand, self._merged_blocks(place))
         commit: str | None = None
@@ -297,7 +297,7 @@ class RequestWriter:
             return True
         heads = {one.source: place.repository.fetch(one.source) for one in (way.earlier, way.later)}
         for source, sha in heads.items():
-            self._no_person(place.repository.only_in(sha, place.revision), source)
+            self._no_person(place, place.repository.only_in(sha, place.revision), source)
         head = heads[way.earlier.source]
         on_branch = self._on_branch(place, head)
         commit = self._replayed(on_branch, block.without(block.targets - set(way.targets))).revision
@@ -324,20 +324,19 @@ class RequestWriter:
     def _keep(self, place: Workplace, request: MergeRequest, rest: Block) -> bool:
         """Make the branch of `request` anew, with the moves of `rest` only; False to look again."""
         head = place.repository.fetch(request.source)
-        self._no_person(place.repository.only_in(head, place.revision), request.source)
+        self._no_person(place, place.repository.only_in(head, place.revision), request.source)
         commit = self._replayed(place, rest).revision
         if not place.repository.push([RefUpdate(f"refs/heads/{request.source}", commit, head)]).landed:
             return False
         self._described(place, request, place.repository.only_in(commit, place.revision))
         return True
 
-    def _no_person(self, own: Sequence[CommitInfo], branch: str) -> None:
-        theirs = person_commit(own)
+    def _no_person(self, place: Workplace, own: Sequence[CommitInfo], branch: str) -> None:
+        theirs = next((commit for commit in own if not is_ours(place, commit)), None)
         if theirs is None:
             return
         raise RefusedError(
-            f"The branch {branch} holds the commit {theirs.sha[:12]} of {theirs.author}, which is not ours;"
-            " it is not written over.",
+            f"The branch {branch} holds {told_of(theirs)}, which is not ours; it is not written over.",
             hint="Merge or close that merge request first, then run this again.",
         )
 

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from typing import Literal
 
-from ci_gitops.adapters.git import Person, RefUpdate, Repository
-from ci_gitops.core.mergerequests import MergeRequest, person_commit
+from ci_gitops.adapters.git import Person, RefUpdate
+from ci_gitops.core.mergerequests import MergeRequest
+from ci_gitops.steps.authorship import of_people
+from ci_gitops.steps.workplace import Workplace
 
 #: made: it has a new head; moved: another run was faster, look again; stays: it conflicts, or is a person's work.
 Renewal = Literal["made", "moved", "stays"]
 
 
-def renew(repository: Repository, request: MergeRequest, committer: Person) -> Renewal:
+def renew(place: Workplace, request: MergeRequest, committer: Person) -> Renewal:
+    """`place` is the branch that it goes into, as it was last looked at."""
+    repository = place.repository
     there = repository.remote_refs(f"refs/heads/{request.source}")
     if request.head_sha not in there.values():
         return "moved"
@@ -23,7 +27,7 @@ def renew(repository: Repository, request: MergeRequest, committer: Person) -> R
     own = repository.only_in(head, base)
     if head != request.head_sha or not own:
         return "moved"
-    if person_commit(own):
+    if of_people(place, own):
         return "stays"
     top = base
     for commit in reversed(own):

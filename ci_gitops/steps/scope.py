@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ci_gitops.adapters.forges.base import Forge
 from ci_gitops.core.mergerequests import MergeRequest
 from ci_gitops.errors import ForgeError, UsageError
+from ci_gitops.steps.authorship import of_people, told_of
 from ci_gitops.steps.forge import forge_for
 from ci_gitops.steps.gate_facts import Bench
 from ci_gitops.steps.request_policy import Ruled, environments_at, ruled
@@ -60,6 +61,7 @@ class Scope:
             self.root.settings.environments_for_branch(branch) if branch else ()
         )
         self.shops = self._open_shops()
+        self._told: dict[tuple[str, str, str], tuple[str, ...]] = {}
 
     def _open_shops(self) -> list[Shop]:
         settings = self.root.settings
@@ -122,4 +124,17 @@ class Scope:
     def ruled(self, shop: Shop, request: MergeRequest, written: Sequence[str]) -> Ruled:
         """The rules of all environments that it writes to."""
         here = environments_at(shop.place, self.root, self._asked.branch) or shop.environments
-        return ruled(shop.place, request, written, here)
+        found = ruled(shop.place, request, written, here)
+        return replace(found, notes=(*found.notes, *self._of_people(shop.place, request)))
+
+    def _of_people(self, place: Workplace, request: MergeRequest) -> tuple[str, ...]:
+        """That its branch holds commits of people, where it is a promotion of ours: who reads on should know."""
+        if not request.targets:
+            return ()
+        key = (place.url, place.revision, request.head_sha)
+        if key not in self._told:
+            head = place.repository.fetch(request.source)
+            own = place.repository.only_in(head, place.revision) if head == request.head_sha else []
+            theirs = of_people(place, own)
+            self._told[key] = tuple(f"!{request.iid} holds {told_of(commit)}." for commit in theirs)
+        return self._told[key]

@@ -7,20 +7,15 @@ revision that it names, which the target branch holds. Whatever cannot be shown 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 
 from ci_gitops.adapters.git import CommitInfo
 from ci_gitops.core.git_refs import is_object_id
 from ci_gitops.core.mergerequests import MergeRequest
-from ci_gitops.core.trailers import Trailers, split_trailers
+from ci_gitops.core.trailers import split_trailers
 from ci_gitops.core.updates import Plan
-from ci_gitops.errors import EditError, GitError, RefusedError, RenderError, UsageError
-from ci_gitops.steps.restoring import replayed
-from ci_gitops.steps.workplace import RepositoryTree, Workplace
-
-_MADE_AT = re.compile(rb"^generated: .*$", re.MULTILINE)  # of Chart.lock: the moment of its making
+from ci_gitops.steps.authorship import NOT_SHOWN, made_again, says_all
+from ci_gitops.steps.workplace import Workplace
 
 
 def goes_back(place: Workplace, request: MergeRequest) -> bool:
@@ -41,38 +36,9 @@ def _is_way_back(place: Workplace, commit: CommitInfo) -> bool:
     try:
         if place.repository.is_ancestor(good, place.revision) is not True:
             return False
-        return _says_all(place, commit, trailers) and _was_so(_replayed(place, place.repository.fetch(good), trailers))
-    except (EditError, GitError, RefusedError, RenderError, UsageError):
+        return says_all(place, commit, trailers) and _was_so(made_again(place, place.repository.fetch(good), trailers))
+    except NOT_SHOWN:
         return False
-
-
-def _replayed(place: Workplace, revision: str, trailers: Trailers) -> Plan:
-    """What the moves of a commit make of a revision."""
-    there = replace(place, revision=revision, tree=RepositoryTree(place.repository, revision))
-    environments = {move.environment for move in trailers.moves}
-    if len(environments) != 1:
-        raise UsageError("A way back is one environment's.")
-    return replayed(there, environments.pop(), trailers, now="")
-
-
-def _says_all(place: Workplace, commit: CommitInfo, trailers: Trailers) -> bool:
-    """Whether the commit changes what its trailers say, and nothing besides."""
-    repository, parent = place.repository, commit.parents[0]
-    plan = _replayed(place, parent, trailers)
-    wanted = {
-        repository.resolve(parent, edit.path) or edit.path: edit.new.encode()
-        for edit in plan.edits
-        if edit.path not in plan.whole
-    }
-    if set(repository.changed_paths(commit.sha, parent)) != {*wanted, *plan.whole}:
-        return False
-    if repository.whole(commit.sha, [*plan.whole]) != {path: file for path, file in plan.whole.items() if file}:
-        return False
-    return _timeless(repository.read(commit.sha, list(wanted))) == _timeless(wanted)
-
-
-def _timeless(files: Mapping[str, bytes]) -> Mapping[str, bytes]:
-    return {path: _MADE_AT.sub(b"", text) if path.endswith(".lock") else text for path, text in files.items()}
 
 
 def _was_so(plan: Plan) -> bool:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.commands.test_github import BRANCH, GitHub
 from tests.commands.test_gitlab import CONFIG, NAME, Team
+from tests.commands.test_update import PRODUCTION, WEB
 from tests.fakes.faults import FAULTS
 from tests.rig.cli import Cli, Ran
 from tests.rig.git_server import GitServer
@@ -115,3 +116,53 @@ def test_on_github(github: GitHub) -> None:
     assert told(ran)["statuses"] == "passed: passed: scan"
     merged = github.merge()
     assert [one["mr"] for one in merged.json["merged"]] == [1], merged.err
+
+
+FORGED = "Update shop\n\nCi-Gitops-Image: production/shop {image} {image}:{old} -> {image}:{new}\n"
+
+
+def test_on_gitlab_a_forged_commit_is_the_work_of_who_pushed_it(team: Team) -> None:
+    """It says what ours say and changes more. Neither its author's nor its pusher's approval counts."""
+    assert team.update("2").code == 0
+    branch = team.gitlab.state.requests[0].source
+    path = "apps/shop/production/kustomization.yaml"
+    text = team.server.read(NAME, path, branch).replace(b"newTag: '2'", b"newTag: '3'")
+    message = FORGED.format(image="web", old=2, new=3)
+    forged = team.server.commit(NAME, {path: text + b"namePrefix: evil-\n"}, message, branch)
+    team.gitlab.state.pushers[forged] = "bob"
+    team.gitlab.approve("bob", 1)
+    team.gitlab.approve("somebody", 1)  # the name in the commit
+    ran = team("gates", "--environment", "production")
+    assert told(ran)["approvals"] == (
+        f"waiting: 0 of 1 approval; that of bob does not count: bob pushed {forged[:12]}; "
+        f"that of somebody does not count: the commit {forged[:12]} is theirs"
+    )
+    (note,) = ran.json["items"][0]["notes"]
+    assert note.startswith(f"!1 holds the commit {forged[:12]} of Somebody (it looks like ours, but ")
+    refused = team.update("4")
+    assert refused.code == 5
+    assert f"{forged[:12]} of Somebody (it looks like ours, but what its message says, done again, gives" in refused.err
+    assert team.server.head(NAME, branch) == forged
+    team.gitlab.faults.add(FAULTS["403"], "GET", r"/events$", times=9)
+    team.gitlab.approve("alice", 1)
+    merge = team("merge", "--environment", "production")
+    assert [one["mr"] for one in merge.json["merged"]] == [1]
+
+
+def test_on_github_who_pushed_what_ours_would_have_written_does_not_approve_it(github: GitHub) -> None:
+    """Done again, it gives exactly what it holds; all the same it was a person who chose the image."""
+    github.configure("merge: manual, gates: {approvals: 1}")
+    assert github.update("1.2").code == 0
+    text = github.server.read("octo/config", PRODUCTION, BRANCH).replace(b"1.2", b"6.6.6")
+    chosen = github.server.commit(
+        "octo/config", {PRODUCTION: text}, FORGED.format(image=WEB, old="1.2", new="6.6.6"), BRANCH
+    )
+    github.fake.pushers[chosen] = "alice"
+    github.fake.review("alice", 1, "APPROVED", chosen)
+    ran = github.run("gates", "--environment", "production")
+    assert told(ran)["approvals"] == (
+        f"waiting: 0 of 1 approval; that of alice does not count: alice pushed {chosen[:12]}"
+    )
+    assert ran.json["items"][0]["notes"] == []
+    github.fake.review("bob", 1, "APPROVED", chosen)
+    assert [one["mr"] for one in github.merge().json["merged"]] == [1]

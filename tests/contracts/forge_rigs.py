@@ -57,6 +57,10 @@ class ForgeRig(Protocol):
         """Take one's approval back."""
         ...
 
+    def pushed_by(self, person: str, head: str) -> None:
+        """It was this person who pushed it, not robot."""
+        ...
+
     def busy(self, head_sha: str) -> None:
         """A pipeline runs for this commit, where the forge has such, and merging waits for it."""
         ...
@@ -109,6 +113,9 @@ class LocalRig(_GitRig):
 
     def approve(self, person: str, iid: int, head_sha: str) -> None:
         self.forge(person).approve(iid, head_sha)
+
+    def pushed_by(self, person: str, head: str) -> None:
+        """Nobody knows that of a plain repository."""
 
     def withdraw(self, person: str, iid: int) -> None:
         """The local forge has no such button: somebody edits the record."""
@@ -197,6 +204,9 @@ class GitHubRig(_GitRig):
     def approve(self, person: str, iid: int, head_sha: str) -> None:
         self.fake.review(person, iid, "APPROVED", head_sha)
 
+    def pushed_by(self, person: str, head: str) -> None:
+        self.fake.pushers[head] = person
+
     def withdraw(self, person: str, iid: int) -> None:
         self.fake.review(person, iid, "DISMISSED")
 
@@ -252,6 +262,9 @@ class GitLabRig(_GitRig):
 
     def approve(self, person: str, iid: int, head_sha: str) -> None:
         self.gitlab.approve(person, iid)
+
+    def pushed_by(self, person: str, head: str) -> None:
+        self.gitlab.state.pushers[head] = person
 
     def withdraw(self, person: str, iid: int) -> None:
         self.gitlab.unapprove(person, iid)

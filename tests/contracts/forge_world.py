@@ -224,6 +224,18 @@ class World:
         self.work.setdefault(request.source, []).append(sha)
         self.excuse(one for one in request.targets if path_of(one) in files)
 
+    def person_forges(self, request: MergeRequest, more: bytes) -> None:
+        """A person's commit that says of itself what ours say, and changes more than that."""
+        target = min(request.targets)
+        environment, app = target.split("/")
+        move = ImageMove(environment, app, "web", None, "web:forged")
+        text = self.edited(request.source, target, "forged") + more
+        message = commit_message(None, Trailers((move,), source=Source(PROJECT, "e" * 40, self.number)))
+        sha = self.rig.branch(request.source, {path_of(target): text}, message)
+        self.rig.pushed_by("bob", sha)
+        self.work.setdefault(request.source, []).append(sha)
+        self.excuse([target])
+
     def person_edits(self, request: MergeRequest, tag: str) -> None:
         target = min(request.targets)
         self.person_commits(request, {path_of(target): self.edited(request.source, target, tag)})

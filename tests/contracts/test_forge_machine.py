@@ -87,6 +87,11 @@ class Machine(RuleBasedStateMachine):
 
     @precondition(any_open)
     @rule(data=st.data())
+    def a_person_forges_one_of_ours(self, data: st.DataObject) -> None:
+        self.world.person_forges(self.one(data), b"replicas: []\n")
+
+    @precondition(any_open)
+    @rule(data=st.data())
     def a_person_closes(self, data: st.DataObject) -> None:
         self.world.person_closes(self.one(data))
 

@@ -141,6 +141,18 @@ def test_approvals_are_for_one_head(rig: ForgeRig, forge: Forge) -> None:
     assert all(one.sha != moved for one in forge.approvals(iid))
 
 
+def test_who_pushed_a_branch_is_told_where_it_is_known(rig: ForgeRig, forge: Forge) -> None:
+    first = pushed(rig)
+    request = forge.open(new())
+    assert forge.get(request.iid).head_sha == first
+    second = pushed(rig, "web:3")
+    rig.pushed_by("alice", second)
+    assert forge.get(request.iid).head_sha == second
+    told = [(push.user, push.after) for push in forge.pushes(request)]
+    assert told == ([("alice", second), ("robot", first)] if forge.has_accounts else [])
+    assert [push.before for push in forge.pushes(request)][:1] == ([first] if forge.has_accounts else [])
+
+
 def test_nobody_approves_for_people_who_have_accounts(rig: ForgeRig, forge: Forge) -> None:
     head = pushed(rig)
     iid = forge.open(new()).iid

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from ci_gitops.core.approvals import approvals_gate, barred
+from ci_gitops.adapters.git import Person
+from ci_gitops.core.approvals import Push, approvals_gate, barred, pushed_by
 from ci_gitops.core.gates import (
     Approval,
     ApprovalRule,
@@ -71,23 +72,48 @@ def test_approvals_of_groups() -> None:
     assert "sre has no members that can be read" in reason
 
 
+FORGE = Person("GitHub", "noreply@github.com")
+
+
 @dataclass(frozen=True)
 class Commit:
     author: str
     email: str
-    message: str
+    committer: Person = FORGE
     sha: str = OLD
 
 
 def test_whose_own_it_is() -> None:
-    ours = Commit("ci", "ci@example.com", "x\n\nCi-Gitops-Image: production/shop web web:1 -> web:2\n")
-    assert barred("robot", [ours]) == {"robot": "robot opened it"}
+    assert barred("robot") == {"robot": "robot opened it"}
     theirs = [
-        Commit("Alice", "alice.a@example.com", "fix"),
-        Commit("B", "123+bob@users.noreply.github.com", "x"),
-        Commit("C", "77-carol@users.noreply.gitlab.com", "x"),
+        Commit("Alice", "alice.a@example.com"),
+        Commit("B", "123+bob@users.noreply.github.com"),
+        Commit("C", "77-carol@users.noreply.gitlab.com", Person("Dan", "dan@example.com")),
     ]
-    assert set(barred("", theirs)) == {"alice", "alice.a", "b", "bob", "c", "carol"}
+    told = barred("", theirs, {HEAD: ["Erin"], OLD: ["alice"]})
+    assert set(told) == {"alice", "alice.a", "b", "bob", "c", "carol", "dan", "erin", "github", "noreply"}
+    assert (told["erin"], told["alice"]) == (f"Erin pushed {HEAD[:12]}", f"the commit {OLD[:12]} is theirs")
+
+
+def test_who_pushed_a_commit() -> None:
+    own = ["d", "c", "b", "a"]  # the newest first
+    pushes = [Push("carol", "c", "d"), Push("bob", "x", "y"), Push("alice", "a", "c"), Push("robot", "", "a")]
+    assert pushed_by(own, pushes) == {
+        "d": {"carol"}, "c": {"alice"}, "b": {"alice"}, "a": {"robot"},
+    }  # fmt: skip
+    assert pushed_by(own, [Push("carol", "gone", "d")]) == {one: {"carol"} for one in own}  # by force: all is anew
+    assert pushed_by(own, []) == {}
+
+
+def test_a_commit_of_nobody_knows_whom_wants_one_approval_more() -> None:
+    def told(*users: str) -> tuple[bool, str]:
+        given = [Approval(user, HEAD) for user in users]
+        state = approvals_gate(ApprovalRule(1), HEAD, given, unknown=[OLD])
+        return state.ok, state.reason
+
+    more = f"one more than usual, since the forge does not tell who pushed {OLD[:12]}"
+    assert told("alice") == (False, f"1 of 2 approvals (alice); {more}")
+    assert told("alice", "bob") == (True, f"2 of 2 approvals (alice, bob); {more}")
 
 
 @pytest.mark.parametrize("rule", ["auto", "required", "optional"])

@@ -18,7 +18,6 @@ from ci_gitops.core.mergerequests import (
     Wanted,
     branch_name,
     overlaps,
-    person_commit,
     plan_merge_requests,
     segment,
     slug,
@@ -110,13 +109,6 @@ def test_the_later_of_two_that_overlap_gives_way() -> None:
     ]
     assert overlaps([first, third]) == ()
     assert overlaps([first, holding(4, "shop", target="stable")]) == ()
-
-
-def test_a_person_s_commit_on_our_branch_is_seen() -> None:
-    ours = Commit("a" * 40, "ci", "deploy\n\nCi-Gitops-Image: production/shop web web:1 -> web:2")
-    theirs = Commit("b" * 40, "alice", "fix the replicas by hand")
-    assert person_commit([ours, ours]) is None
-    assert person_commit([ours, theirs]) == theirs
 
 
 def test_slugs() -> None:

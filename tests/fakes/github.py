@@ -134,6 +134,7 @@ ROUTES: Sequence[tuple[str, str, Handler]] = (
     ("POST", rf"{_ISSUE}/comments", FakeGitHub.add_comment),
     ("PATCH", r"/repos/{repo}/issues/comments/(\d+)", FakeGitHub.edit_comment),
     ("DELETE", r"/repos/{repo}/issues/comments/(\d+)", FakeGitHub.remove_comment),
+    ("GET", "/repos/{repo}/activity", FakeGitHub.list_activity),
     ("GET", r"/repos/{repo}/commits/([^/]+)/status", FakeGitHub.get_status),
     ("POST", r"/repos/{repo}/statuses/([^/]+)", FakeGitHub.post_status),
     ("GET", r"/repos/{repo}/commits/([^/]+)/check-runs", FakeGitHub.list_check_runs),

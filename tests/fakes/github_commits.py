@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 from tests.fakes.api import Answer, Call, Refused
@@ -27,6 +28,20 @@ class Commits(GitHubServer):
         self.statuses.append({**status, "sha": sha})
         self.settle()
         return Answer(201, status)
+
+    def list_activity(self, call: Call) -> Answer:
+        """Pushes to the branches of pull requests, newest first."""
+        found = []
+        for pull in self.pulls:
+            heads = ["0" * 40, *pull.heads, pull.head_sha]
+            for number, (before, after) in enumerate(pairwise(heads)):
+                self.token(who := self.pushers.get(after, "robot"))
+                found.append({
+                    "id": 100 * pull.number + number, "node_id": "PSH", "before": before, "after": after,
+                    "ref": f"refs/heads/{pull.head}", "timestamp": self.now(),
+                    "activity_type": "push" if number else "branch_creation", "actor": self.people[who].json,
+                })  # fmt: skip
+        return self.paged(call, [one for one in found[::-1] if one["ref"] == call.asked("ref")])
 
     def list_check_runs(self, call: Call, sha: str) -> Answer:
         newest = {(one["name"], one["details_url"]): one for one in self.check_runs if one["head_sha"] == sha}

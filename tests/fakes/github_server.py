@@ -37,6 +37,7 @@ class GitHubServer(FakeApi):
         self.app: tuple[str, str] | None = None  # an App: its id, its public key
         self.before_merge: Callable[[], object] | None = None
         self.lag = 0  # so many more calls do not see pushes yet
+        self.pushers: dict[str, str] = {}  # head -> who pushed it, where that was not robot
         self._numbers = 0
 
     # Set up
@@ -123,6 +124,7 @@ class GitHubServer(FakeApi):
             if not head:
                 pull.state, pull.armed = "closed", None
             elif head != pull.head_sha:
+                pull.heads.append(pull.head_sha)
                 pull.head_sha, pull.queued = head, ""
                 pull.updated = self.clock.now()
             if head and base and self.repository.holds(base, head):

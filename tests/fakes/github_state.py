@@ -42,6 +42,7 @@ class Pull:
     comments: list[dict[str, Any]] = field(default_factory=list)
     reviews: list[dict[str, Any]] = field(default_factory=list)
     armed: dict[str, Any] | None = None
+    heads: list[str] = field(default_factory=list)  # that its branch had before, the oldest first
     queued: str = ""  # the head that waits in the merge queue
     looked_at: tuple[str, str] = ("", "")  # head and base for which it is known whether they merge
 

@@ -53,6 +53,7 @@ class FakeGitLab(FakeApi):
                 ("GET", r"/groups/(?P<group>[^/]+)", self._group),
                 ("GET", r"/groups/(?P<group>\d+)/members/all", self._members),
                 ("GET", project, self._project),
+                ("GET", rf"{project}/events", self._events),
                 ("GET", rf"{project}/merge_requests", self._list),
                 ("POST", rf"{project}/merge_requests", self._create),
                 ("GET", one, self._get),
@@ -206,6 +207,14 @@ class FakeGitLab(FakeApi):
         fits.sort(key=lambda one: one.iid, reverse=call.asked("sort", "desc") == "desc")
         page, size = int(call.asked("page", "1")), int(call.asked("per_page", "20"))
         return Answer(200, [self._json(one) for one in fits[(page - 1) * size : page * size]])
+
+    def _events(self, call: Call, user: User, found: re.Match[str]) -> Answer:
+        assert call.asked("action") == "pushed"
+        for one in self.state.requests:
+            self._mr(one.iid)
+        page, size, day = int(call.asked("page", "1")), int(call.asked("per_page", "20")), call.asked("after")
+        since = [one for one in self.state.pushes() if one["created_at"][:10] > day]
+        return Answer(200, since[(page - 1) * size : page * size])
 
     def _get(self, call: Call, user: User, found: re.Match[str]) -> Answer:
         mr = self._mr(found["iid"])

@@ -163,6 +163,7 @@ class State:
     environments: list[Environment] = field(default_factory=list)
     freezes: list[Mapping[str, str]] = field(default_factory=list)
     tags: dict[str, dict[str, tuple[str, str]]] = field(default_factory=dict)  # image -> tag -> digest, time
+    pushers: dict[str, str] = field(default_factory=dict)  # head -> who pushed it, where that was not robot
     last_id: int = 100
 
     def user(self, username: str) -> User:
@@ -180,6 +181,24 @@ class State:
     def next_id(self) -> int:
         self.last_id += 1
         return self.last_id
+
+    def pushes(self) -> list[dict[str, Any]]:
+        """Events of the pushes to the branches of merge requests, newest first."""
+        found = []
+        for mr in self.requests:
+            for number, version in enumerate(mr.versions):
+                user = self.user(self.pushers.get(version.head, "robot"))
+                found.append({
+                    "id": 5000 + 100 * mr.iid + number, "project_id": self.id, "created_at": iso(version.at),
+                    "action_name": "pushed to" if number else "pushed new", "author_id": user.id,
+                    "author": user.json(), "author_username": user.username,
+                    "push_data": {
+                        "commit_count": 1, "action": "pushed" if number else "created", "ref_type": "branch",
+                        "commit_from": mr.versions[number - 1].head if number else None, "commit_to": version.head,
+                        "ref": mr.source, "commit_title": "A commit",
+                    },
+                })  # fmt: skip
+        return sorted(found, key=lambda one: str(one["created_at"]), reverse=True)
 
     def newest_pipeline(self, sha: str, *, external: bool = False) -> Pipeline | None:
         fits = [one for one in self.pipelines if one.sha == sha and (external or one.source != "external")]

@@ -103,7 +103,12 @@ class Spec:
         if schema is None or status >= 300:
             return []
         silent = self._names(found.call, "answer")
-        return [f"{found.call} {status}: {one}" for one in self._check(schema, body, "answer", silent, True)]
+        shown = body if "answer" in silent and isinstance(body, list) else [body]
+        return [
+            f"{found.call} {status}: {one}"
+            for item in shown
+            for one in self._check(schema, item, "answer", silent, True)
+        ]
 
     def _operation(self, method: str, path: str) -> Operation | str:
         for _, pattern, template in self._paths:

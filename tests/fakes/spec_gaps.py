@@ -1,7 +1,8 @@
 """Where a forge's description of its own API is wrong or silent: the one place where a fake may leave it.
 
 `call` is a pattern for `METHOD path-template` (for what is not described at all: `METHOD path`), `part` what is
-wrong of it: the whole `call`, a `status` that it answers, or names of fields of the `request` or `answer`.
+wrong of it: the whole `call`, a `status` that it answers, or names of fields of the `request` or `answer` (`answer` is
+the whole one).
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ GITLAB: tuple[Gap, ...] = (
     Gap(r"(GET|POST) /api/v4/projects/[^/]+/merge_trains.*", "call", (), "trains are described in the newer file only"),
     Gap(rf"(GET|POST|PUT) {_PROJECT}/merge_requests.*", "answer", ("assignees", "reviewers"), "lists, shown as one"),
     Gap(rf"GET {_PROJECT}/merge_requests/.*/approvals", "answer", ("approved_by",), "a list, shown as one"),
+    Gap(rf"GET {_PROJECT}/events", "answer", ("answer",), "a list, shown as one"),
     Gap(rf"POST {_PROJECT}/merge_requests", "status", ("403",), "a description with commands that are not allowed"),
     Gap(rf"PUT {_PROJECT}/merge_requests/.*/merge", "status", ("406",), "what older servers say before they looked"),
     Gap(rf"POST {_PROJECT}/merge_requests/.*/cancel_.*", "answer", ("status",), "it answers no merge request"),

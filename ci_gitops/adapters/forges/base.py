@@ -31,6 +31,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
+from ci_gitops.core.approvals import Push
 from ci_gitops.core.freezes import Freeze
 from ci_gitops.core.gates import Approval, Checks, CheckState, CommitStatus
 from ci_gitops.core.mergerequests import MergeMethod, MergeRequest, State
@@ -140,7 +141,8 @@ class Deployment:
 
 __all__ = [
     "Account", "Approval", "CheckState", "Checks", "Comment", "CommitStatus", "Deployment", "DeploymentState",
-    "Forge", "Freeze", "MergeCall", "MergeOutcome", "NewMergeRequest", "OutcomeState", "Project", "Site", "outgoing",
+    "Forge", "Freeze", "MergeCall", "MergeOutcome", "NewMergeRequest", "OutcomeState", "Project", "Push", "Site",
+    "outgoing",
 ]  # fmt: skip
 
 
@@ -195,6 +197,10 @@ class Forge(Protocol):
     def comments(self, iid: int) -> tuple[Comment, ...]: ...
 
     def approvals(self, iid: int) -> tuple[Approval, ...]: ...
+
+    def pushes(self, request: MergeRequest) -> tuple[Push, ...]:
+        """Who moved its branch, newest first, as far as the forge tells; () where it does not."""
+        ...
 
     def approve(self, iid: int, head_sha: str) -> None:
         """Approve as a person; a forge that knows its people refuses this to us."""

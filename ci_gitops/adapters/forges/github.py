@@ -25,6 +25,7 @@ from ci_gitops.adapters.forges.base import (
     MergeOutcome,
     NewMergeRequest,
     Project,
+    Push,
     Site,
     outgoing,
 )
@@ -286,6 +287,9 @@ class GitHubForge:
 
     def approvals(self, iid: int) -> tuple[Approval, ...]:
         return self._people.approvals(iid)
+
+    def pushes(self, request: MergeRequest) -> tuple[Push, ...]:
+        return self._people.pushes(request.source)
 
     def approve(self, iid: int, head_sha: str) -> None:
         raise RefusedError(

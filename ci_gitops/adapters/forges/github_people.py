@@ -10,12 +10,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from ci_gitops.adapters.forges.base import Account, Approval
+from ci_gitops.adapters.forges.base import Account, Approval, Push
 from ci_gitops.adapters.forges.github_api import AnswerError, DeniedError, GitHubApi
 from ci_gitops.adapters.forges.github_records import opinions
 from ci_gitops.core.tokens import kind_of
 
 _MOST_ASSIGNEES = 10
+_MOST_PUSHES = 100  # one page: the next one would have to be asked for by a cursor
 _WRITERS = ("admin", "maintain", "write")
 _VIEWER = "query Viewer { viewer { login } }"
 
@@ -92,6 +93,20 @@ class GitHubPeople:
         """Those of people who may write here: anybody may press the button on a public repository."""
         standing = opinions(self.api.pages(f"{self.path}/pulls/{iid}/reviews"))
         return tuple(one for one in standing if self._may_write(one.user))
+
+    def pushes(self, branch: str) -> tuple[Push, ...]:
+        """https://docs.github.com/en/rest/repos/repos#list-repository-activities : older servers have none."""
+        try:
+            told = self.api.pages(f"{self.path}/activity", ref=f"refs/heads/{branch}", most=_MOST_PUSHES)
+        except (AnswerError, DeniedError) as error:
+            if error.status not in (403, 404):
+                raise
+            return ()
+        return tuple(
+            Push(str(one["actor"]["login"]), str(one.get("before") or ""), str(one.get("after") or ""))
+            for one in told
+            if one.get("actor")
+        )
 
     def _may_write(self, login: str) -> bool:
         try:

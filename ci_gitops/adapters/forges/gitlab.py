@@ -23,6 +23,7 @@ from ci_gitops.adapters.forges.base import (
     MergeOutcome,
     NewMergeRequest,
     Project,
+    Push,
     Site,
     outgoing,
 )
@@ -183,6 +184,9 @@ class GitLabForge:
         undated = any(not one.get("approved_at") for one in given)
         versions = self._api.all(self._path(f"/{iid}/versions"), {})
         return records.to_approvals(given, self._noted(iid) if undated else {}, versions)
+
+    def pushes(self, request: MergeRequest) -> tuple[Push, ...]:
+        return records.to_pushes(self._people.pushed(request.created_at), request.source)
 
     def approve(self, iid: int, head_sha: str) -> None:
         raise RefusedError(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ci_gitops.adapters.forges.base import Account
 from ci_gitops.adapters.forges.gitlab_api import GitLabApi, quoted
 
+_BEFORE = timedelta(days=2)  # a branch is there before its merge request, and days are told by the server's zone
+_MOST_PUSHES = 1000  # of all branches
 MOST = 5  # members of a group that are asked one by one
 
 
@@ -49,6 +52,15 @@ class People:
             else:
                 ids += [one["id"] for one in found]
         return Chosen(tuple(dict.fromkeys(ids)), tuple(large))
+
+    def pushed(self, since: int) -> Sequence[Mapping[str, Any]]:
+        """What was pushed to the project since some days before; () where that is not for this token.
+
+        https://docs.gitlab.com/api/events/#list-all-visible-events-for-a-project
+        """
+        day = datetime.fromtimestamp(since, UTC) - _BEFORE
+        asked = {"action": "pushed", "after": f"{day:%Y-%m-%d}"}
+        return self.api.all(self.api.at("/events"), asked, most=_MOST_PUSHES, accept=(401, 403, 404))
 
     def me(self) -> Account:
         """Who the token is, and what kind of token it is."""

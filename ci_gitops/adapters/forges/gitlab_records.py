@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from ci_gitops.adapters.forges.base import Approval, CheckState, Comment, CommitStatus, Deployment, Project
+from ci_gitops.adapters.forges.base import Approval, CheckState, Comment, CommitStatus, Deployment, Project, Push
 from ci_gitops.core.comment_keys import unmarked
 from ci_gitops.core.mergerequests import MergeMethod, MergeRequest, State
 
@@ -100,6 +100,17 @@ def to_approvals(given: Sequence[Json], noted: Mapping[str, int], versions: Sequ
         before = [sha for created, sha in heads if created <= at]
         found.append(Approval(user, before[-1] if before else "", int(at)))
     return tuple(found)
+
+
+def to_pushes(events: Sequence[Json], branch: str) -> tuple[Push, ...]:
+    """Those of one branch. A push of many branches at once is one event that names none of them."""
+    found = []
+    for one in events:
+        told = one.get("push_data") or {}
+        if (told.get("ref_type"), told.get("ref")) == ("branch", branch) and told.get("commit_to"):
+            user = one.get("author_username") or (one.get("author") or {}).get("username", "")
+            found.append(Push(user, told.get("commit_from") or "", told["commit_to"]))
+    return tuple(push for push in found if push.user)
 
 
 def to_status(data: Json) -> CommitStatus:

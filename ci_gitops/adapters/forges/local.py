@@ -32,6 +32,7 @@ from ci_gitops.adapters.forges.base import (
     MergeOutcome,
     NewMergeRequest,
     Project,
+    Push,
     outgoing,
 )
 from ci_gitops.adapters.forges.documents import Document, Documents
@@ -163,6 +164,9 @@ class LocalForge:
 
     def approvals(self, iid: int) -> tuple[Approval, ...]:
         return tuple(Approval(**approval) for approval in self._seen(iid).document.data["approvals"])
+
+    def pushes(self, request: MergeRequest) -> tuple[Push, ...]:
+        return ()  # Git itself does not know
 
     def approve(self, iid: int, head_sha: str) -> None:
         seen = self._seen(iid).request

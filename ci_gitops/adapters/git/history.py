@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ci_gitops.adapters.git.private import PrivateFolder
-from ci_gitops.adapters.git.records import CommitInfo
+from ci_gitops.adapters.git.records import CommitInfo, Person
 from ci_gitops.adapters.git.runner import Runner
 from ci_gitops.adapters.process import Completed
 
-_FORMAT = "%H%x00%P%x00%an%x00%ae%x00%ct%x00%B"
+_FIELDS = ("%H", "%P", "%an", "%ae", "%cn", "%ce", "%ct", "%B")
 
 
 def shallow_roots(folder: PrivateFolder) -> frozenset[str]:
@@ -33,7 +33,8 @@ def log(
 
     Commits that came without their trees need a `run` that fetches them.
     """
-    words = ["log", "-z", f"--format=tformat:{_FORMAT}", f"--max-count={limit}", "--encoding=UTF-8", "--end-of-options"]
+    form = "%x00".join(_FIELDS)
+    words = ["log", "-z", f"--format=tformat:{form}", f"--max-count={limit}", "--encoding=UTF-8", "--end-of-options"]
     pathspecs = [f":(top,literal){path}" for path in paths or ()]
     fields = (
         (run or runner.local)(*words, revision, *([f"^{without}"] if without else []), "--", *pathspecs)
@@ -41,14 +42,16 @@ def log(
         .split("\0")
     )
     roots = shallow_roots(folder)
-    return [_commit(fields[at : at + 6], roots) for at in range(0, len(fields) - 5, 6)]
+    each = len(_FIELDS)
+    return [_commit(fields[at : at + each], roots) for at in range(0, len(fields) - each + 1, each)]
 
 
 def _commit(fields: Sequence[str], roots: frozenset[str]) -> CommitInfo:
-    sha, parents, author, email, when, message = fields
+    sha, parents, author, email, committer, address, when, message = fields
     message = message.rstrip("\n")
     subject = message.split("\n", 1)[0]
-    return CommitInfo(sha, tuple(parents.split()), author, email, int(when), subject, message, sha in roots)
+    by = Person(committer, address)
+    return CommitInfo(sha, tuple(parents.split()), author, email, by, int(when), subject, message, sha in roots)
 
 
 def is_here(runner: Runner, commit: str) -> bool:

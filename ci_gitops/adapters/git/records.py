@@ -34,6 +34,7 @@ class CommitInfo:
     parents: tuple[str, ...]  # none where `shallow`
     author: str
     email: str
+    committer: Person
     time: int  # committer's time, seconds since 1970
     subject: str
     message: str
