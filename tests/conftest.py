@@ -22,6 +22,7 @@ pytest_plugins = [
     "tests.rig.cosign",
     "tests.rig.deploying",
     "tests.rig.image",
+    "tests.rig.surroundings",
 ]
 
 #: Rigs that are dear to start: tests that use one run in one worker, so that it starts once.

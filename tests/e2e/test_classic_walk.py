@@ -20,6 +20,7 @@ from tests.rig import cluster as clusters
 from tests.rig.cli import Cli, Ran
 from tests.rig.cluster import Cluster
 from tests.rig.container_jobs import in_containers
+from tests.rig.deploying import digests
 from tests.rig.git_server import run_git
 from tests.rig.guide import Guide
 from tests.rig.image import Images
@@ -85,14 +86,8 @@ class Team:
                         PATH=f"{kustomize}:{self.cli.env['PATH']}")  # fmt: skip
 
     def running(self, branch: str) -> set[str]:
-        """The digests of the images in all pods, at the end of the roll-out; each must be ready."""
-        where = ("-n", self.namespaces[BRANCHES[branch]])
-        self.cluster.kubectl("rollout", "status", f"deployment/{BRANCHES[branch]}-web", "--timeout=120s", *where)
-        pods = json.loads(self.cluster.kubectl("get", "pods", "-o", "json", *where))["items"]
-        living = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
-        states = [state for pod in living for state in pod["status"]["containerStatuses"]]
-        assert all(state["ready"] for state in states)
-        return {state["imageID"].rpartition("@")[2] for state in states}
+        name = BRANCHES[branch]
+        return digests(self.cluster, self.namespaces[name], f"{name}-web")
 
     def digest(self, commit: str) -> str:
         return self.registry.manifest("shop/web", commit)[0]
@@ -142,7 +137,7 @@ def checkout(image: str, namespaces: dict[str, str], busybox: Path, folder: Path
 
 @pytest.mark.full
 @pytest.mark.timeout(1500)
-def test_their_own_lines_in_our_image_and_then_our_include(team: Team, tmp_path: Path) -> None:
+def test_their_own_lines_in_our_image_and_then_our_include(team: Team) -> None:
     theirs = SERVICE.sub("", THEIRS)
     theirs = theirs.replace("ssh-keyscan gitlab.example.com", f"ssh-keyscan -p {team.server.port} 127.0.0.1")
     ours = TEMPLATE.sub("- local: ", OURS.replace("build-dind.yml", "build.yml"))
@@ -152,9 +147,8 @@ def test_their_own_lines_in_our_image_and_then_our_include(team: Team, tmp_path:
         assert team.git("log", "-1", "--format=%an <%ae> %s") == f"deployer <deployer@example.com> [skip ci] {by_them}"
         assert len(team.changed()) > 2, "kustomize edit writes the file anew"
         rendered = team.rendered(branch)
-        file = tmp_path / "rendered.json"
-        file.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": rendered}))
-        team.cluster.kubectl("apply", "-f", str(file))
+        listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": rendered})
+        team.cluster.kubectl("apply", "-f", "-", stdin=listed)
         assert team.running(branch) == {team.digest(by_them)}
 
         by_us, said = team.pipeline(branch, ours)

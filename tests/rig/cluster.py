@@ -51,10 +51,10 @@ class Cluster:
     def runs_pods(self) -> bool:
         return self.registry is not None
 
-    def kubectl(self, *arguments: str) -> str:
+    def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
         program = str(self.programs / "kubectl") if self.programs else "kubectl"
         done = subprocess.run([program, "--kubeconfig", str(self.kubeconfig), *arguments],
-                              capture_output=True, text=True, check=True)  # fmt: skip
+                              input=stdin, capture_output=True, text=True, check=True)  # fmt: skip
         return done.stdout
 
     def get(self, kind: str, name: str, namespace: str) -> Any:

@@ -133,6 +133,16 @@ def workload(image: str, command: str, *, name: str = "web", kind: str = "Deploy
     return f"apiVersion: {api}\nkind: {kind}\nmetadata: {metadata}\nspec: {json.dumps(spec)}\n"
 
 
+def digests(cluster: Cluster, namespace: str, deployment: str) -> set[str]:
+    """Of the images in all pods there, at the end of the Deployment's roll-out; each must be ready."""
+    cluster.kubectl("rollout", "status", f"deployment/{deployment}", "--timeout=120s", "-n", namespace)
+    pods = json.loads(cluster.kubectl("get", "pods", "-o", "json", "-n", namespace))["items"]
+    living = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+    states = [state for pod in living for state in pod["status"]["containerStatuses"]]
+    assert all(state["ready"] for state in states)
+    return {state["imageID"].rpartition("@")[2] for state in states}
+
+
 @pytest.fixture
 def operator(cli: Cli, cluster: Cluster, tmp_path: Path) -> Iterator[Operator]:
     namespace = f"op-{uuid.uuid4().hex[:8]}"

@@ -53,7 +53,14 @@ class Guide:
         """The contents that the page shows for a file."""
         return next(step.text for step in self.steps if step.path == path)
 
-    def walk(self, folder: Path, environ: Mapping[str, str], addresses: Mapping[str, str]) -> None:
+    def walk(
+        self,
+        folder: Path,
+        environ: Mapping[str, str],
+        addresses: Mapping[str, str],
+        said: Mapping[str, str] | None = None,
+    ) -> None:
+        """`said` are words that only the programs say: on the page, and here."""
         script = "".join(_as_shell(step) for step in self.steps)
         for written, real in addresses.items():
             script = script.replace(written, real)
@@ -62,17 +69,19 @@ class Guide:
             text=True, check=False, timeout=240,
         )  # fmt: skip
         output = done.stdout
-        for written, real in addresses.items():
+        for written, real in {**addresses, **(said or {})}.items():
             output = output.replace(real, written)
         commands = [step for step in self.steps if step.path is None]
         *answers, rest = re.split(rf"{_MARK} (\d+)\n", output)
         assert len(answers) == 2 * len(commands), f"{self.page.name} ended early:\n{output}"
         assert not rest.strip(), rest
-        said = [replace(step, said=tuple(text.splitlines())) for step, text in zip(commands, answers[::2], strict=True)]
+        answered = [
+            replace(step, said=tuple(text.splitlines())) for step, text in zip(commands, answers[::2], strict=True)
+        ]
         if os.environ.get("CI_GITOPS_TEST_GUIDES") == "write":
-            self._write(commands, said)
+            self._write(commands, answered)
             return
-        for wanted, got, code in zip(commands, said, answers[1::2], strict=True):
+        for wanted, got, code in zip(commands, answered, answers[1::2], strict=True):
             assert code == "0", f"{self.page.name}: $ {wanted.text}\nended with {code}:\n" + "\n".join(got.said)
             _compare(self.page.name, wanted, got)
 
