@@ -25,7 +25,7 @@ endif
 PYTEST = PATH="$(CURDIR)/$(PARTS)/bin:$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full lint format docs bench lock wheels image parts clean
+.PHONY: help demo test test-full lint format docs pictures bench lock wheels image parts clean
 
 help:
 	@echo 'make demo        the whole road on this machine, with no account'
@@ -34,6 +34,7 @@ help:
 	@echo 'make lint        style, types and layers'
 	@echo 'make format      put the code in form'
 	@echo 'make docs        write the parts of docs/ that the program itself knows, and build the site in site/'
+	@echo 'make pictures    record the pictures of docs/ anew'
 	@echo 'make bench       side-by-side measurements: ratios and medians'
 	@echo 'make image       the container image, by Docker; TARGET=cluster for the small one'
 	@echo 'make lock        compile the lock files again'
@@ -66,6 +67,9 @@ docs: $(VENV)/.dev
 	$(BIN)/python -m tests.rig.template_docs
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 	@echo 'Open site/index.html'
+
+pictures: $(VENV)/.dev parts
+	@PATH="$(CURDIR)/$(PARTS)/bin:$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m docs.recordings
 
 bench: $(VENV)/.dev parts
 	@PATH="$(CURDIR)/$(PARTS)/bin:$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m benchmarks $(ARGS)

@@ -19,7 +19,7 @@ from ci_gitops.commands import COMMANDS
 ROOT = Path(__file__).parents[1]
 #: Page of the site -> file outside docs/.
 OUTSIDE = {"index.md": "README.md", "changelog.md": "CHANGELOG.md"}
-_LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)\s]+)\)")
+_LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -44,8 +44,8 @@ def on_page_markdown(markdown: str, page: Page, files: Files, **_: Any) -> str:
 
 
 def _link(link: re.Match[str], written: str, here: str) -> str:
-    """A link to what the site does not have keeps its words."""
-    words, target = link.groups()
+    """A link to what the site does not have keeps its words; a picture is what its link leads to."""
+    shown, words, target = link.groups()
     path, mark, anchor = target.partition("#")
     if "://" in target or not path:
         return link[0]
@@ -57,4 +57,4 @@ def _link(link: re.Match[str], written: str, here: str) -> str:
         goal = file.removeprefix("docs/")
     else:
         return words
-    return f"[{words}]({posixpath.relpath(goal, posixpath.dirname(here) or '.')}{mark}{anchor})"
+    return f"{shown}[{words}]({posixpath.relpath(goal, posixpath.dirname(here) or '.')}{mark}{anchor})"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import subprocess
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.rig.git_server import run_git
@@ -15,9 +16,10 @@ class BareGit:
     """One repository, as its server has it."""
 
     path: Path
+    environ: Callable[[], Mapping[str, str]] = field(default=dict, compare=False)  # whose its commits are, and when
 
     def run(self, *arguments: str, stdin: str = "") -> str:
-        return run_git("--git-dir", self.path, *arguments, stdin=stdin.encode()).strip()
+        return run_git("--git-dir", self.path, *arguments, stdin=stdin.encode(), env=self.environ()).strip()
 
     def head(self, branch: str) -> str:
         """The commit of a branch; "" where there is none. Read from its file where it has one: this is asked often."""

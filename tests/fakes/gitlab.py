@@ -32,10 +32,14 @@ _QUICK = re.compile(r"(?m)^/(close|merge|approve|label|assign|title|draft)\b")
 class FakeGitLab(FakeApi):
     prefix = "/api/v4/"
 
-    def __init__(self, git: GitServer, clock: Clock, repository: str = "config") -> None:
-        super().__init__(git, load_spec("gitlab-openapi.yaml", GITLAB, loose=True), clock)
+    def __init__(
+        self, git: GitServer, clock: Clock, repository: str = "config", *, held_to_spec: bool = True,
+        commits_as: Callable[[], Mapping[str, str]] = dict,
+    ) -> None:  # fmt: skip
+        """`commits_as` are variables for Git: whose its merges are, and when."""
+        super().__init__(git, load_spec("gitlab-openapi.yaml", GITLAB, loose=True) if held_to_spec else None, clock)
         self.state = State(repository=repository)
-        self.bare = BareGit(git.bare(repository))
+        self.bare = BareGit(git.bare(repository), commits_as)
         self.merging = Merging(self.state, self.bare, clock)
         self.records = Records(self.state, self.bare, clock)
         for name in ("robot", "alice", "bob", "carol", "owner", "other", "somebody"):

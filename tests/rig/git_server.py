@@ -171,6 +171,7 @@ class GitServer(BareRepositories):
     before_push: Callable[[], None] | None = None  # called once, just before the next push is taken: for races
     requests: list[Request] = field(default_factory=list)
     address: str = "127.0.0.1"  # another one of this machine's, where others are to reach it
+    name: str = ""  # the address that clients know, where something stands before it
     #: Asked before Git with each request and its body: a forge's API at the same address. True: it has answered.
     api: Callable[[BaseHTTPRequestHandler, bytes], bool] | None = None
 
@@ -195,10 +196,14 @@ class GitServer(BareRepositories):
         self._thread.join()
 
     @property
+    def port(self) -> int:
+        return int(self._server.server_address[1])
+
+    @property
     def base(self) -> str:
         scheme = "https" if self.tls else "http"
         host = "localhost" if self.address == "127.0.0.1" else self.address
-        return f"{scheme}://{host}:{self._server.server_address[1]}"
+        return self.name or f"{scheme}://{host}:{self.port}"
 
     def url(self, name: str) -> str:
         return f"{self.base}/{name}.git"

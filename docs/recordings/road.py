@@ -1,0 +1,114 @@
+"""What the pictures of docs/ tell: one release on its way to production, and what may happen there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ci_gitops.adapters.cluster.simulated import Simulated
+from ci_gitops.core import sample
+from docs.recordings.drawing import picture
+from docs.recordings.stage import FOLDER, IMAGE, Stage
+from docs.recordings.terminal import Run
+
+_GATES = """\
+    gates:
+      healthy: true
+      soak: 1d
+      approvals: 1
+      windows: [{allow: "Tue-Thu 09:00-16:00", timezone: Europe/Berlin}]
+"""
+_PRODUCTION = "apps/shop/overlays/production/kustomization.yaml"
+_DEPLOYMENT = "apps/shop/base/deployment.yaml"
+_WIDE = 110
+
+
+@dataclass(frozen=True)
+class Picture:
+    name: str  # of its file
+    title: str  # what is seen, for who does not see it
+    lines: Sequence[Sequence[Run]]
+    columns: int = 100
+
+    @property
+    def svg(self) -> str:
+        return picture(self.title, self.lines, self.columns)
+
+
+def files(digest: str) -> dict[str, str]:
+    """The demo's config repository, with gates as a team has them, and after an earlier promotion."""
+    made = sample.kustomize_files(IMAGE)
+    asked, production = made[".ci-gitops.yaml"], made[_PRODUCTION]
+    gates = next(line for line in asked.splitlines(keepends=True) if "gates:" in line)
+    return {
+        **made,
+        ".ci-gitops.yaml": asked.replace(gates, _GATES),
+        _PRODUCTION: f"{production}    digest: {digest}\n",
+    }
+
+
+def to_staging(shop: Stage) -> Iterator[Picture]:
+    """The short part: from an image to the gates of production."""
+    shop.commit("shop/config", files(shop.build("1.0", "Open the shop")), "Run the shop")
+    shop.build("1.1", "Show prices with taxes", "Load pictures when they are seen")
+    update = f"ci-gitops update {IMAGE}:1.1 --environment staging"
+    yield Picture(
+        "update", "update with --dry-run shows a diff of one line: the tag", shop.types(f"{update} --dry-run")
+    )
+    shop.types(update)
+    yield Picture(
+        "deploy",
+        "deploy says what it made, and that it is healthy",
+        shop.types("ci-gitops deploy --environment staging"),
+    )
+    shop.types("ci-gitops promote --to production")
+    yield Picture(
+        "gates", "gates says of each condition of a merge request whether it holds, why, and until when it waits",
+        shop.types("ci-gitops gates --environment production", columns=_WIDE), _WIDE,
+    )  # fmt: skip
+
+
+def in_production(shop: Stage) -> Iterator[Picture]:
+    """What comes after `to_staging`."""
+    shop.types("ci-gitops deploy --environment production")
+    shop.gitlab.approve("alice", 1)
+    shop.later(hours=24)
+    shop.types("ci-gitops merge --environment production")
+    shop.types("ci-gitops deploy --environment production")
+    yield Picture(
+        "status", "status with --tree shows what runs, down to the pods, and how each does",
+        shop.types("ci-gitops status --environment production --tree"),
+    )  # fmt: skip
+    yield Picture(
+        "why", "why leads from a deployment to its image, commit, merge request and who approved it",
+        shop.types("ci-gitops why --environment production deployment/web", columns=_WIDE), _WIDE,
+    )  # fmt: skip
+    _scale_by_hand()
+    yield Picture(
+        "diff", "diff shows a field that somebody changed by hand, and who",
+        shop.types("ci-gitops diff --environment production"),
+    )  # fmt: skip
+    yield from _going_back(shop)
+
+
+def _going_back(shop: Stage) -> Iterator[Picture]:
+    shop.types("ci-gitops deploy --environment production")
+    yield Picture(
+        "rollback", "rollback opens a merge request that goes back, and holds the image that was bad",
+        shop.types("ci-gitops rollback --environment production"),
+    )  # fmt: skip
+    deployment = files("")[_DEPLOYMENT]
+    wanted = f"{deployment}          envFrom: [{{secretRef: {{name: payments}}}}]\n"
+    shop.commit("shop/config", {_DEPLOYMENT: wanted}, "Take payments")
+    yield Picture(
+        "unhealthy", "deploy explains what does not get healthy, down to the pod, and says what to do",
+        shop.types("ci-gitops deploy --environment staging", code=4, columns=_WIDE), _WIDE,
+    )  # fmt: skip
+
+
+def _scale_by_hand() -> None:
+    cluster = Simulated(FOLDER / "production.json", "shop-production")
+    scaled = {"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"replicas": 5},
+              "metadata": {"name": "web", "namespace": "shop-production"}}  # fmt: skip
+    cluster.apply(scaled, force=True, manager="kubectl-scale")
+    cluster.close()
