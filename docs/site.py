@@ -5,6 +5,7 @@ Pages are written to be read where they lie, in the repository; the site follows
 
 from __future__ import annotations
 
+import html
 import posixpath
 import re
 from pathlib import Path
@@ -20,6 +21,8 @@ ROOT = Path(__file__).parents[1]
 #: Page of the site -> file outside docs/.
 OUTSIDE = {"index.md": "README.md", "changelog.md": "CHANGELOG.md"}
 _LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
+_ROW = re.compile(r"(?m)^\|.*\|$")
+_CODE = re.compile(r"`([^`]+)`")
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -40,6 +43,7 @@ def on_page_markdown(markdown: str, page: Page, files: Files, **_: Any) -> str:
     here = page.file.src_uri
     written = OUTSIDE.get(here, f"docs/{here}")
     text = _LINK.sub(lambda link: _link(link, written, here), markdown)
+    text = _ROW.sub(lambda row: _CODE.sub(_code, row[0]), text)
     return text.replace("<details", "<details markdown")
 
 
@@ -58,3 +62,9 @@ def _link(link: re.Match[str], written: str, here: str) -> str:
     else:
         return words
     return f"{shown}[{words}]({posixpath.relpath(goal, posixpath.dirname(here) or '.')}{mark}{anchor})"
+
+
+def _code(span: re.Match[str]) -> str:
+    """Code in a table: a bar in it is written as `\\|` there, and a long name may break at its underscores."""
+    text = html.escape(span[1].replace("\\|", "|")).replace("|", "&#124;<wbr>")
+    return f"<code>{re.sub(r'(?<=[A-Z])_(?=[A-Z])', '_<wbr>', text)}</code>"

@@ -41,7 +41,7 @@ def key_paths() -> list[str]:
 
 def _tables(prefix: str, model: type[BaseModel]) -> Iterator[str]:
     for path, part in _models(prefix, model):
-        title = path.rstrip(".") or "The file"
+        title = path.rstrip(".") or "At the top"
         yield f"### {f'`{title}`' if path else title}\n"
         yield f"{part.__doc__}\n"
         yield "| key | value | default | what it says |"
