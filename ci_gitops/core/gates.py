@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from ci_gitops.core.inputs import Inputs
 from ci_gitops.core.targets import Target
 from ci_gitops.core.windows import Window
 from ci_gitops.errors import CiGitopsError
@@ -177,19 +178,22 @@ def _overridden(state: GateState, overrides: Mapping[str, str]) -> GateState:
 
 
 def environments_touched(
-    paths: Iterable[str], targets: Iterable[Target], environments: Iterable[str], config: str, *, shared: bool = True
-) -> frozenset[str]:
+    paths: Iterable[str], targets: Iterable[Target], environments: Iterable[str], config: str, *,
+    inputs: Inputs | None = None, shared: bool = True,
+) -> frozenset[str]:  # fmt: skip
     """The environments whose files are among `paths`, whatever a merge request says of itself.
 
-    The configuration (`config`, and the folder of holds) is everybody's: it says what the gates are. With `shared` so
-    is each file that is no target's own: a base that several are rendered from, a new app, the pipeline's definition.
+    An environment's files are what its targets are rendered from, wherever that lies (`inputs`), and what is in their
+    folders. The configuration (`config`, and the folder of holds) is everybody's: it says what the gates are. With
+    `shared` so is each file that is in no target's folder: a base that several are rendered from, a new app, the
+    pipeline's definition.
     """
-    changed, every = list(paths), list(targets)
+    changed, every, known = list(paths), list(targets), inputs or Inputs()
     if any(path == config or path.startswith(".ci-gitops/") for path in changed):
         return frozenset(environments)
     if shared and not all(any(target.holds(path) for target in every) for path in changed):
         return frozenset(environments)
-    return frozenset(target.environment for target in every if any(map(target.holds, changed)))
+    return frozenset(each.environment for each in every if any(known.touches(each, path) for path in changed))
 
 
 def waiting(states: Sequence[GateState]) -> tuple[GateState, ...]:

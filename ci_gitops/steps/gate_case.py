@@ -77,7 +77,7 @@ class Case:
         found = []
         for target in _targets(place, environment):
             images = _images(place, there, target) - _images(place, before, target)
-            if images or any(map(target.holds, changed)):
+            if images or any(place.inputs.touches(target, path) for path in changed):
                 charts = set(_charts(there, target)) - set(_charts(before, target))
                 found.append(Brought(target, tuple(sorted(images)), tuple(sorted(charts))))
         return tuple(found)

@@ -52,7 +52,8 @@ def ruled(
         targets = place.settings.targets(here, paths=place.tree.files())
     except UsageError:  # none of them has files on the branch yet
         targets = ()
-    touched = environments_touched(paths, targets, here, FILE_NAME, shared=bool(request.environments))
+    inputs = place.inputs if len(here) > 1 and targets else None
+    touched = environments_touched(paths, targets, here, FILE_NAME, inputs=inputs, shared=bool(request.environments))
     more = sorted((touched if just_pushed or head == request.head_sha else frozenset(here)) - set(written))
     notes = []
     if more:

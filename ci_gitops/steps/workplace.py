@@ -20,6 +20,7 @@ from ci_gitops.run import Run
 from ci_gitops.steps.locate import Place, app_name, find_place, identity
 
 if TYPE_CHECKING:
+    from ci_gitops.core.inputs import Inputs
     from ci_gitops.settings import Config, EnvironmentSettings, Settings
 
 #: Imported while the server answers the first question: together they take about as long.
@@ -87,6 +88,13 @@ class Workplace:
     def rules(self) -> RepositoryTree:
         """The tree whose rules count."""
         return self.policy or self.tree
+
+    @cached_property
+    def inputs(self) -> Inputs:
+        """What its targets are rendered from."""
+        from ci_gitops.steps.inputs import inputs_of  # only who judges waits for the renderers to load
+
+        return inputs_of(self)
 
 
 @dataclass

@@ -115,6 +115,10 @@ def test_remote_parts_are_refused_by_name(tmp_path: Path, path: str, key: str, r
         ("patches: [{path: link.yaml}]", "a link out of the repository"),
         ("helmCharts: [{name: redis, repo: 'https://charts.example.com'}]", "takes the chart 'redis' from https"),
         ("generators: [plugin.yaml]", "a/plugin.yaml is a kustomize plugin"),
+        ('transformers:\n- |-\n  {"apiVersion": x/v1,\n  kind: Y}\n', r"\(transformers\) is a kustomize plugin"),
+        ("Resources: [https://example.com/x.yaml]", "writes 'Resources' for `resources`"),
+        ("re\u017fources: [own.yaml]", "for `resources`"),
+        ("patches: [{Path: ../../outside.yaml}]", "writes 'Path' for `path`"),
         ("transformers:\n- |-\n  apiVersion: x/v1\n  kind: Y", r"\(transformers\) is a kustomize plugin"),
         (
             "validators:\n- |-\n  kind: Y\n  metadata: {annotations: {config.kubernetes.io/function: z}}",

@@ -195,20 +195,28 @@ class Repository:
 
     def resolve(self, revision: str, path: str) -> str | None:
         """The path of the file that `path` stands for after symbolic links, or None: that is the one to write."""
+        *_, last = ("", *self.trail(revision, path))
+        entry = self._tree(revision).get(last)
+        return last if entry and entry.mode.startswith("100") else None
+
+    def trail(self, revision: str, path: str) -> tuple[str, ...]:
+        """The symbolic links on the way to the file that `path` stands for, and the file itself where there is one."""
         tree = self._tree(revision)
+        passed: list[str] = []
         for _ in range(_LINKS):
             entry = tree.get(path)
             if entry and entry.mode.startswith("100"):
-                return path
+                return (*passed, path)
             link = path if entry else self._link_above(tree, path)
             if link is None or tree[link].mode != SYMLINK:
-                return None
+                break
+            passed.append(link)
             text = self._contents([tree[link].oid])[tree[link].oid].decode("utf-8", "surrogateescape")
             target = link_target(link, text)
             if target is None:
-                return None
+                break
             path = target + path[len(link) :] if target != "." else path[len(link) + 1 :]
-        return None
+        return tuple(passed)
 
     @staticmethod
     def _link_above(tree: Mapping[str, Entry], path: str) -> str | None:

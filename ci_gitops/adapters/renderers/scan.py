@@ -26,7 +26,18 @@ _PLUGIN_KEYS = ("generators", "transformers", "validators")
 _PATH_KEYS = ("resources", "bases", "components", "crds", "configurations", "patchesStrategicMerge", *_PLUGIN_KEYS)
 _PATCH_KEYS = ("patches", "patchesJson6902", "replacements")
 _GENERATOR_KEYS = ("configMapGenerator", "secretGenerator")
+#: Keys that name files or programs. kustomize takes them in any case, as Go's JSON does; nobody else looks there.
+_KEYS = {
+    key.casefold(): key
+    for key in (
+        *_PATH_KEYS, *_PATCH_KEYS, *_GENERATOR_KEYS, "helmCharts", "helmChartInflationGenerator", "helmGlobals",
+        "openapi", "path", "files", "envs", "env", "valuesFile", "additionalValuesFiles", "repo", "chartRepo",
+        "chartHome",
+    )
+}  # fmt: skip
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_CHARTS = "HelmChartInflationGenerator"
+_LONGEST_PATH = 1_000
 _MOST = 2_000  # kustomizations below one target
 
 
@@ -62,6 +73,7 @@ def kustomization_inputs(tree: Path, folder: Path) -> tuple[tuple[Path, ...], bo
             files[inside(tree, file, "The target")] = None
             document = _read(file)
             said_by = _shown(tree, file)
+            _in_their_case(document, said_by)
             for key, reference in _references(document):
                 found = _local(tree, here, reference, f"{said_by} ({key})")
                 if found.is_dir():
@@ -69,8 +81,12 @@ def kustomization_inputs(tree: Path, folder: Path) -> tuple[tuple[Path, ...], bo
                 elif found.is_file():
                     files[found] = None
                 if key in _PLUGIN_KEYS and found.is_file():
-                    _no_plugin(found.read_text(encoding="utf-8", errors="replace"), _shown(tree, found))
-            _no_inline_plugin(document, said_by)
+                    text = found.read_text(encoding="utf-8", errors="replace")
+                    _no_plugin(text, _shown(tree, found))
+                    files.update(dict.fromkeys(_named_by_plugin(tree, here, text)))
+            for key, text in _inline_plugins(document):
+                _no_plugin(text, f"{said_by} ({key})")
+                files.update(dict.fromkeys(_named_by_plugin(tree, here, text)))
             if _charts(document, said_by):
                 charts = True
                 files.update(dict.fromkeys(files_of(tree, inside(tree, here / _chart_home(document), said_by))))
@@ -144,16 +160,56 @@ def _chart_home(document: Mapping[str, Any]) -> str:
     return home if isinstance(home, str) and home else "charts"
 
 
-def _no_inline_plugin(document: Mapping[str, Any], said_by: str) -> None:
+def _in_their_case(document: Mapping[str, Any], said_by: str) -> None:
+    """Refuse `Resources` for `resources`: kustomize would take it, and we would not see it."""
+    places = [document, *(document.get(key) for key in ("helmGlobals", "openapi"))]
+    for key in (*_PATCH_KEYS, *_GENERATOR_KEYS, "helmCharts", "helmChartInflationGenerator"):
+        places += _items(document, key)
+    for key in (key for place in places if isinstance(place, Mapping) for key in place if isinstance(key, str)):
+        known = _KEYS.get(key.casefold(), key)
+        if known != key:
+            raise RenderError(f"{said_by} writes {key!r} for `{known}`.", hint=f"Write it as `{known}`.")
+
+
+def _inline_plugins(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for key in _PLUGIN_KEYS:
-        for item in _items(document, key):
-            if isinstance(item, str) and "\n" in item:
-                _no_plugin(item, f"{said_by} ({key})")
+        yield from ((key, item) for item in _items(document, key) if isinstance(item, str) and "\n" in item)
+
+
+def _named_by_plugin(tree: Path, folder: Path, text: str) -> Iterator[Path]:
+    """What kustomize's own transformers and generators read: any text in their settings that is a path of the tree."""
+    if _CHARTS in text:
+        yield from files_of(tree, folder / "charts")
+    todo = _documents(text)
+    while todo:
+        item = todo.pop()
+        if isinstance(item, Mapping):
+            todo += item.values()
+        elif isinstance(item, list):
+            todo += item
+        elif isinstance(item, str) and item and len(item) < _LONGEST_PATH and "\n" not in item:
+            found = Path(os.path.normpath(folder / item.rpartition("=")[2]))
+            if found.is_relative_to(tree) and found.is_file():
+                yield inside(tree, found, "A transformer")
+            elif found.is_relative_to(tree) and found.is_dir() and _CHARTS in text:
+                yield from files_of(tree, found)
+
+
+def _documents(text: str) -> list[Any]:
+    """None where it is no YAML: kustomize says what is wrong."""
+    try:
+        must_be_shallow(text)
+        return list(yaml.load_all(text, Loader=_Loader))
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return []
 
 
 def _no_plugin(text: str, said_by: str) -> None:
     """Transformers that kustomize brings itself are of apiVersion `builtin`; all others are programs."""
     versions = re.findall(r"(?m)^apiVersion:\s*[\"']?([^\s\"'#]+)", text)
+    versions += [
+        str(each["apiVersion"]) for each in _documents(text) if isinstance(each, dict) and "apiVersion" in each
+    ]
     if _FUNCTION.search(text) or any(version != "builtin" for version in versions):
         raise RenderError(
             f"{said_by} is a kustomize plugin or function; programs out of a repository are not run.",
