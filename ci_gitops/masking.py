@@ -70,10 +70,15 @@ def register_login(user: str, password: str) -> None:
     register(base64.b64encode(f"{user}:{password}".encode()).decode())
 
 
+def names_secret(name: str) -> bool:
+    """Whether a variable of this name holds a secret, as far as names say."""
+    return bool(_SECRET_NAME.search(name)) and not _NOT_SECRET.search(name)
+
+
 def register_environment(environ: Mapping[str, str]) -> None:
     """Register the values of variables whose name says that they hold a secret."""
     for name, value in environ.items():
-        if _SECRET_NAME.search(name) and not _NOT_SECRET.search(name) and not value.startswith("/"):
+        if names_secret(name) and not value.startswith("/"):
             register(value)
         elif "://" in value and "@" in value:
             from urllib.parse import unquote, urlsplit

@@ -17,7 +17,7 @@ from ci_gitops.run import Run
 if TYPE_CHECKING:
     from ci_gitops.steps.checks import Finding, State
 
-_COLOURS: dict[State, str] = {"ok": "green", "warn": "yellow", "fail": "red"}
+_COLOURS: dict[State, str] = {"ok": "green", "warn": "yellow", "fail": "red", "skip": "dim"}
 
 
 @command("doctor", exits=(0, 1, 2))
@@ -46,7 +46,7 @@ def cli(
 ) -> Result:
     """Check tokens, rights, programs and servers; name the setting where something is wrong.
 
-    Nothing is written anywhere. Protection of branches and hooks are only met by a real push.
+    Nothing is written anywhere. Hooks are only met by a real push. What the token may not see is said: no failure.
     """
     from ci_gitops.steps.checks import CHECKS, examine
     from ci_gitops.steps.checks.places import in_gitlab
@@ -58,11 +58,12 @@ def cli(
         scene = set_scene(run, Reach(repo, branch, ca_file, token_file, timeout=timeout / 2), environments)
         left = timeout - (time.monotonic() - started)
         found = [*examine(CHECKS, scene, max(left, timeout / 2)), *_variables(run)]
-    findings = [in_gitlab(finding, run.ci) for finding in found]
+    findings = [*dict.fromkeys(in_gitlab(finding, run.ci) for finding in found)]
     result = Result("DoctorReport", {"items": [_item(finding) for finding in findings]}, _text(findings))
-    failures = sum(finding.state == "fail" for finding in findings)
-    if failures:
-        raise CiGitopsError(f"{counted(failures, 'check')} failed.", hint="Change what the lines say.", result=result)
+    failed = [finding.check for finding in findings if finding.state == "fail"]
+    if failed:
+        message = f"{counted(len(failed), 'check')} failed: {', '.join(dict.fromkeys(failed))}."
+        raise CiGitopsError(message, hint="Change what the lines with `fail` say.", result=result)
     return result
 
 
@@ -96,4 +97,5 @@ def _text(findings: Sequence[Finding]) -> str:
         if finding.setting and finding.state != "ok":
             lines += [" " * (width + 8) + line for line in f"change: {finding.setting}".splitlines()]
     states = [finding.state for finding in findings]
-    return "\n".join([*lines, ", ".join(f"{states.count(state)} {state}" for state in _COLOURS)])
+    counts = [f"{states.count(state)} {state}" for state in _COLOURS if state != "skip" or state in states]
+    return "\n".join([*lines, ", ".join(counts)])

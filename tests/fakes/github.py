@@ -72,7 +72,7 @@ class FakeGitHub(PullRequests, Commits):
         self.caller(call)
         return Answer(200, {
             "id": 1, "node_id": "R_1", "name": self.name.split("/")[1], "full_name": self.name, "private": True,
-            "default_branch": "main", **self.settings,
+            "default_branch": "main", "html_url": f"{self.git.base}/{self.name}", **self.settings,
         })  # fmt: skip
 
     def get_user(self, call: Call) -> Answer:
@@ -102,11 +102,31 @@ class FakeGitHub(PullRequests, Commits):
             "parameters": {"strict_required_status_checks_policy": self.rules.up_to_date,
                            "required_status_checks": [{"context": one} for one in self.rules.statuses]},
         }  # fmt: skip
-        return self.paged(call, [rule] if self.rules.statuses else [])
+        others = [{"type": kind, "ruleset_id": 1} for kind in self.rules.kinds]
+        return self.paged(call, [*others, *([rule] if self.rules.statuses else [])])
 
     def get_branch(self, call: Call, branch: str) -> Answer:
-        contexts = {"contexts": self.rules.older_statuses, "checks": []}
-        return Answer(200, {"name": branch, "protected": True, "protection": {"required_status_checks": contexts}})
+        rules = self.rules
+        contexts = {"contexts": rules.older_statuses, "checks": []}
+        older = rules.classic is not None or bool(rules.older_statuses)
+        protection = {"enabled": older, "required_status_checks": contexts}
+        protected = older or bool(rules.statuses or rules.kinds)
+        return Answer(200, {"name": branch, "protected": protected, "protection": protection})
+
+    def get_protection(self, call: Call, branch: str) -> Answer:
+        self.administrator(call)
+        if self.rules.classic is None:
+            raise Refused(404, "Branch not protected")
+        return Answer(200, self.rules.classic)
+
+    def get_workflow_permissions(self, call: Call) -> Answer:
+        self.administrator(call)
+        return Answer(200, {"default_workflow_permissions": self.workflows[0],
+                            "can_approve_pull_request_reviews": self.workflows[1]})  # fmt: skip
+
+    def administrator(self, call: Call) -> None:
+        if self.caller(call).permission != "admin":
+            raise Refused(403, "Resource not accessible by personal access token")
 
 
 Handler = Callable[..., Answer]
@@ -120,6 +140,8 @@ ROUTES: Sequence[tuple[str, str, Handler]] = (
     ("GET", r"/repos/{repo}/collaborators/([^/]+)/permission", FakeGitHub.get_permission),
     ("GET", r"/repos/{repo}/rules/branches/([^/]+)", FakeGitHub.get_rules),
     ("GET", r"/repos/{repo}/branches/([^/]+)", FakeGitHub.get_branch),
+    ("GET", r"/repos/{repo}/branches/([^/]+)/protection", FakeGitHub.get_protection),
+    ("GET", "/repos/{repo}/actions/permissions/workflow", FakeGitHub.get_workflow_permissions),
     ("GET", "/repos/{repo}/pulls", FakeGitHub.list_pulls),
     ("POST", "/repos/{repo}/pulls", FakeGitHub.open_pull),
     ("GET", _PULL, FakeGitHub.get_pull),

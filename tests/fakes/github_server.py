@@ -28,6 +28,7 @@ class GitHubServer(FakeApi):
             "allow_merge_commit": True, "allow_squash_merge": True, "allow_rebase_merge": True,
             "allow_auto_merge": True, "delete_branch_on_merge": True,
         }  # fmt: skip
+        self.workflows = ("read", False)  # what GITHUB_TOKEN may do, and whether it opens pull requests
         self.scopes = "repo, read:org"  # of people's tokens
         self.old_names: list[str] = []
         self.statuses: list[dict[str, Any]] = []

@@ -60,6 +60,8 @@ class Rules:
     approvals: int = 0
     up_to_date: bool = False
     queue: bool = False
+    kinds: list[str] = field(default_factory=list)  # other rules of the ruleset: pull_request, non_fast_forward
+    classic: dict[str, Any] | None = None  # the older protection, as administrators see it
 
     @property
     def contexts(self) -> list[str]:

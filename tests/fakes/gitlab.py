@@ -20,6 +20,7 @@ from tests.fakes.bare_git import BareGit
 from tests.fakes.clock import Clock
 from tests.fakes.gitlab_merging import Merging
 from tests.fakes.gitlab_records import Records
+from tests.fakes.gitlab_settings import Settings
 from tests.fakes.gitlab_state import Mr, Note, Pipeline, Rules, State, User, Version, iso
 from tests.fakes.openapi import load_spec
 from tests.fakes.spec_gaps import GITLAB
@@ -42,6 +43,7 @@ class FakeGitLab(FakeApi):
         self.bare = BareGit(git.bare(repository), commits_as)
         self.merging = Merging(self.state, self.bare, clock)
         self.records = Records(self.state, self.bare, clock)
+        self.settings = Settings(self.state)
         for name in ("robot", "alice", "bob", "carol", "owner", "other", "somebody"):
             self.state.user(name)
         project = rf"/projects/(?P<id>{self.state.id}|[^/]*)"
@@ -74,6 +76,7 @@ class FakeGitLab(FakeApi):
                 ("GET", rf"{project}/merge_trains/merge_requests/(?P<iid>\d+)", self._car),
                 ("POST", rf"{project}/merge_trains/merge_requests/(?P<iid>\d+)", self._board),
                 *((method, project + pattern, handler) for method, pattern, handler in self.records.routes),
+                *((method, project + pattern, handler) for method, pattern, handler in self.settings.routes),
             )
         ]
 
@@ -188,6 +191,9 @@ class FakeGitLab(FakeApi):
             "builds_access_level": "enabled" if rules.jobs_enabled else "disabled", "ci_config_path": None,
             "merge_trains_enabled": rules.trains, "merge_pipelines_enabled": False,
             "only_allow_merge_if_pipeline_succeeds": rules.pipelines_must_succeed,
+            "container_registry_access_level": rules.registry, "merge_requests_access_level": rules.merge_requests,
+            "archived": False, "auto_devops_enabled": False,
+            "permissions": {"project_access": {"access_level": user.role}, "group_access": None},
             "web_url": f"{self.git.base}/{self.state.path}",
         })  # fmt: skip
 

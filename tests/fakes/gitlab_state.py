@@ -17,6 +17,7 @@ class User:
     role: int = MAINTAINER
     kind: str = "personal"  # of its token: personal, job
     scopes: tuple[str, ...] = ("api", "write_repository")
+    state: str = "active"
 
     @property
     def token(self) -> str:
@@ -24,7 +25,7 @@ class User:
 
     def json(self) -> dict[str, Any]:
         return {
-            "id": self.id, "username": self.username, "name": self.username.title(), "state": "active",
+            "id": self.id, "username": self.username, "name": self.username.title(), "state": self.state,
             "web_url": f"https://gitlab.example.com/{self.username}",
         }  # fmt: skip
 
@@ -49,6 +50,11 @@ class Rules:
     lag: int = 0  # so many reads find its last push not seen yet
     locked: int = 0  # so many reads find a merge still under way
     late_sha: int = 0  # so many reads of a merged one find no commit named
+    protected: str = "main"  # the branch, or a pattern; "": none
+    force_push: bool = False
+    inbound: bool = True  # job tokens of the allowlist alone
+    registry: str = "enabled"
+    merge_requests: str = "enabled"
     unguarded: bool = False  # two merge requests may be opened for one branch, as in a race
     begins: int = 0  # the so many-th question for the pipelines of a head finds one that runs; 0: never
     stubborn: int = 0  # so many merges are turned away although all looks well
@@ -161,6 +167,9 @@ class State:
     statuses: list[Status] = field(default_factory=list)
     deployments: list[Deployed] = field(default_factory=list)
     environments: list[Environment] = field(default_factory=list)
+    schedules: list[dict[str, Any]] = field(default_factory=list)
+    variables: list[dict[str, Any]] = field(default_factory=list)
+    locks: dict[str, str] = field(default_factory=dict)  # resource group -> process mode
     freezes: list[Mapping[str, str]] = field(default_factory=list)
     tags: dict[str, dict[str, tuple[str, str]]] = field(default_factory=dict)  # image -> tag -> digest, time
     pushers: dict[str, str] = field(default_factory=dict)  # head -> who pushed it, where that was not robot

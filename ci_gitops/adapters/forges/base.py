@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from ci_gitops.core.approvals import Push
+from ci_gitops.core.forge_settings import Needs, Setting
 from ci_gitops.core.freezes import Freeze
 from ci_gitops.core.gates import Approval, Checks, CheckState, CommitStatus
 from ci_gitops.core.mergerequests import MergeMethod, MergeRequest, State
@@ -159,6 +160,10 @@ class Forge(Protocol):
 
     def may_push(self, branch: str) -> bool | None:
         """Whether its protection lets this account push to a branch; None where the forge does not tell."""
+        ...
+
+    def settings(self, needs: Needs) -> tuple[Setting, ...]:
+        """What its own settings mean for these needs; what this account may not see is said as such."""
         ...
 
     def find(

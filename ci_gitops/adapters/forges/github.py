@@ -36,7 +36,9 @@ from ci_gitops.adapters.forges.github_deployments import GitHubDeployments
 from ci_gitops.adapters.forges.github_merge import GitHubMerge
 from ci_gitops.adapters.forges.github_people import GitHubPeople, missing
 from ci_gitops.adapters.forges.github_records import TEXT_LIMIT, Pull, Wishes
+from ci_gitops.adapters.forges.github_settings import GitHubSettings
 from ci_gitops.adapters.git import Repository
+from ci_gitops.core.forge_settings import Needs, Setting
 from ci_gitops.core.mergerequests import MergeRequest, State
 from ci_gitops.errors import ForgeError, RefusedError, UsageError
 
@@ -101,6 +103,10 @@ class GitHubForge:
 
     def may_push(self, branch: str) -> bool | None:
         return None
+
+    def settings(self, needs: Needs) -> tuple[Setting, ...]:
+        workflow = self._site.source == "GITHUB_TOKEN"
+        return tuple(GitHubSettings(self._api, self._path, self._data, needs, workflow).judged())
 
     def _settings(self, *, queue: bool = False) -> Project:
         return records.to_project(self._data, queue=queue)

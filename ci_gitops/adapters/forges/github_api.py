@@ -84,8 +84,13 @@ class GitHubApi:
 
     def __init__(self, line: Line, auth: Auth | None, source: str | None = None) -> None:
         self.line = line
+        self._auth, self._given = auth, source
         self._source = f"the token from {source}" if source else "no token"
         self._requester = _requester(line, auth)
+
+    def another(self) -> GitHubApi:
+        """The same account on a connection of its own, for another thread."""
+        return GitHubApi(self.line, self._auth, self._given)
 
     @property
     def graphql_address(self) -> str:

@@ -71,6 +71,14 @@ class GitHubChecks:
         return Checks(sha, None, statuses, has_ci, seconds(commit.get("committedDate")))
 
 
+def names_before(api: GitHubApi, path: str, sha: str) -> frozenset[str]:
+    """Of all that ran for this commit and the last ones before it."""
+    owner, _, name = path.removeprefix("/repos/").partition("/")
+    answer = api.graphql(_SIGNS, owner=owner, name=name, sha=sha, workflows=f"{sha}:.github/workflows", last=_LAST)
+    commit = (answer.get("repository") or {}).get("commit") or {}
+    return frozenset(_names((commit.get("history") or {}).get("nodes") or ()))
+
+
 def _names(commits: Iterable[Mapping[str, Any]]) -> list[str]:
     """Of all statuses and check runs of these commits."""
     rollups = [commit.get("statusCheckRollup") or {} for commit in commits]

@@ -32,8 +32,10 @@ from ci_gitops.adapters.forges.gitlab_checks import checks_of, post_status
 from ci_gitops.adapters.forges.gitlab_deployments import deployments_of, record_deployment
 from ci_gitops.adapters.forges.gitlab_merge import GitLabMerge
 from ci_gitops.adapters.forges.gitlab_people import People
+from ci_gitops.adapters.forges.gitlab_settings import GitLabSettings
 from ci_gitops.adapters.git import Person, Repository
 from ci_gitops.core.comment_keys import marked
+from ci_gitops.core.forge_settings import Needs, Setting
 from ci_gitops.core.mergerequest_text import DESCRIPTION_LIMIT, clipped
 from ci_gitops.core.mergerequests import MergeRequest, State
 from ci_gitops.errors import ForgeError, RefusedError
@@ -67,6 +69,9 @@ class GitLabForge:
         """https://docs.gitlab.com/api/branches/ : `can_push` speaks of the account that asks."""
         found = self._api.get(self._api.at(f"/repository/branches/{quoted(branch)}"), accept=(401, 403, 404))
         return found.data.get("can_push") if found.ok else None
+
+    def settings(self, needs: Needs) -> tuple[Setting, ...]:
+        return tuple(GitLabSettings(self._api, needs).judged())
 
     def find(
         self, *, source: str | None = None, target: str | None = None, state: State = "open"

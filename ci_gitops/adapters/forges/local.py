@@ -38,6 +38,7 @@ from ci_gitops.adapters.forges.base import (
 from ci_gitops.adapters.forges.documents import Document, Documents
 from ci_gitops.adapters.forges.local_merge import Landing, land
 from ci_gitops.adapters.git import RefUpdate, Repository
+from ci_gitops.core.forge_settings import Needs, Setting
 from ci_gitops.core.mergerequest_text import DESCRIPTION_LIMIT
 from ci_gitops.core.mergerequests import BRANCH_PREFIX, MergeRequest, State
 from ci_gitops.errors import ForgeError, RefusedError
@@ -85,6 +86,9 @@ class LocalForge:
 
     def may_push(self, branch: str) -> bool | None:
         return None
+
+    def settings(self, needs: Needs) -> tuple[Setting, ...]:
+        return ()
 
     def find(
         self, *, source: str | None = None, target: str | None = None, state: State = "open"

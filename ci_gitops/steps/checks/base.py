@@ -11,7 +11,8 @@ from ci_gitops.settings import EnvironmentSettings, Settings
 from ci_gitops.steps.locate import Place
 from ci_gitops.steps.workplace import Reach
 
-State = Literal["ok", "warn", "fail"]
+#: `skip`: our token may not see it, so that it is neither right nor wrong.
+State = Literal["ok", "warn", "fail", "skip"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ _PAGES = {
 def in_gitlab(finding: Finding, ci: CiFacts) -> Finding:
     """The finding of a job in GitLab with the page on which its setting is changed."""
     setting = finding.setting
-    if not ci.gitlab or finding.state == "ok" or not setting:
+    if not ci.gitlab or finding.state == "ok" or not setting or "\nhttp" in setting:
         return finding
     if _VARIABLE.match(setting):
         setting = f"{setting} (Settings > CI/CD > Variables)"

@@ -9,10 +9,11 @@ from ci_gitops.adapters.git import Repository
 from ci_gitops.adapters.git_access import access_for, environment_variable
 from ci_gitops.core.git_urls import GitUrl, parse_git_url
 from ci_gitops.errors import CiGitopsError
+from ci_gitops.settings import EnvironmentSettings
 from ci_gitops.steps.checks import forge
 from ci_gitops.steps.checks.base import Finding, Scene, failed
 from ci_gitops.steps.forge import forge_for
-from ci_gitops.steps.locate import same_project
+from ci_gitops.steps.locate import Place, same_project
 
 _PROBE = "ci-gitops/doctor"  # never pushed: its name lies where branches of merge requests do
 
@@ -31,16 +32,17 @@ def goals(scene: Scene) -> tuple[Goal, ...]:
     """What the chosen environments are written to; the named repository alone where none is known."""
     if scene.place is None:
         return ()
-    found = [
-        Goal(
-            environment.url or scene.place.url,
-            environment.branch or (scene.place.branch if not environment.url else None),
-            environment.write == "merge-request",
-            environment.name if environment_variable(environment.name) in scene.run.environ else None,
-        )
-        for environment in scene.chosen()
-    ]
+    found = [goal_of(scene, scene.place, environment) for environment in scene.chosen()]
     return tuple(dict.fromkeys(found)) or (Goal(scene.place.url, scene.place.branch, False, None),)
+
+
+def goal_of(scene: Scene, place: Place, environment: EnvironmentSettings) -> Goal:
+    return Goal(
+        environment.url or place.url,
+        environment.branch or (place.branch if not environment.url else None),
+        environment.write == "merge-request",
+        environment.name if environment_variable(environment.name) in scene.run.environ else None,
+    )
 
 
 def check(scene: Scene) -> Iterator[Finding]:
