@@ -6,7 +6,7 @@ where a promotion comes from are in `core/source_gates`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -178,18 +178,18 @@ def _overridden(state: GateState, overrides: Mapping[str, str]) -> GateState:
 
 
 def environments_touched(
-    paths: Iterable[str], targets: Iterable[Target], environments: Iterable[str], config: str, *,
+    paths: Iterable[str], targets: Iterable[Target], environments: Iterable[str], policy: Collection[str], *,
     inputs: Inputs | None = None, shared: bool = True,
 ) -> frozenset[str]:  # fmt: skip
     """The environments whose files are among `paths`, whatever a merge request says of itself.
 
     An environment's files are what its targets are rendered from, wherever that lies (`inputs`), and what is in their
-    folders. The configuration (`config`, and the folder of holds) is everybody's: it says what the gates are. With
+    folders. The configuration (`policy`, and the folder of holds) is everybody's: it says what the gates are. With
     `shared` so is each file that is in no target's folder: a base that several are rendered from, a new app, the
     pipeline's definition.
     """
     changed, every, known = list(paths), list(targets), inputs or Inputs()
-    if any(path == config or path.startswith(".ci-gitops/") for path in changed):
+    if any(path in policy or path.startswith(".ci-gitops/") for path in changed):
         return frozenset(environments)
     if shared and not all(any(target.holds(path) for target in every) for path in changed):
         return frozenset(environments)

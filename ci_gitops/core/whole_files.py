@@ -14,7 +14,8 @@ from ci_gitops.core.edits import Change, Edit
 from ci_gitops.core.layout import CONFIG_FILE
 
 _CHART = "Chart.yaml"
-_OURS = ".ci-gitops/"  # holds, and whatever else speaks of today
+_FOLDERS = (".ci-gitops/", ".gitlab/", ".github/")  # holds, templates of merge requests, pipelines, owners
+_FILES = frozenset({CONFIG_FILE, ".gitlab-ci.yml", ".sops.yaml", "CODEOWNERS", "docs/CODEOWNERS"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +26,15 @@ class WholeFile:
     content: bytes
 
 
-def rules(path: str) -> bool:
-    """Whether the file says what may be done, which never goes back."""
-    return path == CONFIG_FILE or path.startswith(_OURS)
+def rules(path: str, keys: Collection[str] = ()) -> bool:
+    """Whether the file says what may be done, and by whom, which never goes back; `keys` vouch for images."""
+    return path in _FILES or path.startswith(_FOLDERS) or path in keys
 
 
 def going_back(
-    then: Collection[str], now: Iterable[str], there_then: Collection[str], others: Collection[str]
-) -> tuple[str, ...]:
+    then: Collection[str], now: Iterable[str], there_then: Collection[str], others: Collection[str],
+    keys: Collection[str] = (),
+) -> tuple[str, ...]:  # fmt: skip
     """The files that go back, of those that the target was rendered from `then` and is rendered from `now`.
 
     `there_then` are all files of the earlier revision, `others` those of today that other targets are rendered from.
@@ -43,7 +45,7 @@ def going_back(
     charts = {_folder(path) for path in then if path.rpartition("/")[2] == _CHART}
     new = {path: set(_above(path)) for path in now if path not in there_then}
     added = (path for path, above in new.items() if above & charts or (above & folders and path not in others))
-    return tuple(sorted({path for path in (*then, *added) if not rules(path)}))
+    return tuple(sorted({path for path in (*then, *added) if not rules(path, keys)}))
 
 
 def whole_edit(path: str, old: WholeFile | None, new: WholeFile | None) -> Edit:

@@ -64,6 +64,14 @@ class Settings:
         """The branch of the repository that the file names for all environments."""
         return self.config.repository.branch if self.config.repository else None
 
+    @property
+    def keys(self) -> frozenset[str]:
+        """The files of the repository that say whose images count."""
+        verify = [each.verify for each in self.environments.values()]
+        verify += [self.previews.verify] if self.previews else []
+        named = [each.cosign.key for each in verify if each.cosign]
+        return frozenset(key for key in named if key and "://" not in key)
+
     def app(self, name: str) -> AppSettings:
         """The app of that name; UsageError offers near matches."""
         if name not in self.apps:

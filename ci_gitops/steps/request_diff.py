@@ -47,7 +47,8 @@ def after_merging(draft: Draft) -> Outcome:
 
 def changed_policy(draft: Draft) -> tuple[str, ...]:
     """The files of rules that its own branch changes."""
-    return policy_files(draft.place.repository.changed_paths(draft.head, draft.place.revision))
+    place = draft.place
+    return policy_files(place.repository.changed_paths(draft.head, place.revision), place.keys)
 
 
 def rendered_changes(draft: Draft, outcome: Outcome, ask: Ask) -> tuple[RenderedChange, ...]:

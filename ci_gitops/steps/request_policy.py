@@ -53,7 +53,9 @@ def ruled(
     except UsageError:  # none of them has files on the branch yet
         targets = ()
     inputs = place.inputs if len(here) > 1 and targets else None
-    touched = environments_touched(paths, targets, here, FILE_NAME, inputs=inputs, shared=bool(request.environments))
+    touched = environments_touched(
+        paths, targets, here, {FILE_NAME, *place.keys}, inputs=inputs, shared=bool(request.environments)
+    )
     more = sorted((touched if just_pushed or head == request.head_sha else frozenset(here)) - set(written))
     notes = []
     if more:

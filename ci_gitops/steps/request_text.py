@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -62,7 +62,10 @@ def brief(draft: Draft) -> tuple[Section, ...]:
     """Whatever is known without a question to anybody."""
     moves = draft.block.moves
     made = (
-        policy_warning(policy_files(move.path for move in moves if isinstance(move, ValueMove)), draft.place.branch),
+        policy_warning(
+            policy_files((move.path for move in moves if isinstance(move, ValueMove)), draft.place.keys),
+            draft.place.branch,
+        ),
         goes_back(draft.block, draft.request.url if draft.request else ""),
         gate_rules(draft.environment.name, rules_of(draft)),
         way_back(commands_back(draft)),
@@ -77,9 +80,10 @@ def commands_back(draft: Draft) -> tuple[str, ...]:
     return () if draft.back else way_back_of(draft.block, records=recorded)
 
 
-def policy_files(paths: Iterable[str]) -> tuple[str, ...]:
-    """Those of the files that say by which rules is merged and deployed."""
-    return tuple(sorted({path for path in paths if path == CONFIG_FILE or path.startswith(_OWN_FOLDER)}))
+def policy_files(paths: Iterable[str], keys: Collection[str]) -> tuple[str, ...]:
+    """Those of the files that say by which rules is merged and deployed; `keys` vouch for images."""
+    rules = {CONFIG_FILE, *keys}
+    return tuple(sorted({path for path in paths if path in rules or path.startswith(_OWN_FOLDER)}))
 
 
 def rules_of(draft: Draft) -> tuple[str, ...]:

@@ -113,7 +113,8 @@ def _paths(place: Workplace, then: RepositoryTree, target: Target) -> tuple[tupl
     now_files = (read_now | {path for path in mine if path in {*today}}) - theirs
     linked = {there for path in then_files if (there := repository.resolve(then.revision, path))}
     needed = {path for read in others.values() for path in read}
-    return going_back(then_files | linked, now_files, {*then.files()}, needed), others
+    keys = {*place.keys, *(each for key in place.settings.keys for each in repository.trail(then.revision, key))}
+    return going_back(then_files | linked, now_files, {*then.files()}, needed, keys), others
 
 
 def _read(tree: Path, settings: Settings, target: Target) -> set[str]:
@@ -164,8 +165,11 @@ def _others_told(target: Target, others: Sequence[str]) -> tuple[str, ...]:
 
 
 def _rules_told(place: Workplace, then: RepositoryTree) -> tuple[str, ...]:
-    old, now = place.repository.entry(then.revision, CONFIG_FILE), place.repository.entry(place.revision, CONFIG_FILE)
-    return () if old == now else (f"{CONFIG_FILE} has changed since and stays as it is: it never goes back",)
+    entry = place.repository.entry
+    changed = [
+        path for path in (CONFIG_FILE, *sorted(place.keys)) if entry(then.revision, path) != entry(place.revision, path)
+    ]
+    return tuple(f"{path} has changed since and stays as it is: it never goes back" for path in changed)
 
 
 def _taken_back(place: Workplace, paths: Sequence[str], revision: str) -> tuple[str, ...]:

@@ -90,6 +90,12 @@ class Workplace:
         return self.policy or self.tree
 
     @cached_property
+    def keys(self) -> frozenset[str]:
+        """The files that say whose images count, and the links that lead to them."""
+        repository, rules = self.rules.repository, self.rules.revision
+        return frozenset(each for key in self.settings.keys for each in (key, *repository.trail(rules, key)))
+
+    @cached_property
     def inputs(self) -> Inputs:
         """What its targets are rendered from."""
         from ci_gitops.steps.inputs import inputs_of  # only who judges waits for the renderers to load

@@ -246,7 +246,14 @@ def overlay(app: str, tag: str, *more: str) -> bytes:
 
 
 def test_every_file_of_a_target_goes_back_and_nothing_else(cli: Cli, git_server: GitServer, tmp_path: Path) -> None:
-    live = Live(cli, git_server, f"destination: 'dir:{tmp_path}/live'", apps=("cart", "shop"))
+    key = "apps/shop/overlays/live/release.pub"
+    live = Live(
+        cli,
+        git_server,
+        f"destination: 'dir:{tmp_path}/live', verify: {{cosign: {{key: {key}}}}}",
+        apps=("cart", "shop"),
+    )
+    git_server.commit("config", {key: b"a key that got lost\n"})
     shared, script = "apps/common/limits.yaml", "apps/shop/overlays/live/run.sh"
     gone, new = "apps/shop/overlays/live/extra.yaml", "apps/shop/overlays/live/new.yaml"
     for app in ("cart", "shop"):
@@ -263,6 +270,7 @@ def test_every_file_of_a_target_goes_back_and_nothing_else(cli: Cli, git_server:
         OVERLAY.format(app="shop"): overlay("shop", "2", "../../../common", "new.yaml"),
         shared: CONFIG_MAP.format(name="limits", level="high").encode(),
         gone: None, new: CONFIG_MAP.format(name="new", level="x").encode(), script: b"#!/bin/sh\n",
+        key: b"the key of today\n",
         ".ci-gitops.yaml": git_server.read("config", ".ci-gitops.yaml") + b"# rules of today\n",
         OVERLAY.format(app="cart"): overlay("cart", "5", "../../../common"), "README.md": b"of today\n",
     }, "Raise the limits")  # fmt: skip
@@ -275,6 +283,8 @@ def test_every_file_of_a_target_goes_back_and_nothing_else(cli: Cli, git_server:
     assert any(note.startswith("live/cart changes too") for note in done["notes"])
     assert any("Raise the limits" in note and "takes back" in note for note in done["notes"])
     assert any(".ci-gitops.yaml" in note for note in done["notes"])
+    assert any(f"{key} has changed since and stays" in note for note in done["notes"])
+    assert live.read(key) == "the key of today\n"
     assert live.read(OVERLAY.format(app="shop")) == overlay("shop", "1", "../../../common", "extra.yaml").decode()
     assert "level: low" in live.read(shared)
     assert "level: some" in live.read(gone)

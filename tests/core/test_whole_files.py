@@ -30,8 +30,10 @@ def test_all_files_of_a_chart_are_rendered_so_new_ones_go_for_everybody() -> Non
 
 
 def test_the_rules_of_today_stay() -> None:
-    rules = (".ci-gitops.yaml", ".ci-gitops/holds/live.yaml")
-    assert going_back((*rules, "kustomization.yaml"), rules, rules, ()) == ("kustomization.yaml",)
+    rules = (".ci-gitops.yaml", ".ci-gitops/holds/live.yaml", ".gitlab-ci.yml", "CODEOWNERS", "apps/live/release.pub")
+    keys = {"apps/live/release.pub"}
+    assert going_back((*rules, "kustomization.yaml"), rules, rules, (), keys) == ("kustomization.yaml",)
+    assert going_back(("kustomization.yaml",), ("new.pub",), (), (), {"new.pub"}) == ("kustomization.yaml",)
 
 
 def test_what_is_shown_of_a_file() -> None:

@@ -71,7 +71,8 @@ def impossible(name: str, spec: Mapping[str, Any], value: Any) -> str | None:
         return f"input {name} is no {wanted}: {value!r}"
     if "options" in spec and value not in spec["options"]:
         return f"input {name} is none of {spec['options']}: {value!r}"
-    if "regex" in spec and not re.search(spec["regex"], value):
+    # GitLab's expressions are RE2's, where `$` is the end of the text, and no newline may follow.
+    if "regex" in spec and not re.search(re.sub(r"\$$", r"\\Z", spec["regex"]), value):
         return f"input {name} does not match {spec['regex']}: {value!r}"
     return None
 

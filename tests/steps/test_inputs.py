@@ -105,7 +105,7 @@ def opened(
 def asked(place: Workplace, *paths: str, shared: bool = True) -> set[str]:
     here = [*place.settings.environments]
     targets = place.settings.targets(here, paths=place.tree.files())
-    return {*environments_touched(paths, targets, here, ".ci-gitops.yaml", inputs=place.inputs, shared=shared)}
+    return {*environments_touched(paths, targets, here, {".ci-gitops.yaml"}, inputs=place.inputs, shared=shared)}
 
 
 def rendered(place: Workplace, folder: Path, path: str) -> dict[str, object]:
