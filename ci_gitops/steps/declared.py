@@ -88,7 +88,7 @@ def revision_place(places: Workplaces, ask: Ask, checkout: Checkout | None) -> W
     revision = wanted_revision(run, ask)
     if checkout is None:
         return _on_server(places, find_place(run, ask.repo, ask.branch), revision)
-    if left_out := uncommitted(checkout, run.environ):
+    if left_out := uncommitted(checkout, run.environ, new=run.ci.commit is None):  # artifacts lie in a job's checkout
         run.output.note(f"{counted(len(left_out), 'uncommitted change')} of {checkout.root} are left out.")
     here = commit_of(checkout, revision, run.environ) if revision else _HEAD
     if here is None:

@@ -52,6 +52,7 @@ def test_what_is_not_committed(clone: Path, tmp_path: Path) -> None:
     (clone / "a/b").write_text("2\n")
     (clone / "new file").write_text("3\n")
     assert uncommitted(found, environ(tmp_path)) == ("a/b", "new file")
+    assert uncommitted(found, environ(tmp_path), new=False) == ("a/b",)
 
 
 def test_who_the_user_is(clone: Path, tmp_path: Path) -> None:

@@ -62,9 +62,10 @@ def _default_branch(cwd: Path, environ: Mapping[str, str]) -> str | None:
     return noted or (usual[0] if len(usual) == 1 else None)
 
 
-def uncommitted(checkout: Checkout, environ: Mapping[str, str]) -> tuple[str, ...]:
-    """The paths that are changed or new in the work tree and in no commit."""
-    listed = _ask(checkout.root, environ, "status", "--porcelain", "-z", "--no-renames") or ""
+def uncommitted(checkout: Checkout, environ: Mapping[str, str], *, new: bool = True) -> tuple[str, ...]:
+    """The paths that are changed in the work tree and in no commit, and with `new` those that no commit knows."""
+    untracked = f"--untracked-files={'normal' if new else 'no'}"
+    listed = _ask(checkout.root, environ, "status", "--porcelain", "-z", "--no-renames", untracked) or ""
     return tuple(line[3:] for line in listed.split("\0") if line)
 
 
