@@ -23,6 +23,7 @@ pytest_plugins = [
     "tests.rig.deploying",
     "tests.rig.image",
     "tests.rig.surroundings",
+    "tests.rig.team",
 ]
 
 #: Rigs that are dear to start: tests that use one run in one worker, so that it starts once.

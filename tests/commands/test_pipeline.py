@@ -25,6 +25,10 @@ environments:
   staging: {{destination: {{to: "simulated:{live}", namespace: shop}}, createNamespace: true}}
 """
 MAP = "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {app}}}\ndata: {{value: '{value}'}}\n"
+TARGETS = """\
+stages: [deploy]
+include: [{local: ci-templates/targets.yml, inputs: {environment: staging}}]
+"""
 WITHOUT_FORGE = {"CI_GITOPS_FORGE": "local"}
 
 
@@ -88,7 +92,7 @@ def test_what_does_not_render_has_its_job_and_what_left_git_the_last_one(many: M
 
 
 def test_since_the_last_deployment_the_jobs_do_it_and_a_file_holds_the_pipeline(many: Many, tmp_path: Path) -> None:
-    """The jobs run for real, as those of GitLab would, and after them nothing is left to do."""
+    """The template's child pipeline runs for real, and after it nothing is left to do."""
     assert set(many.generated()) == {"deploy-app-web", "deploy-app-api", "deploy-app-db"}
     ran = many.cli("deploy", "--environment", "staging", cwd=many.folder, **WITHOUT_FORGE)
     assert ran.code == 0, ran.err
@@ -102,11 +106,12 @@ def test_since_the_last_deployment_the_jobs_do_it_and_a_file_holds_the_pipeline(
     words = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.gitlab-ci", str(file)]
     checked = subprocess.run(words, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout
-    run_git("-C", many.folder, "remote", "add", "origin", "https://gitlab.example.com/group/many.git")
-    (many.folder / ".gitlab-ci.yml").write_text(file.read_text())
-    many.commit({})
-    project = Project(many.folder, tmp_path / "home", {**WITHOUT_FORGE})
-    assert "(1 updated; healthy)" in said(project.run(), "deploy-app-api")
+
+    project = Project.make(many.folder, tmp_path / "home", TARGETS)
+    project.variables = WITHOUT_FORGE
+    out = project.run()
+    assert "(1 updated; healthy)" in said(out, "deploy-app-api")
+    assert "deploy-app-web" not in out
     assert set(many.generated()) == {"nothing-changed"}
 
 

@@ -1,4 +1,4 @@
-"""Run pipelines of GitLab on this machine with gitlab-ci-local: its jobs are shells here, its rules GitLab's.
+"""Run pipelines of GitLab on this machine with gitlab-ci-local: its jobs are shells or containers, its rules GitLab's.
 
 It has no `retry`, `resource_group` and `id_tokens`, and takes unknown inputs: what it cannot show is checked as text.
 """
@@ -10,10 +10,10 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import yaml
 
@@ -42,7 +42,7 @@ class Project:
     environ: dict[str, str] = field(default_factory=dict)  # of the runner itself
 
     @classmethod
-    def make(cls, folder: Path, home: Path, pipeline: str, files: Mapping[str, str] | None = None) -> Project:
+    def make(cls, folder: Path, home: Path, pipeline: str, files: Mapping[str, str | bytes] | None = None) -> Project:
         """A new one, with the templates beside its own files."""
         project = cls(folder, home)
         folder.mkdir(parents=True, exist_ok=True)
@@ -52,11 +52,11 @@ class Project:
         project.commit({".gitlab-ci.yml": pipeline, **templates, **(files or {})})
         return project
 
-    def commit(self, files: Mapping[str, str], message: str = "Start") -> str:
+    def commit(self, files: Mapping[str, str | bytes], message: str = "Start") -> str:
         for name, text in files.items():
             path = self.folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
+            path.write_bytes(text if isinstance(text, bytes) else text.encode())
         run_git("-C", self.folder, "add", "-A")
         run_git("-C", self.folder, *_PERSON, "commit", "-q", "--allow-empty", "-m", message)
         run_git("-C", self.folder, "update-ref", "refs/remotes/origin/main", "HEAD")
@@ -77,36 +77,49 @@ class Project:
         self, facts: Mapping[str, str | None] | None = None, *jobs: str, manual: Iterable[str] = (), ok: bool = True
     ) -> str:
         """A pipeline from its first stage to its last; with `jobs` these alone. Gives what it printed."""
-        words = [*self.executor, *jobs]
-        words += [word for job in manual for word in ("--manual", job)]
-        done = self._run(words, facts or {})
+        words = [*jobs, *(word for job in manual for word in ("--manual", job))]
+        done = self._run([*self.executor, *words], facts or {})
         assert ok is None or (done.returncode == 0) is ok, done.stdout + done.stderr
         return done.stdout + done.stderr
 
-    def left(self, job: str) -> Path:
-        """The folder that a job worked in, as it left it."""
-        return self.folder / ".gitlab-ci-local" / "builds" / job
+    def begin(self, out: IO[bytes], facts: Mapping[str, str | None], *jobs: str) -> subprocess.Popen[bytes]:
+        """The same beside the test, in a process group of its own."""
+        return subprocess.Popen(
+            self._command([*self.executor, *jobs], facts), cwd=self.folder, env=self._environment(), stdout=out,
+            stderr=out, stdin=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
 
-    def _run(self, words: list[str], facts: Mapping[str, str | None]) -> subprocess.CompletedProcess[str]:
-        runner = program("gitlab-ci-local", HOW)
-        given: dict[str, str | None] = {"CI_COMMIT_AUTHOR": "Ada <ada@example.com>", **self.variables, **facts}
-        for name, value in given.items():
-            words += ["--unset-variable", name] if value is None else ["--variable", f"{name}={value}"]
-        known = ",".join(given)  # it would warn of those that are its own
-        done = subprocess.run(
-            [runner, *words, *TAKEN, "--ignore-predefined-vars", known],
-            cwd=self.folder,
-            env=self._environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+    def artifact(self, job: str, path: str) -> str:
+        """A file that a job left under `artifacts: paths`."""
+        return (self.folder / ".gitlab-ci-local" / "artifacts" / job / path).read_text()
+
+    def _command(self, words: Iterable[str], facts: Mapping[str, str | None]) -> list[str]:
+        given: dict[str, str | None] = {"CI_COMMIT_AUTHOR": "Ada <ada@example.com>", **facts}
+        variables = [
+            word
+            for name, value in given.items()
+            for word in (("--unset-variable", name) if value is None else ("--variable", f"{name}={value}"))
+        ]
+        known = ",".join({**given, **self.variables})  # it would warn of those that are its own
+        return [program("gitlab-ci-local", HOW), *words, *variables, *TAKEN, "--ignore-predefined-vars", known]
+
+    def _run(self, words: Sequence[str], facts: Mapping[str, str | None]) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(self._command(words, facts), cwd=self.folder, env=self._environment(),
+                              capture_output=True, text=True, check=False)  # fmt: skip
         if words[0] in ("--list-json", "--preview"):
             assert done.returncode == 0, done.stdout + done.stderr
         return done
 
+    def _keep_variables(self) -> None:
+        """Where child pipelines find them too."""
+        file = self.home / ".gitlab-ci-local" / "variables.yml"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        found = {name: {"type": "variable", "values": {"*": value}} for name, value in self.variables.items()}
+        file.write_text(json.dumps({"global": found}))
+
     def _environment(self) -> dict[str, str]:
         """Jobs find `ci-gitops` on PATH, and nothing of this machine's own settings."""
+        self._keep_variables()
         programs = self.home / "bin"
         programs.mkdir(parents=True, exist_ok=True)
         script = programs / "ci-gitops"
@@ -118,6 +131,7 @@ class Project:
 
 
 def said(text: str, job: str) -> str:
-    """What one job of a run printed."""
+    """What one job of a run printed, or of its child pipelines."""
     plain = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text)
+    plain = re.sub(r"(?m)^\t+\[[^\]]*\] -> ", "", plain)
     return "\n".join(line for line in plain.splitlines() if line.startswith(job + " "))
