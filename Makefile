@@ -110,7 +110,7 @@ $(VENV)/bin/python:
 	@echo 'Making $(VENV) …'
 	@$(PYTHON) -m venv $(VENV)
 	@printf '%s\n' '$(CURDIR)' > "$$($@ -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/ci_gitops.pth"
-	@printf '#!/bin/sh\nexec "$$(dirname "$$0")/python" -P -m ci_gitops "$$@"\n' > $(BIN)/ci-gitops
+	@printf '#!/bin/sh\nexec "%s/python" -P -m ci_gitops "$$@"\n' '$(CURDIR)/$(BIN)' > $(BIN)/ci-gitops
 	@chmod +x $(BIN)/ci-gitops
 
 # The lock files hold hashes: what is installed is what was locked.

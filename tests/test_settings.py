@@ -176,6 +176,7 @@ MISTAKES = [
     ("- a\n- b\n", "1:1", "expected a mapping", None),
     ("a: b: c", "1:5", "this is not YAML", None),
     ("a: [1, 2", "2:1", "this is not YAML", None),
+    ("apps:\n\tx: {}\n", "2:1", "this is not YAML: a tab stands where only spaces may", None),
     ("apps: &x {y: }\nenvironments: *z\n", "2:15", "this is not YAML", None),
     ("name: !python/object x", "1:7", "tag !python/object is not known", None),
     ("a: 1\n---\nb: 2\n", "3:1", "expected one YAML document", None),

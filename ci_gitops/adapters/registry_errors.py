@@ -11,8 +11,8 @@ def login_error(host: str, login: Login | None, said: str) -> RegistryError:
     if login is None:
         return RegistryError(
             f"The registry {host} wants a login, and none was found for it: {said}.",
-            hint="Set CI_REGISTRY_USER and CI_REGISTRY_PASSWORD (for CI_REGISTRY), DOCKER_REGISTRY_USER and "
-            "DOCKER_REGISTRY_PWD (for DOCKER_REGISTRY_HOST), or run `docker login`.",
+            hint="Set DOCKER_REGISTRY_USER and DOCKER_REGISTRY_PWD, which count for the host in DOCKER_REGISTRY_HOST "
+            "alone, or CI_REGISTRY_USER and CI_REGISTRY_PASSWORD, for that in CI_REGISTRY; or run `docker login`.",
         )
     who = f" as {login.user}" if login.user else ""
     return RegistryError(

@@ -307,5 +307,5 @@ def _bare(url: str) -> str:
 
 
 def _reason(error: Exception) -> str:
-    text = re.sub(r"^(?:.*?>|HTTPS?Connection\([^)]*\)): ", "", str(error))
+    text = re.sub(r"^(?:.*?>|\w+\(host=[^)]*\)): ", "", str(error))
     return text.split("(Caused by")[0].strip().rstrip(".") or type(error).__name__

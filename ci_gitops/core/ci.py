@@ -16,6 +16,7 @@ from dataclasses import dataclass
 class CiFacts:
     gitlab: bool = False  # the job runs in GitLab CI
     server_url: str | None = None  # https://gitlab.example.com
+    ssh_host: str | None = None  # of the server's SSH, which may be another one
     project: str | None = None  # group/app
     project_id: str | None = None
     project_url: str | None = None  # the project's page
@@ -58,6 +59,7 @@ class CiFacts:
         return cls(
             gitlab=environ.get("GITLAB_CI") == "true",
             server_url=text("CI_SERVER_URL"),
+            ssh_host=text("CI_SERVER_SHELL_SSH_HOST"),
             project=text("CI_PROJECT_PATH"),
             project_id=text("CI_PROJECT_ID"),
             project_url=project_url,

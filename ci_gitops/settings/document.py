@@ -130,7 +130,7 @@ def read(text: str, file: str) -> Document:
         _check_depth(text, document)
         nodes = list(yaml.compose_all(text, Loader=_LOADER))
     except yaml.YAMLError as error:
-        raise _syntax(error, document) from error
+        raise _syntax(error, document, text) from error
     if len(nodes) > 1:
         raise document.error("expected one YAML document, not several.", _place(nodes[1].start_mark))
     if nodes and nodes[0] is not None:
@@ -158,9 +158,12 @@ def _place(mark: Any) -> Place:
     return Place(mark.line + 1, mark.column + 1)
 
 
-def _syntax(error: yaml.YAMLError, document: Document) -> SettingsError:
+def _syntax(error: yaml.YAMLError, document: Document, text: str) -> SettingsError:
     if isinstance(error, yaml.MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
+        place = _place(mark) if mark else Place(1, 1)
         problem = error.problem or error.context or "it cannot be read"
-        return document.error(f"this is not YAML: {problem}.", _place(mark) if mark else Place(1, 1))
+        if "".join(text.splitlines()[place.line - 1 : place.line])[place.column - 1 :].startswith("\t"):
+            problem = "a tab stands where only spaces may"
+        return document.error(f"this is not YAML: {problem}.", place)
     return SettingsError(f"{document.file}: this is not YAML: {str(error).splitlines()[0]}.")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ci_gitops.adapters.git import Checkout, commit_of, find_checkout, uncommitted
 from ci_gitops.core.git_refs import is_object_id
+from ci_gitops.core.layout import CONFIG_FILE
 from ci_gitops.core.text import counted
 from ci_gitops.errors import GitError, UsageError
 from ci_gitops.run import Run
@@ -89,7 +90,9 @@ def revision_place(places: Workplaces, ask: Ask, checkout: Checkout | None) -> W
     if checkout is None:
         return _on_server(places, find_place(run, ask.repo, ask.branch), revision)
     if left_out := uncommitted(checkout, run.environ, new=run.ci.commit is None):  # artifacts lie in a job's checkout
-        run.output.note(f"{counted(len(left_out), 'uncommitted change')} of {checkout.root} are left out.")
+        are = "is" if len(left_out) == 1 else "are"
+        settings = f"; to count, {CONFIG_FILE} must be committed" if CONFIG_FILE in left_out else ""
+        run.output.note(f"{counted(len(left_out), 'uncommitted change')} of {checkout.root} {are} left out{settings}.")
     here = commit_of(checkout, revision, run.environ) if revision else _HEAD
     if here is None:
         return _on_server(places, find_place(run, None, None), revision)

@@ -44,6 +44,16 @@ def same_project(url: str, project_url: str | None) -> bool:
     return project_url is not None and _host_and_path(url) == _host_and_path(project_url)
 
 
+def own_project(run: Run, url: str) -> bool:
+    """Is it the pipeline's own? By SSH the server may have another host, and no path below which it is installed."""
+    ci = run.ci
+    if ci.project_url is None or same_project(url, ci.project_url):
+        return ci.project_url is not None
+    host, path = _host_and_path(url)
+    hosts = {_host_and_path(ci.project_url)[0], (ci.ssh_host or "").lower()} - {""}
+    return host in hosts and path == (ci.project or "").lower()
+
+
 def identity(run: Run, url: str) -> str:
     """What a repository goes by: a checkout on this machine by the address that it came from, wherever it lies.
 
@@ -65,7 +75,7 @@ def app_name(run: Run, identity: str) -> str | None:
 
 def _own_branch(run: Run, url: str) -> str | None:
     """Of the pipeline, where it is that repository's; in a merge request's the one that it would be merged into."""
-    return run.ci.target_branch or run.ci.branch if same_project(url, run.ci.project_url) else None
+    return run.ci.target_branch or run.ci.branch if own_project(run, url) else None
 
 
 def _host_and_path(url: str) -> tuple[str, str]:

@@ -16,7 +16,7 @@ from ci_gitops.core.layout import CONFIG_FILE
 from ci_gitops.errors import GitError
 from ci_gitops.run import Run
 from ci_gitops.settings import Config
-from ci_gitops.steps.locate import Place, same_project
+from ci_gitops.steps.locate import Place, own_project, same_project
 from ci_gitops.steps.workplace import Workplace, Workplaces
 
 _HEAD = "HEAD"
@@ -73,7 +73,7 @@ def _beside(places: Workplaces, checkout: Checkout, stand: Stand, branch: str | 
     ci, root = places.run.ci, str(checkout.root)
     if checkout.origin and (ci.gitlab or ci.target_branch):
         url = ci.target_url if ci.fork and ci.target_url else checkout.origin
-        own = ci.branch if same_project(url, ci.project_url) else None
+        own = ci.branch if own_project(places.run, url) else None
         return places.at(Place(url, branch or _target(places.run, url) or own, "the branch whose rules count"))
     wanted = branch or (checkout.default_branch if checkout.origin else None)
     if checkout.origin and wanted is None and checkout.branch is None:  # a CI system that tells us nothing
@@ -88,8 +88,9 @@ def _beside(places: Workplaces, checkout: Checkout, stand: Stand, branch: str | 
 
 def _target(run: Run, url: str) -> str | None:
     """The branch that the pipeline's merge request is for, where it is one of that repository."""
-    known = (run.ci.project_url, run.ci.target_url)
-    ours = not any(known) or any(same_project(url, each) for each in known) or not parse_git_url(url).remote
+    asked = run.ci.target_url
+    known = own_project(run, url) or same_project(url, asked) or not (run.ci.project_url or asked)
+    ours = known or not parse_git_url(url).remote
     return run.ci.target_branch if ours else None
 
 

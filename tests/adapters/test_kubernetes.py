@@ -60,8 +60,9 @@ def test_a_server_that_is_away_is_temporary(cluster: Cluster, tmp_path: Path) ->
         '"contexts": [{"name": "a", "context": {"cluster": "a", "user": ""}}]}'
     )
     (manifest,) = parse(CONFIG, "a file")
-    with pytest.raises(TemporaryError, match=r"cluster a cannot be reached: .*refused"):
+    with pytest.raises(TemporaryError, match=r"cluster a cannot be reached: .*refused") as caught:
         Kubernetes(Access(None, str(kubeconfig)), None, wait=lambda _: None).apply(manifest.document)
+    assert "http://127.0.0.1:1" in str(caught.value.hint)
 
 
 def test_a_context_that_is_not_there(tmp_path: Path) -> None:

@@ -124,7 +124,10 @@ def test_the_commit_of_the_update_before_it_counts(cli: Cli, checkout: Path, tmp
 def test_uncommitted_changes_are_left_out_and_told(cli: Cli, checkout: Path, tmp_path: Path) -> None:
     (checkout / "environments/staging/shop/settings.yaml").write_text(CONFIG.replace("calm", "wild"))
     ran = cli("deploy", "--environment", "staging", "--destination", f"dir:{tmp_path}/live", cwd=checkout)
-    assert "1 uncommitted change of" in ran.err
+    assert f"1 uncommitted change of {checkout} is left out.\n" in ran.err
+    (checkout / ".ci-gitops.yaml").write_text("version: 1\nname: unseen\n")
+    ran = cli("render", "--environment", "staging", cwd=checkout)
+    assert f"2 uncommitted changes of {checkout} are left out; to count, .ci-gitops.yaml must be committed" in ran.err
     assert "calm" in (tmp_path / "live/staging/shop/v1_configmap_settings.yaml").read_text()
 
 

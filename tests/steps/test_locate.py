@@ -11,6 +11,8 @@ from ci_gitops.steps.locate import find_place
 
 URL = "https://git.example.com/acme/config.git"
 PIPELINE = {"GITLAB_CI": "true", "CI_PROJECT_URL": "https://git.example.com/acme/config"}
+SSH = {"CI_COMMIT_BRANCH": "release", "CI_PROJECT_PATH": "acme/config", "CI_SERVER_SHELL_SSH_HOST": "ssh.example.com"}
+BELOW = {**SSH, "CI_PROJECT_URL": "https://git.example.com/gitlab/acme/config"}
 
 
 @pytest.mark.parametrize(
@@ -18,6 +20,11 @@ PIPELINE = {"GITLAB_CI": "true", "CI_PROJECT_URL": "https://git.example.com/acme
     [
         ({"CI_COMMIT_BRANCH": "release"}, URL, "release"),
         ({"CI_COMMIT_BRANCH": "release"}, "https://git.example.com/other/config.git", None),
+        (SSH, "git@ssh.example.com:acme/config.git", "release"),
+        (SSH, "ssh://git@SSH.example.com:2222/Acme/config.git", "release"),
+        (SSH, "git@ssh.example.com:acme/other.git", None),
+        (SSH, "git@elsewhere.example.com:acme/config.git", None),
+        (BELOW, "git@git.example.com:acme/config.git", "release"),
         ({"CI_COMMIT_TAG": "v1"}, URL, None),
         ({"CI_MERGE_REQUEST_SOURCE_BRANCH_NAME": "mine", "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main"}, URL, "main"),
     ],

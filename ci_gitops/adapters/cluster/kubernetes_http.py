@@ -217,7 +217,10 @@ class Connection:
             return _certificate(self.name, self._login.host, text)
         if isinstance(error, ProtocolError | ReadTimeoutError | SSLError):
             return self._lost(request, _reason(error))
-        return AwayError(f"{self.name} cannot be reached: {_reason(error)}.")
+        return AwayError(
+            f"{self.name} cannot be reached: {_reason(error)}.",
+            hint=f"By {self._login.source} it is at {self._login.host}.",
+        )
 
     def _lost(self, request: Request, reason: str) -> TemporaryError:
         if request.again:
@@ -286,5 +289,5 @@ def _certificate(cluster: str, host: str, text: str) -> ClusterError:
 
 def _reason(error: Exception) -> str:
     reason = getattr(error, "reason", None) or error
-    text = re.sub(r"^.*?>: |^HTTPS?Connection(?:Pool)?\(.*?\): ", "", str(reason)).strip("() ")
+    text = re.sub(r"^.*?>: |^\w+\(host=.*?\): ", "", str(reason)).strip("() ")
     return plain(text).rstrip(".") or type(error).__name__

@@ -28,7 +28,8 @@ class Failures:
         where = self.url.clean
         said = clean("; ".join(server_lines(done.errors)) or reason(done.errors)).rstrip(".")
         if kind == "temporary":
-            return TemporaryError(f"{where} cannot be reached: {said}.", hint="Try again later.")
+            spelling = "Is the host's name spelt right? " if "resolve host" in said else ""
+            return TemporaryError(f"{where} cannot be reached: {said}.", hint=f"{spelling}Try again later.")
         if kind in ("host-key-unknown", "host-key-changed"):
             return self._host_key(kind)
         if kind == "certificate":
@@ -77,7 +78,8 @@ class Failures:
             which = self.access.source or "no credentials"
             return f"{where} does not allow this with {which}", self._right()
         if kind == "not-found":
-            return f"There is no repository at {where}, or the credentials may not see it", self._unseen()
+            unseen = ", or the credentials may not see it" if self.url.remote else ""
+            return f"There is no repository at {where}{unseen}", self._unseen()
         if kind == "redirected":
             return f"{where} leads to another address that was not followed", "Give the address that it leads to."
         return self._here(kind)

@@ -14,7 +14,7 @@ from ci_gitops.settings import EnvironmentSettings
 from ci_gitops.steps.checks.base import Finding, Scene
 from ci_gitops.steps.checks.repositories import Goal, goal_of, goals
 from ci_gitops.steps.forge import forge_for
-from ci_gitops.steps.locate import same_project
+from ci_gitops.steps.locate import own_project
 
 _PIPELINE = ".gitlab-ci.yml"
 
@@ -22,7 +22,7 @@ _PIPELINE = ".gitlab-ci.yml"
 def check(scene: Scene) -> Iterator[Finding]:
     own = False
     for goal, environments in _places(scene).items():
-        here = scene.run.ci.gitlab and same_project(goal.url, scene.run.ci.project_url)
+        here = scene.run.ci.gitlab and own_project(scene.run, goal.url)
         own = own or here
         for setting in _asked(scene, goal, environments, here=here):
             yield _finding(setting)

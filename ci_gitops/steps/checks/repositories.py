@@ -13,7 +13,7 @@ from ci_gitops.settings import EnvironmentSettings
 from ci_gitops.steps.checks import forge
 from ci_gitops.steps.checks.base import Finding, Scene, failed
 from ci_gitops.steps.forge import forge_for
-from ci_gitops.steps.locate import Place, same_project
+from ci_gitops.steps.locate import Place, own_project
 
 _PROBE = "ci-gitops/doctor"  # never pushed: its name lies where branches of merge requests do
 
@@ -102,7 +102,7 @@ def _allowlist(scene: Scene, goal: Goal, url: str) -> Iterator[Finding]:
     """Another project opens itself to our job token, or does not; its answer looks as if it were not there."""
     environ, ci = scene.run.environ, scene.run.ci
     own_token = any(environ.get(name) for name in ("CI_GITOPS_TOKEN", goal.token_environment or "CI_GITOPS_TOKEN"))
-    if ci.gitlab and environ.get("CI_JOB_TOKEN") and not own_token and not same_project(goal.url, ci.project_url):
+    if ci.gitlab and environ.get("CI_JOB_TOKEN") and not own_token and not own_project(scene.run, goal.url):
         yield Finding(
             "repository", "warn", f"{url} was asked with the job token of {ci.project}.",
             f"in that project: Settings > CI/CD > Job token permissions: add {ci.project}; or CI_GITOPS_TOKEN here",

@@ -14,7 +14,7 @@ from ci_gitops.core.tokens import kind_of, opens_merge_requests
 from ci_gitops.errors import CiGitopsError
 from ci_gitops.steps.checks.base import Finding, Scene, failed
 from ci_gitops.steps.checks.repositories import Goal, goals
-from ci_gitops.steps.locate import same_project
+from ci_gitops.steps.locate import own_project
 
 _USE = "CI_GITOPS_TOKEN: an access token of the project or group with the scopes api and write_repository"
 
@@ -78,7 +78,7 @@ def _token(scene: Scene, goal: Goal, url: str, access: GitAccess) -> Iterator[Fi
 
 def _job_token(scene: Scene, goal: Goal, url: str) -> Iterator[Finding]:
     """A job token reads much, pushes to its own project at most, and opens no merge request."""
-    own = same_project(goal.url, scene.run.ci.project_url)
+    own = own_project(scene.run, goal.url)
     if goal.by_merge_request:
         yield Finding("token", "fail", f"{url}: a job token cannot open merge requests.", _USE)
     elif not own:
