@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ci_gitops.adapters.cluster.simulated import Simulated
 from ci_gitops.core import sample
 from docs.recordings.drawing import picture
+from docs.recordings.paper import paper
 from docs.recordings.stage import FOLDER, IMAGE, Stage
 from docs.recordings.terminal import Run
 
@@ -21,18 +22,18 @@ _GATES = """\
 _PRODUCTION = "apps/shop/overlays/production/kustomization.yaml"
 _DEPLOYMENT = "apps/shop/base/deployment.yaml"
 _WIDE = 110
+_PAPER = 1310  # pixels, as a browser lays it out
 
 
 @dataclass(frozen=True)
 class Picture:
     name: str  # of its file
-    title: str  # what is seen, for who does not see it
-    lines: Sequence[Sequence[Run]]
-    columns: int = 100
+    svg: str
 
-    @property
-    def svg(self) -> str:
-        return picture(self.title, self.lines, self.columns)
+
+def screen(name: str, title: str, lines: Sequence[Sequence[Run]], columns: int = 100) -> Picture:
+    """A terminal; `title` is what is seen, for who does not see it."""
+    return Picture(name, picture(title, lines, columns))
 
 
 def files(digest: str) -> dict[str, str]:
@@ -48,59 +49,65 @@ def files(digest: str) -> dict[str, str]:
 
 
 def to_staging(shop: Stage) -> Iterator[Picture]:
-    """The short part: from an image to the gates of production."""
+    """The short part: from an image to what runs."""
     shop.commit("shop/config", files(shop.build("1.0", "Open the shop")), "Run the shop")
     shop.build("1.1", "Show prices with taxes", "Load pictures when they are seen")
     update = f"ci-gitops update {IMAGE}:1.1 --environment staging"
-    yield Picture(
-        "update", "update with --dry-run shows a diff of one line: the tag", shop.types(f"{update} --dry-run")
-    )
+    yield screen("update", "update with --dry-run shows a diff of one line: the tag", shop.types(f"{update} --dry-run"))
     shop.types(update)
-    yield Picture(
+    yield screen(
         "deploy",
         "deploy says what it made, and that it is healthy",
         shop.types("ci-gitops deploy --environment staging"),
     )
-    shop.types("ci-gitops promote --to production")
-    yield Picture(
-        "gates", "gates says of each condition of a merge request whether it holds, why, and until when it waits",
-        shop.types("ci-gitops gates --environment production", columns=_WIDE), _WIDE,
-    )  # fmt: skip
 
 
 def in_production(shop: Stage) -> Iterator[Picture]:
     """What comes after `to_staging`."""
     shop.types("ci-gitops deploy --environment production")
+    yield from _promotion(shop)
     shop.gitlab.approve("alice", 1)
     shop.later(hours=24)
     shop.types("ci-gitops merge --environment production")
     shop.types("ci-gitops deploy --environment production")
-    yield Picture(
+    yield screen(
         "status", "status with --tree shows what runs, down to the pods, and how each does",
         shop.types("ci-gitops status --environment production --tree"),
     )  # fmt: skip
-    yield Picture(
+    yield screen(
         "why", "why leads from a deployment to its image, commit, merge request and who approved it",
         shop.types("ci-gitops why --environment production deployment/web", columns=_WIDE), _WIDE,
     )  # fmt: skip
     _scale_by_hand()
-    yield Picture(
+    yield screen(
         "diff", "diff shows a field that somebody changed by hand, and who",
         shop.types("ci-gitops diff --environment production"),
     )  # fmt: skip
     yield from _going_back(shop)
 
 
+def _promotion(shop: Stage) -> Iterator[Picture]:
+    shop.types("ci-gitops promote --to production")
+    yield screen(
+        "gates", "gates says of each condition of a merge request whether it holds, why, and until when it waits",
+        shop.types("ci-gitops gates --environment production", columns=_WIDE), _WIDE,
+    )  # fmt: skip
+    opened = shop.gitlab.state.requests[0]
+    head = f"# !{opened.iid} {opened.title}\n\nAda wants to merge `{opened.source}` into `{opened.target}`"
+    title = "the merge request of a promotion: images, commits, changed manifests, what a deploy would do, and gates"
+    yield Picture("merge-request", paper(title, f"{head}\n\n{opened.description}", _PAPER))
+
+
 def _going_back(shop: Stage) -> Iterator[Picture]:
     shop.types("ci-gitops deploy --environment production")
-    yield Picture(
+    yield screen(
         "rollback", "rollback opens a merge request that goes back, and holds the image that was bad",
         shop.types("ci-gitops rollback --environment production"),
     )  # fmt: skip
     deployment = files("")[_DEPLOYMENT]
     wanted = f"{deployment}          envFrom: [{{secretRef: {{name: payments}}}}]\n"
     shop.commit("shop/config", {_DEPLOYMENT: wanted}, "Take payments")
-    yield Picture(
+    yield screen(
         "unhealthy", "deploy explains what does not get healthy, down to the pod, and says what to do",
         shop.types("ci-gitops deploy --environment staging", code=4, columns=_WIDE), _WIDE,
     )  # fmt: skip
