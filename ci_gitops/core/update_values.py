@@ -105,15 +105,20 @@ def _part_of(path: str, target: Target) -> Path:
     return ("apps", target.app) if path == CONFIG_FILE else ()
 
 
-def chart_versions(tree: Tree, target: Target, *, shared: bool = True) -> dict[str, str]:
+def chart_versions(tree: Tree, target: Target, *, shared: bool = True, declared: bool = False) -> dict[str, str]:
     """The charts of others that the target's files name, with their versions; one with two versions is left out.
 
-    `shared`: also those that a chart declares which the target shares with other environments.
+    `shared`: also those that a chart declares which the target shares with other environments. `declared`: also the
+    one that our own configuration names for the app.
     """
     found: dict[str, set[str]] = {}
-    for path, text in tree.read([*yaml_files(tree, target), *(_chart_of(tree, target) if shared else ())]).items():
+    paths = [*yaml_files(tree, target), *(_chart_of(tree, target) if shared else ())]
+    for path, text in tree.read([*paths, *(_settings_of(tree) if declared else ())]).items():
+        within = _part_of(path, target)
         for use in _chart_uses(text, path):
             place = use.place
+            if place.path[: len(within)] != within:
+                continue
             version = find(parse(text, path), place.document, place.path)
             # A chart's own version says nothing of its templates; a digest is no version.
             if isinstance(version, Scalar) and place.path != ("version",) and place.path[-1] != "digest":

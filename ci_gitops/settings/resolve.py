@@ -34,6 +34,16 @@ class EnvironmentSettings(Environment):
     name: str = ""
 
     @property
+    def section(self) -> str:
+        """Where its settings stand in the file."""
+        return f"environments.{self.name}"
+
+    @property
+    def merged_by_people(self) -> bool:
+        """Whether its merge requests are people's to merge; what is pushed without any has none."""
+        return (self.write, self.merge) == ("merge-request", "manual")
+
+    @property
     def url(self) -> str | None:
         """The address of a repository of its own."""
         return self.repository.url if self.repository else None
@@ -41,6 +51,14 @@ class EnvironmentSettings(Environment):
     @property
     def branch(self) -> str | None:
         return self.repository.branch if self.repository else None
+
+
+class PreviewSettings(EnvironmentSettings):
+    """An environment that `preview` made."""
+
+    @property
+    def section(self) -> str:
+        return "previews"
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +278,4 @@ def preview_settings(previews: Previews, environment: str) -> EnvironmentSetting
     if destination is not None:
         destination = destination.model_copy(update={"namespace": namespace_of(destination.namespace, environment)})
     defaults = dict(Environment.model_construct())
-    return EnvironmentSettings.model_construct(
-        **{**defaults, **shared, "destination": destination, "name": environment}
-    )
+    return PreviewSettings.model_construct(**{**defaults, **shared, "destination": destination, "name": environment})

@@ -73,7 +73,7 @@ class Landing:
         """The other environments whose files it changes, and whose merge requests people merge."""
         names = self._ruled(place, request).environments
         others = (place.settings.environment(name) for name in names if name != self.environment.name)
-        return tuple(one.name for one in others if (one.write, one.merge) == ("merge-request", "manual"))
+        return tuple(one.name for one in others if one.merged_by_people)
 
     def _ruled(self, place: Workplace, request: MergeRequest) -> Ruled:
         here = environments_at(place, self.places.opened or place, self.places.reach.branch)

@@ -68,7 +68,7 @@ def ignored(settings: Settings, app: str) -> tuple[Rule, ...]:
 def bounds_of(place: Workplace, environment: EnvironmentSettings) -> Bounds:
     """What may be deployed to the environment."""
     allow = environment.allow
-    said_by = f"{place.settings.config.file or CONFIG_FILE}: environments.{environment.name}.allow"
+    said_by = f"{place.settings.config.file or CONFIG_FILE}: {environment.section}.allow"
     return Bounds(allow.kinds, allow.namespaces, allow.repositories, said_by)
 
 

@@ -217,7 +217,7 @@ def _must_be_allowed(one: Followed, source: ChartSource) -> None:
     if not allows(environment.allow.hosts, host):
         raise RefusedError(
             f"{host} is not asked for the chart {source.chart} of {one.scope.target}: it is not in allow.hosts.",
-            hint=f"Add it to environments.{environment.name}.allow.hosts.",
+            hint=f"Add it to {environment.section}.allow.hosts.",
         )
 
 

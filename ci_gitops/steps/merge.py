@@ -174,8 +174,10 @@ class _Story:
         changed = self._scope.ruled(shop, request, written).environments
         if set(written) & set(self._scope.named):
             changed = tuple(name for name in changed if name not in written)
-        manual = (name for name in changed if shop.place.settings.environment(name).merge == "manual")
-        return tuple(name for name in manual if name not in self._scope.named)
+        environments = [shop.place.settings.environment(name) for name in changed if name not in self._scope.named]
+        # Nobody has set `merge` of what is pushed without any merge request; one that was opened for it is a person's.
+        return tuple(one.name for one in environments
+                     if one.merged_by_people or (one.name in written and one.merge == "manual"))  # fmt: skip
 
     def _left_to_people(self, request: MergeRequest, unasked: Sequence[str]) -> Verdict:
         reason = f"merge: manual; name it by --mr {request.iid} or --environment {unasked[0]}"

@@ -24,7 +24,7 @@ from ci_gitops.core.previews import (
 from ci_gitops.core.sources import source_name
 from ci_gitops.core.targets import Target, fill
 from ci_gitops.core.trailers import Source
-from ci_gitops.core.update_work import TargetFiles
+from ci_gitops.core.update_work import YAML, TargetFiles
 from ci_gitops.errors import RefusedError, SettingsError, UsageError
 from ci_gitops.settings.environments import Previews
 from ci_gitops.settings.resolve import AppSettings, own_paths, template_paths
@@ -154,12 +154,32 @@ def _parts(
             without.append(app)
     for app in without:
         if app.name in wish.apps or not parts:
-            looked = ", ".join(template_paths(previews, app)) or "no path of it differs between environments"
-            raise UsageError(
-                f"There is no template of a preview for {app.name} (looked for: {looked}).",
-                hint="Add the overlay, or set previews.template in .ci-gitops.yaml.",
-            )
+            raise _no_template(previews, app)
     return tuple(parts)
+
+
+def _no_template(previews: Previews, app: AppSettings) -> UsageError:
+    """What a template would be there: an overlay, a folder of manifests, or values files of a chart."""
+    paths = own_paths(app, "preview") and template_paths(previews, app)
+    looked = ", ".join(paths) or "no path of it differs between environments"
+    if not paths:
+        hint = (
+            f"A preview needs files of its own: put {{environment}} into apps.{app.name}.path or into a name of "
+            f"apps.{app.name}.helm.values in .ci-gitops.yaml."
+        )
+    elif all(path.endswith(YAML) for path in paths):
+        one = len(paths) == 1
+        hint = (
+            f"Its template is {'a values file' if one else 'values files'} of its chart: add {' and '.join(paths)}, "
+            f"like {'that' if one else 'those'} of another environment, with ${{preview.name}} where each preview "
+            "differs. previews.template in .ci-gitops.yaml names another place."
+        )
+    else:
+        hint = (
+            f"Its template is an overlay like that of another environment: add the folder {paths[0]}, or name "
+            "another place by previews.template in .ci-gitops.yaml."
+        )
+    return UsageError(f"There is no template of a preview for {app.name} (looked for: {looked}).", hint=hint)
 
 
 def _copies(place: Workplace, previews: Previews, app: AppSettings, environment: str) -> Mapping[str, str]:

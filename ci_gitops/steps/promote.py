@@ -235,8 +235,8 @@ class _Promotion:
         shared = (self._source.place.url, self._source.place.branch) == (
             self._target.place.url, self._target.place.branch
         )  # fmt: skip
-        now = chart_versions(target.tree, target.files.target, shared=not shared)
-        then = chart_versions(source.tree, source.files.target, shared=not shared) if now else {}
+        now = chart_versions(target.tree, target.files.target, shared=not shared, declared=not shared)
+        then = chart_versions(source.tree, source.files.target, shared=not shared, declared=not shared) if now else {}
         return tuple((chart, then[chart]) for chart in now if then.get(chart, now[chart]) != now[chart])
 
     def _together(self, candidates: Sequence[Candidate]) -> list[Candidate]:

@@ -183,7 +183,7 @@ def _verifier(
 
 
 def _signer(run: Run, environment: EnvironmentSettings, rules: Tree) -> Signer:
-    setting, wanted = f"environments.{environment.name}.verify.cosign", environment.verify.cosign
+    setting, wanted = f"{environment.section}.verify.cosign", environment.verify.cosign
     assert wanted
     if wanted.key is None:
         return Signer("", setting, identity=wanted.identity, issuer=wanted.issuer, tlog=wanted.tlog)

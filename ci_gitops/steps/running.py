@@ -103,7 +103,7 @@ def _ledger(
     if not (environment.destination or _is_elsewhere(ask)):
         raise RefusedError(
             f"What runs in {name} is not known: the environment has no `destination`, where records would be.",
-            hint=f"Set environments.{name}.destination in .ci-gitops.yaml, or pass --context or --destination.",
+            hint=f"Set {environment.section}.destination in .ci-gitops.yaml, or pass --context or --destination.",
         )
     anything = Target("-", name, ".")
     try:
@@ -113,7 +113,7 @@ def _ledger(
     except (UsageError, ClusterError) as error:
         raise RefusedError(
             f"What runs in {name} cannot be read: {error.message}",
-            hint=error.hint or f"Look at environments.{name}.destination in .ci-gitops.yaml.",
+            hint=error.hint or f"Look at {environment.section}.destination in .ci-gitops.yaml.",
         ) from error
 
 

@@ -191,7 +191,7 @@ def _external(tasks: Sequence[Task]) -> frozenset[str]:
         if environment.operator == "ci-gitops" and environment.destination is None:
             raise RefusedError(
                 f"--wait deployed: what runs in {environment.name} is not known, since it has no `destination`.",
-                hint=f"Set environments.{environment.name}.destination in .ci-gitops.yaml, or `operator: external` "
+                hint=f"Set {environment.section}.destination in .ci-gitops.yaml, or `operator: external` "
                 "where somebody else deploys.",
             )
     return frozenset(each.name for each in environments if each.operator != "ci-gitops")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
 from ci_gitops.core.git_refs import is_object_id
 from ci_gitops.core.holds import Hold
@@ -16,6 +17,7 @@ from ci_gitops.core.text import did_you_mean
 from ci_gitops.core.update_values import chart_versions
 from ci_gitops.errors import EditError, GitError, RefusedError, UsageError
 from ci_gitops.settings import EnvironmentSettings
+from ci_gitops.steps.earlier import earlier
 from ci_gitops.steps.held import holds_at
 from ci_gitops.steps.rollback_call import RollbackCall
 from ci_gitops.steps.running import records_of
@@ -94,9 +96,9 @@ def _with_charts(place: Workplace, way: Way | None) -> Way | None:
         return None
     target = way.target
     try:
-        now = chart_versions(place.tree, target)
+        now = chart_versions(place.tree, target, declared=True)
         tree = RepositoryTree(place.repository, place.repository.fetch(way.good.revision)) if now else place.tree
-        then = chart_versions(tree, target)
+        then = chart_versions(tree, target, declared=True)
     except (EditError, GitError):  # images go back nevertheless
         return way
     return replace(
@@ -116,7 +118,7 @@ def _ways_of_git(place: Workplace, environment: EnvironmentSettings, call: Rollb
         raise RefusedError(
             f"{who}, and there are no records of what went well there.",
             hint=f"Name where to go back to: `ci-gitops rollback --environment {name} --to REVISION`, a commit of "
-            f"{place.branch} as `git log` shows it.",
+            f"{place.branch} as `git log` shows it.{_examples(place, name, call)}",
         )
     revision = _commit_of(place, call.to)
     if not revision:
@@ -125,6 +127,16 @@ def _ways_of_git(place: Workplace, environment: EnvironmentSettings, call: Rollb
     targets = [files.target for files in targets_of(place, name, call.apps)]
     heads = {target.app: _declared(place, target, place.revision) for target in targets}
     return {app: _with_charts(place, _way_of_git(place, head, revision)) for app, head in heads.items() if head}
+
+
+def _examples(place: Workplace, name: str, call: RollbackCall) -> str:
+    """Revisions that could be meant, of the first app that was ever another one."""
+    for target in (files.target for files in targets_of(place, name, call.apps)):
+        if before := earlier(place, target, partial(_declared, place)):
+            listed = "; ".join(map(str, before))
+            words = f"rollback --environment {name} --app {target.app} --to {before[0].revision[:12]}"
+            return f" Before, {target.app} was at {listed}. To the first of these: `ci-gitops {words}`."
+    return ""
 
 
 def _way_of_git(place: Workplace, now: Record, revision: str) -> Way | None:

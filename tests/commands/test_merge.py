@@ -275,12 +275,28 @@ def test_a_branch_name_of_another_environment_keeps_its_gates(config: Config) ->
 
 def test_files_of_another_environment_bring_its_gates(config: Config) -> None:
     request = config.opened("shop", "staging")
-    config.server.commit("config", {path("cart", "production"): OVERLAY.replace(b"'1'", b"'9'")}, "x", request.source)
+    files = {path("cart", "production"): OVERLAY.replace(b"'1'", b"'9'")}
+    theirs = config.server.commit("config", files, "x", request.source)
     ran = config.merge("--environment", "staging")
     assert ran.json["waiting"] == [{"mr": 1, "gate": "approvals", "reason": "0 of 1 approval"}]
     assert ran.json["notes"] == [
-        "!1 changes files of production too, or files that all share: those gates count as well."
+        "!1 changes files of production too, or files that all share: those gates count as well.",
+        f"!1 holds the commit {theirs[:12]} of Somebody.",
     ]
+
+
+def test_what_is_pushed_without_merge_requests_is_no_person_s(config: Config) -> None:
+    """`merge: manual` is only the default of an environment whose `write` is push."""
+    policy = CONFIG.replace(b"  staging: {merge: when-green}", b"  staging: {}").replace(
+        b"write: merge-request, gates: {soak: 30m}", b"write: merge-request, merge: when-green"
+    )
+    config.server.commit("config", {".ci-gitops.yaml": policy}, "Policy")
+    request = config.opened("shop", "careful")
+    config.server.commit("config", {path("cart", "staging"): OVERLAY.replace(b"'1'", b"'9'")}, "x", request.source)
+    config.opened("cart", "staging")
+    ran = config.merge()
+    assert [one["mr"] for one in ran.json["merged"]] == [1], ran.err
+    assert [(one["mr"], one["gate"]) for one in ran.json["waiting"]] == [(2, "manual")]
 
 
 @pytest.mark.parametrize(
@@ -312,7 +328,7 @@ def test_the_configuration_is_everybody_s(config: Config) -> None:
     config.server.commit("config", {".ci-gitops.yaml": loose}, "x", request.source)
     ran = config.merge("--environment", "staging")
     assert [one["gate"] for one in ran.json["waiting"]] == ["approvals"]
-    assert ran.json["notes"][-1] == ("!1 changes .ci-gitops.yaml itself: it is judged by that of main, not by its own.")
+    assert ran.json["notes"][1] == ("!1 changes .ci-gitops.yaml itself: it is judged by that of main, not by its own.")
 
 
 def test_one_onto_a_branch_of_nobody_is_named(config: Config) -> None:

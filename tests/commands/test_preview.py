@@ -41,6 +41,8 @@ previews:
   from: staging
   url: "https://{name}.preview.example.com"
 """
+VALUES = b'apps: {shop: {path: "charts/shop/values-{environment}.yaml"}}\n'
+SHARED = b"apps: {shop: {path: charts/shop, helm: {values: [values.yaml]}}}\n"
 TEMPLATE = b"""\
 resources:  # of every preview
 - ../../base
@@ -352,6 +354,8 @@ def test_made_and_removed_at_once_it_is_there_or_not(team: Team) -> None:
     [
         ({".ci-gitops.yaml": b"version: 1\n"}, 2, "has no previews"),
         ({".ci-gitops.yaml": CONFIG + b"  template: other/{app}\n"}, 2, "looked for: other/shop"),
+        ({".ci-gitops.yaml": CONFIG + VALUES}, 2, "add charts/shop/values-preview.yaml, like that of another"),
+        ({".ci-gitops.yaml": CONFIG + SHARED}, 2, "put {environment} into apps.shop.path or into a name of"),
         ({"apps/shop/overlays/preview/namespace.yaml": b"a: ${preview.nam}\n"}, 1, "no placeholder ${preview.nam}"),
         ({".ci-gitops.yaml": CONFIG + b"  template: t/{app}\n", "t/shop/kustomization.yaml": b"resources: [../x]\n",
           "t/x/kustomization.yaml": b"resources: []\n"}, 1, "leads nowhere from"),
@@ -361,7 +365,8 @@ def test_made_and_removed_at_once_it_is_there_or_not(team: Team) -> None:
 def test_what_cannot_be_is_refused(team: Team, files: dict[str, bytes], code: int, message: str) -> None:
     team.commit(files)
     before = team.head()
-    assert message in team.create("12", "--check", code=code)["error"]["message"]
+    error = team.create("12", "--check", code=code)["error"]
+    assert message in f"{error['message']} {error['hint']}"
     assert team.head() == before
     team.create(" ", code=2)
     team.create("12", "--mr", "soon", code=2)

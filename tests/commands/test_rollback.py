@@ -303,17 +303,26 @@ def test_every_file_of_a_target_goes_back_and_nothing_else(cli: Cli, git_server:
 
 def test_where_somebody_else_deploys_a_revision_says_where_to_go(cli: Cli, git_server: GitServer) -> None:
     live = Live(cli, git_server, "operator: external, write: push")
+    redis = "helm: {chart: redis, repository: https://charts.example.com, version: 19.1.0}"
+    declared = f'apps: {{shop: {{path: "apps/shop/overlays/{{environment}}", {redis}}}}}\n'
+    git_server.commit("config", {".ci-gitops.yaml": f"{declared}{live.read('.ci-gitops.yaml')}".encode()})
     good = live.head()
-    live("update", f"{WEB}:2")
+    live("update", f"{WEB}:2", "--chart", "redis=20.0.0")
     unsure = live.rollback(code=5)["error"]
     assert "no records of what went well" in unsure["message"]
     assert "--to REVISION" in unsure["hint"]
+    assert f"Before, shop was at {good[:12]} of 20" in unsure["hint"]
+    assert f" with {WEB}:1. To the first of these: `ci-gitops rollback" in unsure["hint"]
+    assert unsure["hint"].endswith(f"--environment live --app shop --to {good[:12]}`.")
     assert "has no commit 'feedbeef'" in live.rollback("--to", "feedbeef", code=5)["error"]["message"]
     assert "has no commit 'HEAD~1'" in live.rollback("--to", "HEAD~1", code=5)["error"]["message"]
     done = live.rollback("--to", good[:8])
     assert (done["outcome"], done["rollback"][0]["to"]) == ("pushed", good)
     assert done["rollback"][0]["images"] == [{"name": WEB, "old": f"{WEB}:2", "new": f"{WEB}:1"}]
+    assert done["rollback"][0]["charts"] == [{"name": "redis", "new": "19.1.0"}]
     assert 'newTag: "1"' in live.read()
+    assert "version: 19.1.0" in live.read(".ci-gitops.yaml")
+    assert any("one for all environments" in note for note in done["notes"])
     assert f"image: {WEB}:2" in live.read(HOLDS)
 
 

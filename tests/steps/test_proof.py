@@ -15,6 +15,8 @@ from ci_gitops.errors import CiGitopsError, RefusedError, RegistryError, Setting
 from ci_gitops.output import Output
 from ci_gitops.run import Run
 from ci_gitops.settings import EnvironmentSettings
+from ci_gitops.settings.environments import Previews
+from ci_gitops.settings.resolve import preview_settings
 from ci_gitops.steps.proof import Proof, prove
 from tests.rig.cosign import VERSIONS, Signing
 from tests.rig.registry import PASSWORD, USER, RegistryServer
@@ -227,3 +229,13 @@ def test_keys_that_are_none(signing: Signing, image: str, tmp_path: Path) -> Non
     demand.run.environ = {"PATH": str(tmp_path)}
     error = demand.refused(image, cosign={"key": "awskms:///alias/robot"}, by=CiGitopsError)
     assert "the program cosign is not here" in error.message
+
+
+def test_a_preview_s_setting_is_named_where_it_stands() -> None:
+    verify = {"cosign": {"key": "robot.pub", "tlog": False}}
+    preview = preview_settings(Previews.model_validate({"verify": verify}), "preview-x")
+    rules = Texts({"robot.pub": "-----BEGIN PUBLIC KEY-----"})
+    with pytest.raises(CiGitopsError, match=r"^previews\.verify\.cosign wants signatures, and the program cosign"):
+        prove(Run({"PATH": ""}), ["localhost:1/web:1"], preview, rules=rules)
+    with pytest.raises(SettingsError, match=r"^previews\.verify\.cosign\.key is robot\.pub, and there is no such file"):
+        prove(Run({"PATH": ""}), ["localhost:1/web:1"], preview, rules=Texts({}))

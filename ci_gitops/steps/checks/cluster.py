@@ -26,7 +26,7 @@ def check(scene: Scene) -> Iterator[Finding]:
 
 def _look(scene: Scene, environment: EnvironmentSettings, destination: Destination) -> Iterator[Finding]:
     where = f"{environment.name}: context {destination.context}" if destination.context else environment.name
-    setting = f"environments.{environment.name}.destination.context, or KUBECONFIG"
+    setting = f"{environment.section}.destination.context, or KUBECONFIG"
     try:
         access = Access.from_environ(scene.run.environ, context=destination.context)
         with closing(Kubernetes(access, destination.namespace)) as cluster:
