@@ -18,8 +18,8 @@ from ci_gitops.run import Run
 def cli(run: Run, /, **options: Any) -> Result:
     """Say of each gate of an environment whether it holds, and why.
 
-    For each of our open merge requests; where none is open, of the gates that do not depend on one, for what would be
-    promoted now. It ends with 0 whatever the gates say, and writes nothing but the status of --post.
+    For each of our open merge requests; where none is open, what the next promotion would face: what is held, too. It
+    ends with 0 whatever the gates say, and writes nothing but the status of --post.
     """
     from ci_gitops.steps.gates import GatesAsk, gates
 

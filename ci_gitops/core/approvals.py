@@ -86,6 +86,12 @@ def _of(name: str, email: str) -> set[str]:
     return {name, hidden["login"] if hidden else email.partition("@")[0]} - {""}
 
 
+def approvals_wanted(rule: ApprovalRule) -> GateState:
+    """The gate of a merge request that is not there yet."""
+    of = f" of {', '.join(rule.groups)}" if rule.groups else ""
+    return GateState("approvals", False, f"{counted(rule.count, 'approval')}{of} will be wanted")
+
+
 def approvals_gate(
     rule: ApprovalRule,
     head_sha: str,

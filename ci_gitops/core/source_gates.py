@@ -96,6 +96,26 @@ def held_things(brought: Sequence[Brought], holds: Sequence[Hold]) -> tuple[str,
     return tuple(told)
 
 
+def standing_holds(
+    environment: str, source: str, holds: Sequence[Hold], running: Sequence[Running] | None
+) -> GateState:
+    """What is held in an environment, before anything is brought there.
+
+    A held artifact is in nobody's way where the source runs (`running`) another one; None where that is not known.
+    """
+    told, clear = [], True
+    for hold in holds:
+        met = hold.image is None or running is None or _meets(hold, running)
+        clear = clear and not met
+        aside = "" if met else f" ({source} runs another one)"
+        told.append(f"{hold.subject or environment} is {hold}{aside}; `{hold.release(environment)}` lifts it")
+    return GateState("hold", clear, "; ".join(told))
+
+
+def _meets(hold: Hold, running: Sequence[Running]) -> bool:
+    return any(hold.bars(each.target.app, image) for each in running for image in each.images)
+
+
 def stamped(moment: int) -> str:
     """`2026-11-21T20:15:00Z`."""
     return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -7,6 +7,7 @@ answers of addresses) is asked once.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,17 +18,19 @@ from typing import TypeVar
 from ci_gitops.adapters.certificates import ca_file
 from ci_gitops.adapters.forges.base import Checks, Forge, Freeze
 from ci_gitops.adapters.http_check import Address, ask
+from ci_gitops.core.approvals import approvals_wanted
 from ci_gitops.core.freezes import freeze_reason
 from ci_gitops.core.gates import GateRules, GateState, together
 from ci_gitops.core.hosts import proxy_for
 from ci_gitops.core.mergerequests import MergeRequest
 from ci_gitops.core.running import Running
-from ci_gitops.core.source_gates import Brought, healthy_gate, no_source, soak_gate
+from ci_gitops.core.source_gates import Brought, healthy_gate, no_source, soak_gate, standing_holds
 from ci_gitops.core.update_values import chart_versions
 from ci_gitops.core.windows import standing
 from ci_gitops.errors import CiGitopsError, RefusedError, TemporaryError, UsageError
 from ci_gitops.settings import EnvironmentSettings
 from ci_gitops.steps.gate_case import Case
+from ci_gitops.steps.held import holds_at
 from ci_gitops.steps.targets import targets_of
 from ci_gitops.steps.workplace import RepositoryTree, Workplace, Workplaces
 
@@ -117,8 +120,24 @@ class Bench:
         return [*found, *self._source(rules, lambda: case.brought(name)), *self._timed(rules)]
 
     def _general(self, rules: GateRules) -> list[_Question]:
-        """Those that are the same whatever is merged."""
-        return [*self._source(rules, lambda: self._all_of(rules)), *self._timed(rules)]
+        """Those that are the same whatever is merged, and what every merge request will have to show."""
+        name, found = rules.environment, []
+        if rules.approvals.count:
+            found.append(_Question("approvals", name, "clock", lambda: approvals_wanted(rules.approvals)))
+        found.append(_Question("hold", name, "git", lambda: self._holds(rules)))
+        if rules.statuses:
+            wanted = GateState("statuses", False, f"{' and '.join(rules.statuses)} will have to pass")
+            found.append(_Question("statuses", name, "clock", lambda: wanted))
+        return [*found, *self._source(rules, lambda: self._all_of(rules)), *self._timed(rules)]
+
+    def _holds(self, rules: GateRules) -> GateState | None:
+        """None where nothing is held; what the source runs is asked only where an artifact is."""
+        holds = holds_at(self.opened()[1], rules.environment)
+        running = None
+        if rules.source and any(hold.image for hold in holds):
+            with contextlib.suppress(CiGitopsError):
+                running = self._running(rules.source)
+        return standing_holds(rules.environment, rules.source, holds, running) if holds else None
 
     def _timed(self, rules: GateRules) -> list[_Question]:
         found = []

@@ -87,7 +87,7 @@ def _lines(judged: Judgement) -> Iterator[str]:
 def _without(environments: Sequence[str], general: Mapping[str, tuple[GateState, ...]]) -> Iterator[str]:
     names = " and ".join(environments)
     shown = {name: states for name, states in general.items() if states}
-    more = "; for what would be promoted now:" if shown else ", and it has no gates that could be told without one."
+    more = "; the next promotion would face:" if shown else ", and it has no gates that could be told without one."
     yield f"No merge request of ours is open for {names}{more}"
     for name, states in shown.items():
         if len(general) > 1:

@@ -138,10 +138,21 @@ def test_soak_is_counted_from_the_deployment_record(config: Config, tmp_path: Pa
 
 def test_without_a_merge_request_what_would_be_promoted_now(config: Config) -> None:
     configure(config, "soak: 300d, approvals: 1, windows: [{deny: '00:00-24:00'}]")
+    hold = b"- {app: cart, reason: loses orders, by: alice, at: '2026-11-21T16:00:00Z'}\n"
+    hold += b"- {image: 'web:3', reason: slow}\n"
+    config.server.commit("config", {".ci-gitops/holds/production.yaml": hold})
     told = ask(config)
-    assert list(told) == ["soak", "windows"]
+    assert list(told) == ["approvals", "hold", "soak", "windows"]
+    assert told["approvals"] == "waiting: 1 approval will be wanted"
+    assert told["hold"] == (
+        "waiting: cart is held by alice since 2026-11-21T16:00:00Z: loses orders; "
+        "`ci-gitops release --environment production --app cart --reason TEXT` lifts it; "
+        "web:3 is held: slow (staging runs another one); "
+        "`ci-gitops release --environment production --image web:3 --reason TEXT` lifts it"
+    )
     assert "300d are over at" in told["soak"]
-    configure(config, "approvals: 1")
+    config.server.commit("config", {".ci-gitops/holds/production.yaml": b""})
+    configure(config, "freeze: false")
     ran = config.cli("gates", "--repo", config.folder, "--environment", "production")
     assert ran.out.startswith("No merge request of ours is open for production, and it has no gates")
 
