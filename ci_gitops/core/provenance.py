@@ -61,9 +61,26 @@ class Consent:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The commit that wrote an image, which of its moves did, and from which build."""
+
+    commit: Commit
+    move: ImageMove
+    source: Source | None
+    exact: bool
+
+    @property
+    def document(self) -> dict[str, str]:
+        return {"target": self.move.target, "commit": self.commit.sha}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
-    """One image of the app. `digests` are those that pods really run; `exact`: the commit wrote this very reference."""
+    """One image of the app. `digests` are those that pods really run; `exact`: the commit wrote this very reference.
+
+    `through` is the commit of an environment before it that names the build, where this one's own names none.
+    """
 
     image: str
     objects: tuple[Key, ...]
@@ -71,6 +88,7 @@ class Provenance:
     commit: Commit | None = None
     exact: bool = False
     source: Source | None = None
+    through: Written | None = None
     consent: Consent | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
 
@@ -83,20 +101,11 @@ class Provenance:
             "objects": [str(key) for key in self.objects],
             "source": {"project": source.project, "commit": source.commit, "pipeline": source.pipeline,
                        "time": source.time} if source else None,
+            "through": self.through.document if self.through else None,
             "commit": self.commit.document if self.commit else None,
             "mergeRequest": self.consent.document if self.consent else None,
             "labels": dict(self.labels),
         }  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """The commit that wrote an image, which of its moves did, and from which build."""
-
-    commit: Commit
-    move: ImageMove
-    source: Source | None
-    exact: bool
 
 
 def moment(seconds: int) -> str:
@@ -119,6 +128,24 @@ def written_by(history: Iterable[Commit], target: str, image: str) -> Written | 
                     return Written(commit, move, trailers.source, exact=True)
                 nearest = nearest or Written(commit, move, trailers.source, exact=False)
     return nearest
+
+
+def built_by(history: Iterable[Commit], image: str) -> Written | None:
+    """The newest commit that wrote this artifact anywhere and says from which build: promotions are no builds."""
+    wanted = _parsed(image)
+    for commit in history if wanted else ():
+        for trailers in reversed(commit.moved):
+            for move in trailers.images if trailers.source else ():
+                new = _parsed(_whole(move))
+                if wanted and new and _is_artifact(new, move.name, wanted):
+                    return Written(commit, move, trailers.source, exact=True)
+    return None
+
+
+def _is_artifact(new: ImageRef, name: str, wanted: ImageRef) -> bool:
+    if new.digest and wanted.digest:
+        return new.digest == wanted.digest  # in whatever registry
+    return new.tag is not None and new.tag == wanted.tag and _same_image(new, name, wanted)
 
 
 def _same_image(new: ImageRef, name: str, wanted: ImageRef) -> bool:

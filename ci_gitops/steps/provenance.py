@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ci_gitops.adapters.forges.base import Forge
-from ci_gitops.adapters.git import Repository
+from ci_gitops.adapters.git import CommitInfo, Repository
 from ci_gitops.core.family import Node
 from ci_gitops.core.mergerequests import MergeRequest
 from ci_gitops.core.object_images import named_images
@@ -15,15 +15,17 @@ from ci_gitops.core.provenance import (
     Consent,
     Provenance,
     Written,
+    built_by,
     digests_of,
     request_of,
     shown_labels,
     written_by,
 )
 from ci_gitops.core.targets import Target
-from ci_gitops.core.trailers import split_trailers
+from ci_gitops.core.trailers import Trailers, split_trailers
 from ci_gitops.errors import CiGitopsError
 from ci_gitops.run import Run
+from ci_gitops.settings import EnvironmentSettings
 from ci_gitops.steps.declared import Ask
 from ci_gitops.steps.forge import forge_for
 from ci_gitops.steps.labels import labels_of
@@ -63,13 +65,17 @@ class Origins:
         )
 
     def _one(self, image: str, nodes: Sequence[Node], written: Written | None, labels: Mapping[str, str]) -> Provenance:
+        exact = written if written and written.exact else None
+        through = self._built(image, exact.commit) if exact and exact.source is None else None
+        built = exact.source or (through.source if through else None) if exact else None
         return Provenance(
             image=image,
             objects=tuple(node.key for node in nodes),
             digests=digests_of(nodes, image),
             commit=written.commit if written else None,
             exact=written.exact if written else False,
-            source=written.source if written and written.exact else None,
+            source=built,
+            through=through,
             consent=self._consent(written.commit) if written else None,
             labels=shown_labels(labels),
         )
@@ -100,12 +106,55 @@ class Origins:
             self.run.output.detail(f"The history of {self.revision[:12]} is not to be had: {error.message}")
         return found
 
+    def _built(self, image: str, promoted: Commit) -> Written | None:
+        """The commit of an environment before this one that brought the image from its build; None where none tells."""
+        asked: set[str] = set()
+        for environment in self._before():
+            try:
+                repository, revision = self._head_of(environment, promoted)
+                found = self._built_at(repository, revision, image) if revision not in asked else None
+            except CiGitopsError as error:
+                self.run.output.detail(f"What was written to {environment.name} is not to be had: {error.message}")
+                continue
+            asked.add(revision)
+            if found:
+                return found
+        return None
+
+    def _before(self) -> Iterator[EnvironmentSettings]:
+        """The environments that a promotion may have come from, the nearest first."""
+        known, seen = self.place.settings.environments, {self.target.environment}
+        here = known.get(self.target.environment)
+        while here and (here := known.get(here.from_ or "")) and here.name not in seen:
+            seen.add(here.name)
+            yield here
+
+    def _head_of(self, environment: EnvironmentSettings, promoted: Commit) -> tuple[Repository, str]:
+        """Where that environment is written; on the branch of this one it was written before what was promoted."""
+        own = self.place.settings.environment(self.target.environment)
+        if (environment.url, environment.branch) == (own.url, own.branch):
+            return self._origin(), promoted.sha
+        url = environment.url
+        repository = self.places.repository(url, environment.name) if url else self._origin()
+        return repository, repository.fetch(environment.branch or repository.fetch_default())
+
+    def _built_at(self, repository: Repository, revision: str, image: str) -> Written | None:
+        repository.fetch(revision)
+        for count in _HISTORY_STEPS:
+            if count and not repository.deepen(revision, count):
+                break
+            log = repository.log(revision, _MOST_COMMITS)
+            history = [_commit(each, split_trailers(each.message)) for each in log]
+            if found := built_by(history, image):
+                return found
+        return None
+
     def _history(self, repository: Repository) -> list[Commit]:
         log = repository.log(self.revision, _MOST_COMMITS)
         moved = {each.sha: split_trailers(each.message) for each in log}
         if not any(moved.values()) and log:
             moved |= {each.merge_sha: each.block.commits for each in self._merged() if each.merge_sha and each.block}
-        return [Commit(each.sha, each.author, each.email, each.time, each.subject, moved[each.sha]) for each in log]
+        return [_commit(each, moved[each.sha]) for each in log]
 
     def _origin(self) -> Repository:
         """Where the checkout came from: that has the whole history, and the merge requests."""
@@ -143,3 +192,7 @@ class Origins:
         """The labels of images whose registry answers in time; of others the image says nothing."""
         asked = labels_of(self.run, images, self.ask.ca_file)
         return {image: {} if isinstance(labels, CiGitopsError) else labels for image, labels in asked.items()}
+
+
+def _commit(each: CommitInfo, moved: tuple[Trailers, ...]) -> Commit:
+    return Commit(each.sha, each.author, each.email, each.time, each.subject, moved)

@@ -101,7 +101,9 @@ def _image(each: Provenance) -> Iterator[str]:
     if written:
         yield f"  Runs as {', '.join(written)}"
     if each.source:
-        yield f"  Built from {_source(each.source)}"
+        through = each.through
+        by = f", as {through.commit.sha[:_SHORT]} wrote it to {through.move.environment}" if through else ""
+        yield f"  Built from {_source(each.source)}{by}"
     if each.labels:
         yield f"  The image says: {', '.join(f'{name} {value}' for name, value in each.labels.items())}"
     commit = each.commit

@@ -10,7 +10,7 @@ from ci_gitops.core.family import grow
 from ci_gitops.core.health import assess_health
 from ci_gitops.core.mergerequest_text import Block, put_block
 from ci_gitops.core.mergerequests import MergeRequest
-from ci_gitops.core.provenance import Commit, digests_of, moment, request_of, shown_labels, written_by
+from ci_gitops.core.provenance import Commit, built_by, digests_of, moment, request_of, shown_labels, written_by
 from ci_gitops.core.trailers import ImageMove, Source, Trailers
 
 WEB = "registry.example.com/shop/web"
@@ -49,6 +49,29 @@ def test_the_commit_that_wrote_what_runs(image: str, sha: str, exact: bool, pipe
     assert (written.commit.sha, written.exact) == (sha, exact)
     assert written.source
     assert written.source.pipeline == pipeline
+
+
+@pytest.mark.parametrize(
+    ("image", "sha"),
+    [
+        (f"{WEB}:1.1@{DIGEST}", "c2"),
+        (f"mirror.example.com/web:one@{DIGEST}", "c2"),
+        (f"{WEB}:1.0@{DIGEST}", "c2"),
+        (f"{WEB}:1.2", None),
+        (f"{WEB}:1.3", "c1"),
+        (f"mirror.example.com/web:1.3@sha256:{'b' * 64}", None),
+    ],
+    ids=["promoted", "in a mirror", "one digest, another tag", "no build", "by its tag", "somebody else's tag"],
+)
+def test_the_build_of_what_was_promoted(image: str, sha: str | None) -> None:
+    promoted = Trailers((ImageMove("production", "shop", WEB, None, f"{WEB}:1.2"),))
+    history = [
+        commit("c3", promoted),
+        commit("c2", moved(f"{WEB}:1.1@{DIGEST}", target="staging/shop", pipeline=2)),
+        commit("c1", moved(f"{WEB}:1.3", target="staging/shop")),
+    ]
+    found = built_by(history, image)
+    assert (found.commit.sha if found else None) == sha
 
 
 def test_an_image_that_is_renamed_in_the_target() -> None:

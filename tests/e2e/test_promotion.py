@@ -82,7 +82,8 @@ def test_from_an_image_to_production_and_back(road: Road, registry: RegistryServ
 
     for environment in ("staging", "production"):
         assert done(deploy(environment)).json["outcome"] == "succeeded"
-    done(road("update", f"web={image}:2@{second}", "--environment", "staging", "--repo", road.url))
+    build = {"CI_PROJECT_PATH": "group/shop", "CI_COMMIT_SHA": "4f1a" * 10, "CI_PIPELINE_ID": "812"}
+    done(road("update", f"web={image}:2@{second}", "--environment", "staging", "--repo", road.url, **build))
     early = road("promote", "--to", "production", "--repo", road.url)
     assert f"{image}:2" not in production(road), early.out
     assert done(deploy("staging")).json["outcome"] == "succeeded"
@@ -99,6 +100,8 @@ def test_from_an_image_to_production_and_back(road: Road, registry: RegistryServ
     assert production(road) == before.replace("'1'  # the pipeline's", f"'2'  # the pipeline's\n  digest: {second}")
     assert done(deploy("production")).json["outcome"] == "succeeded"
     assert running(road) == [f"{image}:2@{second}"]
+    (why,) = done(road("why", "--environment", "production", "--repo", road.url)).json["images"]
+    assert (why["source"]["pipeline"], why["through"]["target"]) == (812, "staging/shop")
 
     done(road("rollback", "--environment", "production", "--repo", road.url, "--message", "Take it back"))
     (back,) = road.open
