@@ -7,6 +7,7 @@ import re
 import uuid
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -233,7 +234,7 @@ previews: {from: staging, destination: "dir:out"}
 
 def test_charts_and_plain_manifests(cli: Cli, git_server: GitServer) -> None:
     path = f"{renderer_path('kustomize', 'helm')}:{cli.env['PATH']}"
-    team = Team(Cli({**cli.env, "PATH": path}), git_server, CHARTS)
+    team = Team(replace(cli, env={**cli.env, "PATH": path}), git_server, CHARTS)
     before = team.files()
     made = team.create("12", "web:7", "--check")
     assert made["previews"][0]["apps"] == ["web", "api", "job"]

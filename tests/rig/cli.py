@@ -1,4 +1,4 @@
-"""Run the command line as a user does, in a process of its own, or faster in this one."""
+"""Run the command line as a user does, in a process of its own."""
 
 from __future__ import annotations
 
@@ -6,12 +6,17 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.rig.warm import Warm, at_the_start
+
+#: Arguments, folder, variables and seconds; both outputs are text.
+Start = Callable[[Sequence[str], Path, Mapping[str, str], float], subprocess.CompletedProcess[str]]
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,7 @@ class Cli:
     """`cli("update", "web:1.2", cwd=..., NAME="value")` runs `python -m ci_gitops update web:1.2`."""
 
     env: dict[str, str]
+    start: Start
 
     def __call__(
         self,
@@ -39,17 +45,46 @@ class Cli:
         env: Mapping[str, str] | None = None,
         **variables: str,
     ) -> Ran:
-        done = subprocess.run(
-            [sys.executable, "-m", "ci_gitops", *map(str, arguments)],
-            cwd=cwd, env={**self.env, **(env or {}), **variables}, capture_output=True, text=True,
-            timeout=timeout, check=False, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+        given = {**self.env, **(env or {}), **variables}
+        done = self.start([*map(str, arguments)], cwd or Path.cwd(), given, timeout)
         return Ran(done.returncode, done.stdout, done.stderr)
 
 
-@pytest.fixture
-def cli(tmp_path_factory: pytest.TempPathFactory) -> Cli:
-    home = tmp_path_factory.mktemp("home")
+def cold(
+    arguments: Sequence[str], cwd: Path, env: Mapping[str, str], timeout: float
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "ci_gitops", *arguments], cwd=cwd, env=env, capture_output=True,
+                          text=True, timeout=timeout, check=False, stdin=subprocess.DEVNULL)  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def cli_variables() -> dict[str, str]:
+    """What every run is given."""
     root = Path(__file__).parents[2]
     keep = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
-    return Cli({**keep, "HOME": str(home), "PYTHONPATH": str(root), "PYTHONWARNINGS": "error"})
+    return {**keep, "PYTHONPATH": str(root), "PYTHONWARNINGS": "error"}
+
+
+@pytest.fixture(scope="session")
+def cli_start(cli_variables: dict[str, str]) -> Iterator[Start]:
+    """From a process that is warm already; in the full tests each run starts from nothing."""
+    if os.environ.get("CI_GITOPS_TEST_FULL"):
+        yield cold
+        return
+    process = Warm(cli_variables)
+
+    def start(
+        arguments: Sequence[str], cwd: Path, env: Mapping[str, str], timeout: float
+    ) -> subprocess.CompletedProcess[str]:
+        same = at_the_start(env) == at_the_start(cli_variables)
+        return (process.run if same else cold)(arguments, cwd, env, timeout)
+
+    try:
+        yield start
+    finally:
+        process.close()
+
+
+@pytest.fixture
+def cli(tmp_path_factory: pytest.TempPathFactory, cli_variables: dict[str, str], cli_start: Start) -> Cli:
+    return Cli({**cli_variables, "HOME": str(tmp_path_factory.mktemp("home"))}, cli_start)
