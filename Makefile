@@ -22,6 +22,9 @@ ifneq ($(SPECS),)
 export CI_GITOPS_TEST_SPECS ?= $(abspath $(SPECS))
 endif
 
+# What is compiled once is not compiled again by every worker.
+unexport PYTHONDONTWRITEBYTECODE
+
 PYTEST = PATH="$(CURDIR)/$(PARTS)/bin:$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help

@@ -8,7 +8,6 @@ import re
 import time
 from datetime import timedelta
 
-import jsonschema
 import pytest
 import yaml
 from hypothesis import given
@@ -386,6 +385,8 @@ def test_the_examples_of_the_page_are_valid() -> None:
 
 
 def test_the_schema_agrees_with_the_program() -> None:
+    import jsonschema  # loaded here, since its grammar costs a second
+
     schema = json.loads(settings_docs.SCHEMA.read_text())
     validator = jsonschema.Draft202012Validator(schema)
     assert list(validator.iter_errors(yaml.safe_load(WHOLE.replace("sandbox: off", "sandbox: 'off'")))) == []

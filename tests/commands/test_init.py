@@ -8,8 +8,6 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import check_jsonschema
-import jsonschema
 import pytest
 import yaml
 
@@ -92,6 +90,8 @@ def test_what_is_written_means_what_the_layout_means(tree: str, tmp_path: Path, 
     ],
 )
 def test_editors_find_the_schema_by_the_first_line(tmp_path: Path, cli: Cli, origin: str | None, server: str) -> None:
+    import jsonschema  # loaded here, since its grammar costs a second
+
     root = make(tmp_path, "config")
     if origin:
         run_git("-C", root, "remote", "add", "origin", origin)
@@ -153,6 +153,9 @@ def test_a_read_only_folder_is_named(tmp_path: Path, cli: Cli) -> None:
 
 
 def includes(tree: str) -> list[dict[str, Any]]:
+    import check_jsonschema  # loaded here, since its grammar costs a second
+    import jsonschema
+
     text = pipeline_text(look(TREES[tree], "shop"), "1.2.3")
     assert text
     document = yaml.safe_load(text)

@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -66,6 +65,8 @@ FULL = replace(
 
 @pytest.mark.parametrize("record", [opened(), FULL])
 def test_a_record_is_read_back_as_it_was_written(record: Record) -> None:
+    import jsonschema  # loaded here, since its grammar costs a second
+
     assert parse_record(json.dumps(record.document)) == record
     jsonschema.validate(record.document, RECORD_SCHEMA)
 
@@ -124,6 +125,8 @@ JSON = st.recursive(
 
 @given(st.sampled_from(list(FULL.document)), JSON)
 def test_our_reading_of_the_schema_is_that_of_others(field: str, value: Any) -> None:
+    import jsonschema  # loaded here, since its grammar costs a second
+
     for schema, good in ((RECORD_SCHEMA, FULL.document), (INVENTORY_SCHEMA, INVENTORY.document)):
         document = {**good, field: value}
         valid = jsonschema.Draft202012Validator(schema).is_valid(document)
