@@ -3,8 +3,11 @@ from __future__ import annotations
 import datetime
 import os
 import random
+import signal
+from typing import NoReturn
 
 import pytest
+from xdist import workermanage
 
 from ci_gitops import masking
 
@@ -31,6 +34,17 @@ SHARED_RIGS = ("cluster", "docker_engine", "images")
 #: What is drawn is the same each time, and another thing each day in the full run: a change fails for what it did.
 _DAY = datetime.datetime.now(datetime.UTC).date().toordinal() if os.environ.get("CI_GITOPS_TEST_FULL") else 739_576
 SEED = int(os.environ.get("CI_GITOPS_TEST_SEED") or _DAY)
+
+
+def pytest_configure() -> None:
+    """A run that is ended from outside ends what it started, as one that is interrupted by hand."""
+
+    def end(*_: object) -> NoReturn:
+        signal.signal(signal.SIGTERM, lambda *_: None)  # once is enough
+        raise KeyboardInterrupt("ended by SIGTERM")
+
+    signal.signal(signal.SIGTERM, end)
+    workermanage.NodeManager.EXIT_TIMEOUT = 60  # seconds, after which workers are killed
 
 
 def pytest_report_header() -> list[str]:

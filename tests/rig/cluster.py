@@ -8,11 +8,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import random
 import re
 import secrets
-import shutil
-import socket
 import ssl
 import subprocess
 import tempfile
@@ -26,7 +23,7 @@ from typing import Any
 
 import pytest
 
-from tests.rig.parts import missing
+from tests.rig.parts import at_the_end, free_port, missing, tied
 
 #: The kit looks for free ports before it listens on them: on a busy machine another program may be faster.
 _ATTEMPTS = 3
@@ -91,14 +88,11 @@ def _from_kit(kit: str) -> Iterator[Cluster]:
     for mode in modes:
         for _ in range(_ATTEMPTS):
             home = tempfile.mkdtemp(prefix="ci-gitops-cluster-")
-            try:
+            with at_the_end('"$@"; rm -rf "$4"', kit, "down", "--home", home, *mode):
                 up = subprocess.run([kit, "up", "--home", home, *mode], capture_output=True, text=True, check=False)
                 if up.returncode == 0:
                     yield _cluster(up.stdout)
                     return
-            finally:
-                subprocess.run([kit, "down", "--home", home, *mode], capture_output=True, check=False)
-                shutil.rmtree(home, ignore_errors=True)
     missing("the Kubernetes of the kit", up.stderr)
 
 
@@ -152,7 +146,7 @@ def api_server(assets: Path) -> Iterator[Cluster]:
 def _api_server(assets: Path, *, controllers: bool = False) -> Iterator[ApiServer]:
     with tempfile.TemporaryDirectory(prefix="ci-gitops-api-") as folder:
         home = Path(folder)
-        token, etcd_port, port = secrets.token_hex(16), _free_port(), _free_port()
+        token, etcd_port, port = secrets.token_hex(16), free_port(), free_port()
         _key(home / "accounts.key")
         (home / "tokens.csv").write_text(f"{token},admin,admin,system:masters\n")
         etcd = _start(home, assets / "etcd", "--data-dir", home / "etcd", "--unsafe-no-fsync",
@@ -197,7 +191,7 @@ def _api_server(assets: Path, *, controllers: bool = False) -> Iterator[ApiServe
 
 def _start(home: Path, program: Path, *arguments: object) -> subprocess.Popen[bytes]:
     with (home / f"{program.name}.log").open("wb") as log:
-        return subprocess.Popen([program, *map(str, arguments)], stdout=log, stderr=log, cwd=home)
+        return subprocess.Popen(tied([str(program), *map(str, arguments)]), stdout=log, stderr=log, cwd=home)
 
 
 def _wait(address: str, token: str, process: subprocess.Popen[bytes]) -> None:
@@ -240,12 +234,3 @@ def _kubeconfig(home: Path, port: int, token: str) -> Path:
         "contexts": [{"name": "test", "context": {"cluster": "test", "user": "admin"}}],
     }))  # fmt: skip
     return path
-
-
-def _free_port() -> int:
-    """Below those that outgoing connections take, so that none of them is faster."""
-    for port in random.SystemRandom().sample(range(20_000, 32_000), 100):
-        with socket.socket() as listener, contextlib.suppress(OSError):
-            listener.bind(("127.0.0.1", port))
-            return port
-    pytest.fail("no port below 32,000 is free on this machine", pytrace=False)

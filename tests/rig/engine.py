@@ -9,7 +9,6 @@ import contextlib
 import os
 import random
 import re
-import shutil
 import subprocess
 import tempfile
 import time
@@ -20,13 +19,19 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import SEED
-from tests.rig.parts import missing, program, tied
+from tests.rig.parts import at_the_end, missing, program, tied
 
 HOW = "install Debian's docker.io; the daemon must run as root"
 HOW_BUILDX = "install docker-buildx (Debian trixie or later)"
 HOW_MODERN = "unpack Debian forky's docker.io into a folder on PATH"
 PLUGIN_FOLDERS = tuple(f"/usr/{place}/docker/cli-plugins" for place in ("local/lib", "local/libexec", "lib", "libexec"))
 _FIRST_MODERN = 26
+#: Once the daemon has gone, what it has mounted and its folder go too.
+_CLEAN = """
+timeout 60 tail --pid="$(cat "$1/pid")" -f /dev/null
+awk -v below="$1/" 'index($2, below) == 1 { print $2 }' /proc/mounts | sort -r | xargs -r umount -l
+rm -rf "$1"
+"""
 
 
 @dataclass(frozen=True)
@@ -125,11 +130,8 @@ def _engine(daemon: str, *settings: str) -> Iterator[DockerEngine]:
         missing("dockerd", HOW)
     # A socket's path may be 107 bytes long: pytest's folders are longer.
     folder = Path(tempfile.mkdtemp(prefix="ci-gitops-dockerd-"))
-    try:
-        with running_daemon(daemon, folder, *settings) as socket:
-            yield DockerEngine(socket, folder, client, {"DOCKER_HOST": f"unix://{socket}"})
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with at_the_end(_CLEAN, folder), running_daemon(daemon, folder, *settings) as socket:
+        yield DockerEngine(socket, folder, client, {"DOCKER_HOST": f"unix://{socket}"})
 
 
 @contextlib.contextmanager
@@ -148,8 +150,7 @@ def running_daemon(daemon: str, folder: Path, *settings: str) -> Iterator[Path]:
         yield socket
     finally:
         process.terminate()
-        process.wait(30)
-        _unmount_below(folder)
+        process.wait()
 
 
 def _modern_daemon() -> str:
@@ -171,12 +172,6 @@ def _wait_for(process: subprocess.Popen[bytes], log: Path) -> None:
             return
         time.sleep(0.05)
     missing("dockerd", f"it does not start here: {log.read_text()[-500:]}")
-
-
-def _unmount_below(folder: Path) -> None:
-    mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
-    for mount in sorted((mount for mount in mounts if mount.startswith(f"{folder}/")), reverse=True):
-        subprocess.run(["umount", "-l", mount], check=False)
 
 
 @pytest.fixture(scope="session")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
+import random
 import shutil
+import socket
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -45,3 +49,24 @@ def program(name: str, how: str, *folders: str) -> str:
 def tied(argv: list[str]) -> list[str]:
     """The command, made to end with us even where a test run is killed."""
     return ["setpriv", "--pdeathsig", "TERM", *argv] if shutil.which("setpriv") else argv
+
+
+@contextlib.contextmanager
+def at_the_end(script: str, *arguments: object) -> Iterator[None]:
+    """Run these lines of a shell after what is done within, and even where a test run is killed meanwhile."""
+    words = ["sh", "-c", f"cat >/dev/null\n{script}", "at-the-end", *map(str, arguments)]
+    watcher = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                               start_new_session=True)  # fmt: skip
+    try:
+        yield
+    finally:
+        watcher.communicate()  # its input ends: with us at the latest
+
+
+def free_port() -> int:
+    """Below those that outgoing connections take, so that none of them is faster."""
+    for port in random.SystemRandom().sample(range(20_000, 32_000), 100):
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
+    pytest.fail("no port below 32,000 is free on this machine", pytrace=False)

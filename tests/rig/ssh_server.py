@@ -6,6 +6,7 @@ ssh_server.private_key, ssh_server.known_hosts
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import socket
@@ -18,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from tests.rig.git_server import BareRepositories
-from tests.rig.parts import program
+from tests.rig.parts import free_port, program, tied
 
 _HOW = "apt-get install openssh-server openssh-client"
 
@@ -63,9 +64,7 @@ def ssh_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshServer]:
     (root / "authorized_keys").write_text(public + "\n")
     if os.getuid() == 0:
         Path("/run/sshd").mkdir(exist_ok=True)  # sshd's own jail; Debian's service makes it at boot
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     (root / "sshd_config").write_text(
         f"ListenAddress 127.0.0.1\nPort {port}\nHostKey {root}/host_key\nAuthorizedKeysFile {root}/authorized_keys\n"
         f"PidFile {root}/pid\nStrictModes no\nUsePAM no\nPasswordAuthentication no\nPermitRootLogin prohibit-password\n"
@@ -73,7 +72,7 @@ def ssh_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshServer]:
     )
     with (root / "log").open("wb") as log:
         server = subprocess.Popen(
-            [sshd, "-D", "-e", "-f", str(root / "sshd_config")],
+            tied([sshd, "-D", "-e", "-f", str(root / "sshd_config")]),
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log,
         )  # fmt: skip
     try:
@@ -81,13 +80,16 @@ def ssh_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshServer]:
         yield SshServer(root, port, (root / "user_key").read_text(), host_key, BareRepositories(root))
     finally:
         server.terminate()
-        server.wait(10)
+        server.wait()
 
 
 def _await(port: int, server: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 10
-    while server.poll() is None and time.monotonic() < deadline:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
         with socket.socket() as client:
             if client.connect_ex(("127.0.0.1", port)) == 0 and client.recv(4) == b"SSH-":
                 return
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.wait(0.02)
+            break
     pytest.fail(f"sshd did not start: {log.read_text()}")
