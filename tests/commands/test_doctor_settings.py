@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from tests.fakes.faults import FAULTS
 from tests.fakes.github_state import Person as Account
 from tests.fakes.gitlab_state import DEVELOPER
 from tests.rig.git_server import GitServer
+from tests.rig.pipelines import Project, said
 
 Change = Callable[[GitLabRig], object]
 NEEDS = Needs(
@@ -240,3 +242,47 @@ def test_what_the_token_of_workflows_may_do(
     github.fake.workflows = permissions
     (told,) = told_by(github, source=source)["actions"]
     assert (told.state, words in told.message) == (state, True)
+
+
+CONFIG = b"""\
+version: 1
+environments:
+  staging: {write: push}
+  live: {write: merge-request, merge: when-green}
+"""
+
+
+@pytest.mark.full
+def test_in_a_job_as_the_page_shows_it(git_server: GitServer, tmp_path: Path) -> None:
+    """By gitlab-ci-local, in a project of an application whose configuration is elsewhere, and in that one."""
+    page = (Path(__file__).parents[2] / "docs" / "doctor.md").read_text()
+    job = page.split("```yaml\n")[1].split("```")[0]
+    overlay = b"resources: []\n"
+    with GitLabRig(git_server, "group/config") as gitlab:
+        files = {f"apps/shop/overlays/{name}/kustomization.yaml": overlay for name in ("staging", "live")}
+        git_server.commit(
+            "group/config", {".ci-gitops.yaml": CONFIG, ".gitlab-ci.yml": job.encode(), **files}, "Configure"
+        )
+        git_server.user, git_server.password = "oauth2", gitlab.gitlab.state.user("robot").token
+        gitlab.gitlab.settings.schedule("project_7_bot", active=False)
+        gitlab.gitlab.settings.variable("CI_GITOPS_TOKEN", git_server.password, protected=False)
+        url = git_server.url("group/config")
+        project = Project.make(tmp_path / "shop", tmp_path / "home", job)
+        project.variables = {
+            "GITLAB_CI": "true", "CI_SERVER_URL": git_server.base, "CI_SERVER_HOST": "localhost",
+            "CI_PIPELINE_SOURCE": "web", "CI_PROJECT_PATH": "group/config", "CI_GITOPS_REPO": url,
+            "CI_PROJECT_URL": url.removesuffix(".git"), "CI_GITOPS_TOKEN": git_server.password,
+            "CI_REGISTRY_IMAGE": "",
+        }  # fmt: skip
+        out = said(project.run(), "doctor")
+        assert "no schedule starts pipelines of main ('nightly' is switched off)" in out
+        assert "CI_GITOPS_TOKEN: not protected" in out
+        assert f"{url.removesuffix('.git')}/-/settings/ci_cd#js-cicd-variables-settings" in out
+        assert git_server.password not in out
+        elsewhere = {"CI_PROJECT_PATH": "shop/web", "CI_PROJECT_URL": f"{git_server.base}/shop/web"}
+        out = said(project.run(elsewhere), "doctor")
+        assert "The settings of shop/web cannot be seen" in out
+        gitlab.gitlab.rules.push_role = gitlab.gitlab.rules.merge_role = 60
+        out = said(project.run(ok=False), "doctor")
+        assert "may not merge into main" in out
+        assert "2 checks failed: push, protection." in out

@@ -74,8 +74,8 @@ def _anybody(pushers: Sequence[Json], name: str, needs: Needs, where: str) -> It
         yield Setting(
             "protection", "warn",
             f"{name}: every Developer may push to {needs.branch} straight{_past(needs)}.",
-            f"{_PROTECTED} > {needs.branch} > Allowed to push and merge: Maintainers, and the token's if it pushes",
-            where,
+            f"{_PROTECTED} > {needs.branch} > Allowed to push and merge: Maintainers"
+            f"{', and the user of our token' if needs.pushed else ''}", where,
         )  # fmt: skip
 
 
