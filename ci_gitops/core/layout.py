@@ -66,6 +66,18 @@ def detect(paths: Iterable[str], repository: str = "app") -> Layout:
     return Layout(apps, tuple(in_order(environments)), own)
 
 
+def likely(paths: Iterable[str], repository: str = "app") -> Layout:
+    """What looks like a layout and is not taken for one: folders named as environments, each with a kustomization."""
+    found: dict[str, set[str]] = {}
+    for folder, _, name in (path.rpartition("/") for path in paths):
+        above, _, environment = folder.rpartition("/")
+        if name in KUSTOMIZATIONS and place(environment) is not None:
+            found.setdefault(f"{above}/{{environment}}" if above else "{environment}", set()).add(environment)
+    several = {template: names for template, names in found.items() if len(names) > 1}
+    environments = {environment for names in several.values() for environment in names}
+    return Layout(_names(list(several), repository), tuple(in_order(environments)))
+
+
 def in_order(environments: Iterable[str]) -> list[str]:
     """The names from development to production; unknown ones stand in the middle, by name."""
     return sorted(environments, key=lambda name: (_rank(name), name))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ci_gitops.core.first_rules import Choice, choices
-from ci_gitops.core.layout import Layout, detect
+from ci_gitops.core.layout import Layout, detect, likely
 
 TEMPLATES = "ci-gitops/ci-gitops"
 _HEAD = """\
@@ -29,6 +29,11 @@ environments:
   staging:
   production:"""
 
+_LIKELY = """\
+None of the usual layouts was found here. These folders look like environments: if they are, take the lines over.
+
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Findings:
@@ -36,6 +41,7 @@ class Findings:
 
     layout: Layout
     builds: bool  # there is something to build an image from
+    likely: Layout  # the same; where there is none, what looks like one
 
     @property
     def shared(self) -> bool:
@@ -63,7 +69,8 @@ def look(paths: Iterable[str], repository: str) -> Findings:
     """What the files of a repository with this last name show."""
     files = frozenset(paths)
     builds = any(re.fullmatch(r"(.*/)?(Dockerfile|Containerfile)(\..+)?", path) for path in files)
-    return Findings(detect(files, repository), builds)
+    layout = detect(files, repository)
+    return Findings(layout, builds, layout or likely(files, repository))
 
 
 def schema_line(server: str, version: str) -> str:
@@ -78,7 +85,7 @@ def config_text(found: Findings, schema: str) -> str:
     document = CommentedMap({"version": 1})
     document.yaml_set_start_comment(f"{schema}\n{_HEAD}")
     if not found.layout:
-        return f"{written(document)}\n{_commented(_NOTHING)}"
+        return f"{written(document)}\n{_commented(_LIKELY + _seen(found.likely) if found.likely else _NOTHING)}"
     document["apps"] = CommentedMap({name: CommentedMap({"path": path}) for name, path in found.layout.apps.items()})
     chosen = found.choices
     before: dict[str, str | None] = dict(zip(found.layout.environments[1:], found.layout.environments, strict=False))
@@ -88,6 +95,12 @@ def config_text(found: Findings, schema: str) -> str:
     order = "In promotion order" if all(choice.said for choice in chosen) else "To be put in promotion order"
     document.yaml_set_comment_before_after_key("environments", before=f"\n{order}.")
     return written(document)
+
+
+def _seen(layout: Layout) -> str:
+    apps = [f"  {name}:\n    path: {path}" for name, path in layout.apps.items()]
+    rules = [f"  {choice.environment}: {{write: {choice.write}}}" for choice in choices(layout.environments)]
+    return "\n".join(["apps:", *apps, "environments:", *rules])
 
 
 def _environment(found: Findings, choice: Choice, before: str | None) -> Any:

@@ -102,7 +102,7 @@ GITLAB: Mapping[str, tuple[Change, str, str, str, str]] = {
                         "Job token permissions"),
     "its allowlist": (rules(), "job-tokens", "ok", "only projects of its allowlist", ""),
     "frozen": (freeze("0 0 1 1 *", "0 0 31 12 *"), "freezes", "warn", "deploy freeze (0 0 1 1 *", "Deploy freezes"),
-    "no registry": (rules(registry="disabled"), "images", "fail", "its container registry is off",
+    "no registry": (rules(registry="disabled"), "images", "warn", "its container registry is off",
                     "Container registry: on"),
     "no freeze now": (freeze("0 0 24 12 *", "0 0 2 1 *"), "freezes", "ok", "none is on", ""),
     "shown": (variable("CI_GITOPS_TOKEN", masked=False), "secrets", "warn", "CI_GITOPS_TOKEN: not masked",

@@ -51,6 +51,13 @@ TREES = {
     "unknown": ["apps/a/overlays/fast/kustomization.yaml", "apps/a/overlays/v7/kustomization.yaml"],
     "application": ["services/web/Dockerfile"],
     "mixed": ["Dockerfile", "deploy/overlays/prod/kustomization.yaml"],
+    "flux": [
+        "apps/base/web/kustomization.yaml",
+        "apps/live/kustomization.yaml",
+        "apps/staging/kustomization.yaml",
+        "infrastructure/configs/kustomization.yaml",
+        "clusters/live/flux-system/kustomization.yaml",
+    ],
     "empty": ["README.md"],
 }
 ONE_REPOSITORY = ("classic", "mixed", "whole")
@@ -165,7 +172,7 @@ def includes(tree: str) -> list[dict[str, Any]]:
     return found
 
 
-@pytest.mark.parametrize("tree", [tree for tree in TREES if tree != "empty"])
+@pytest.mark.parametrize("tree", [tree for tree in TREES if tree not in ("empty", "flux")])
 def test_the_include_fits_gitlab_and_our_templates(tree: str) -> None:
     entries = includes(tree)
     assert not list(lint_includes(yaml.safe_dump({"include": entries})))
@@ -234,6 +241,20 @@ def test_what_was_chosen_is_said_with_its_reason(tmp_path: Path, cli: Cli) -> No
     told = cli("-o", "json", "init", cwd=make(tmp_path / "other", "unknown"))
     assert {choice["write"] for choice in told.json["choices"]} == {"merge-request"}
     assert "2 names do not say where they stand" in told.json["doubts"][0]
+
+
+def test_what_looks_like_a_layout_is_proposed_as_a_comment(tmp_path: Path, cli: Cli) -> None:
+    root = make(tmp_path, "flux")
+    assert "fill in what the file shows as a comment" in cli("init", cwd=root).out
+    text = (root / ".ci-gitops.yaml").read_text()
+    assert not parse_config(text, ".ci-gitops.yaml").apps
+    head, _, proposed = text.partition("take the lines over.\n#\n")
+    config = parse_config(head.split("\n\n")[0] + "\n" + proposed.replace("# ", ""), ".ci-gitops.yaml")
+    assert {name: app.path for name, app in config.apps.items()} == {"shop": "apps/{environment}"}
+    assert {name: one.write for name, one in config.environments.items()} == {
+        "staging": "push",
+        "live": "merge-request",
+    }
 
 
 def test_nothing_to_build_means_no_pipeline(tmp_path: Path, cli: Cli) -> None:

@@ -120,9 +120,9 @@ def judge_merging(project: Json, needs: Needs) -> Iterator[Setting]:
             "Settings > General > Visibility, project features, permissions > Merge requests: on",
             page(project, "edit"),
         )  # fmt: skip
-    elif project.get("only_allow_merge_if_pipeline_succeeds") and _without_ci(project, needs):
+    elif project.get("only_allow_merge_if_pipeline_succeeds") and (off := _without_ci(project, needs)):
         yield Setting(
-            "merging", "fail",
+            "merging", "fail" if off == "off" else "warn",
             f"{name}: pipelines must succeed before a merge, and {needs.branch} has no pipeline: unless another system"
             " posts one, no merge request is ever merged.",
             "Settings > Merge requests > Merge checks > Pipelines must succeed: off; or a .gitlab-ci.yml with the"
@@ -132,10 +132,12 @@ def judge_merging(project: Json, needs: Needs) -> Iterator[Setting]:
         yield Setting("merging", "ok", f"{name}: {_method(project)}.")
 
 
-def _without_ci(project: Json, needs: Needs) -> bool:
+def _without_ci(project: Json, needs: Needs) -> str:
+    """`off` where nothing can run, `none` where nothing is there that would; another system may post statuses then."""
     if project.get("builds_access_level") == "disabled" or project.get("jobs_enabled") is False:
-        return True
-    return needs.has_ci is False and not project.get("ci_config_path") and not project.get("auto_devops_enabled")
+        return "off"
+    theirs = project.get("ci_config_path") or project.get("auto_devops_enabled")
+    return "none" if needs.has_ci is False and not theirs else ""
 
 
 def _method(project: Json) -> str:
@@ -155,7 +157,7 @@ def judge_images(project: Json, needs: Needs) -> Iterator[Setting]:
     level = project.get("container_registry_access_level")
     if level == "disabled" or (level is None and project.get("container_registry_enabled") is False):
         yield Setting(
-            "images", "fail", f"{shown(project)}: its container registry is off, so `build` has no CI_REGISTRY_IMAGE.",
+            "images", "warn", f"{shown(project)}: its container registry is off, so `build` has no CI_REGISTRY_IMAGE.",
             "Settings > General > Visibility, project features, permissions > Container registry: on; or"
             " DOCKER_REGISTRY_HOST and DOCKER_REGISTRY_IMAGE for another one", page(project, "edit"),
         )  # fmt: skip
