@@ -82,7 +82,7 @@ def environ(git_server: GitServer, tmp_path: Path) -> dict[str, str]:
     (programs / "ci-gitops").write_text('#!/bin/sh\nexec python -m ci_gitops "$@"\n')
     (programs / "ci-gitops").chmod(0o755)
     kustomize = program("kustomize", "Debian's package kustomize, or https://kubectl.docs.kubernetes.io")
-    helper = '!f() { echo "username=oauth2"; echo "password=$CI_GITOPS_TOKEN"; }; f'
+    helper = '!f() { echo "username=oauth2"; sed s/^/password=/ ~/gitlab-token; }; f'
     for key, value in (
         ("user.name", "Ada"), ("user.email", "ada@example.com"), ("credential.helper", helper),
         ("safe.directory", "*"), ("pull.ff", "only"),
@@ -94,12 +94,11 @@ def environ(git_server: GitServer, tmp_path: Path) -> dict[str, str]:
     }  # fmt: skip
 
 
-def gitlab(server: GitServer, environ: dict[str, str], repository: str) -> FakeGitLab:
+def gitlab(server: GitServer, repository: str) -> FakeGitLab:
     """GitLab's API for the project in which merge requests are written."""
     made = FakeGitLab(server, Clock(), repository=repository)
     made.state.path = repository
-    server.password = environ["CI_GITOPS_TOKEN"] = made.state.user("robot").token
-    environ["CI_GITOPS_FORGE"] = "gitlab"
+    server.password = made.state.user("robot").token
     return made
 
 
@@ -107,6 +106,7 @@ def walk(
     page: str, server: GitServer, environ: Mapping[str, str], folder: Path, more: Mapping[str, str] | None = None,
     said: Mapping[str, str] | None = None,
 ) -> None:  # fmt: skip
+    (folder / "home/gitlab-token").write_text(f"{server.password}\n")
     addresses = {
         **(more or {}),
         GITLAB: f"{server.base}/",
@@ -135,7 +135,7 @@ def test_from_gitopscli(git_server: GitServer, environ: dict[str, str], around: 
     files = {"Chart.yaml": CHART, "templates/web.yaml": TEMPLATE}
     files |= {f"values-{name}.yaml": values for name in ("staging", "production")}
     git_server.create("shop/config", {f"shop/{path}": text.encode() for path, text in files.items()})
-    fake = gitlab(git_server, environ, "shop/config")
+    fake = gitlab(git_server, "shop/config")
     digest = around.push("shop/web", "1.1")
     walk("from-gitopscli.md", git_server, environ, tmp_path, {HOST: around.registry.host})
     assert sorted(line[0] for line in lines(git_server, "shop/config")) == ["+", "+", "-", "-"]
@@ -154,7 +154,7 @@ def test_beside_flux_or_argo_cd(
 ) -> None:
     digest = around.push("shop/web", "1.1")
     git_server.create("shop/config", overlays(around.registry.host, "staging", "production"))
-    fake = gitlab(git_server, environ, "shop/config")
+    fake = gitlab(git_server, "shop/config")
     walk("beside-flux-or-argo-cd.md", git_server, environ, tmp_path, {HOST: around.registry.host})
     assert [one.state for one in fake.state.requests] == ["merged"]
     assert not fake.breaches
@@ -165,7 +165,6 @@ def test_beside_flux_or_argo_cd(
 def test_operator_only(git_server: GitServer, environ: dict[str, str], around: Surroundings, tmp_path: Path) -> None:
     digest = around.push("shop/web", "1.0")
     git_server.create("shop/config", overlays(around.registry.host, "production"))
-    environ["CI_GITOPS_TOKEN"] = git_server.password
     where, file, name = "context: production, namespace: shop", tmp_path / "shop.json", around.namespace
     stand_in = {where: f'to: "simulated:{file}", namespace: shop', "cluster production": f"simulated cluster {file}"}
     said = {}
@@ -184,7 +183,6 @@ def test_one_repository(git_server: GitServer, environ: dict[str, str], around: 
     sources = {"Dockerfile": b"FROM scratch\n", "src/main.py": b"print('hello')\n"}
     files = overlays(around.registry.host, "staging", "production", namespace=around.namespace)
     git_server.create("shop/web", {**sources, **files})
-    environ["CI_GITOPS_TOKEN"] = git_server.password
     addresses, said = {HOST: around.registry.host}, {"Deployment web": f"Deployment {around.namespace}/web"}
     if around.cluster:
         around.make_namespace()
@@ -214,7 +212,7 @@ def test_a_repository_for_each_environment(
         }
         hosted = {path: text.replace(HOST, around.registry.host).encode() for path, text in files.items()}
         git_server.create(f"shop/{name}", hosted)
-    fake = gitlab(git_server, environ, "shop/production")
+    fake = gitlab(git_server, "shop/production")
     (tmp_path / "work" / "web").mkdir()
     run_git("init", "--quiet", tmp_path / "work" / "web")
     walk("repository-per-environment.md", git_server, environ, tmp_path, {HOST: around.registry.host})
