@@ -34,10 +34,8 @@ class Needs:
     merges: bool = False  # some of these are merged by us
     scheduled: tuple[str, ...] = ()  # what only a schedule does: `drift is found`
     freezes: tuple[str, ...] = ()  # environments with a gate that obeys deploy freezes
-    statuses: tuple[str, ...] = ()  # checks that our gates post
     has_ci: bool | None = None  # the branch holds a pipeline; None: not looked at
-    project: str = ""  # whose pipeline asks, where it is one of this forge
-    images: bool = False  # that pipeline keeps its images in the project's own registry
+    images: bool = False  # its own pipeline asks, and keeps its images in the project's registry
     now: int = 0
 
 

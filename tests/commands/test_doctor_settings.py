@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,10 +14,14 @@ import pytest
 from ci_gitops.adapters.forges import open_forge
 from ci_gitops.adapters.git import Person
 from ci_gitops.core.forge_settings import Needs, Setting
+from ci_gitops.run import Run
+from ci_gitops.steps.checks import CHECKS, Finding
+from ci_gitops.steps.scene import set_scene
+from ci_gitops.steps.workplace import Reach
 from tests.contracts.forge_rigs import GitHubRig, GitLabRig
 from tests.fakes.faults import FAULTS
 from tests.fakes.github_state import Person as Account
-from tests.fakes.gitlab_state import DEVELOPER
+from tests.fakes.gitlab_state import DEVELOPER, MAINTAINER, Rules
 from tests.rig.git_server import GitServer
 from tests.rig.pipelines import Project, said
 
@@ -27,10 +32,24 @@ NEEDS = Needs(
 )  # fmt: skip
 
 
-@pytest.fixture
-def gitlab(git_server: GitServer) -> Iterator[GitLabRig]:
-    with GitLabRig(git_server) as rig:
+@pytest.fixture(scope="module")
+def one_gitlab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitLabRig]:
+    """One for all cases: what is set has little to do with what is there."""
+    with GitServer(tmp_path_factory.mktemp("git")) as server, GitLabRig(server) as rig:
         yield rig
+
+
+@pytest.fixture
+def gitlab(one_gitlab: GitLabRig) -> GitLabRig:
+    """As a new project is set."""
+    state = one_gitlab.gitlab.state
+    state.rules = Rules()
+    for name in ("schedules", "variables", "freezes", "locks"):
+        getattr(state, name).clear()
+    state.user("robot").role = MAINTAINER
+    one_gitlab.gitlab.calls.clear()
+    one_gitlab.gitlab.faults.planned.clear()
+    return one_gitlab
 
 
 @pytest.fixture
@@ -74,7 +93,8 @@ def locks(**modes: str) -> Change:
 GITLAB: Mapping[str, tuple[Change, str, str, str, str]] = {
     "no protection": (rules(protected=""), "protection", "warn", "main is not protected",
                       "Protected branches: add main"),
-    "a pattern": (rules(protected="ma*", push_role=40), "protection", "ok", "the branch main is protected", ""),
+    "a pattern": (rules(protected="ma*", push_role=40), "protection", "ok",
+                  "nobody may force a push, this token's user may push and merge.", ""),
     "force": (rules(force_push=True, push_role=40), "protection", "warn", "may be force pushed",
               "Allowed to force push: off"),
     "everybody pushes": (rules(), "protection", "warn", "every Developer may push to main straight",
@@ -242,6 +262,65 @@ def test_what_the_token_of_workflows_may_do(
     github.fake.workflows = permissions
     (told,) = told_by(github, source=source)["actions"]
     assert (told.state, words in told.message) == (state, True)
+
+
+POLICIES = b"""\
+version: 1
+forge: gitlab
+apps: {shop: {path: "apps/{environment}", policies: {web: {kind: newest}}}}
+environments:
+  staging: {write: push, destination: {to: "simulated:live.json", namespace: staging}}
+  live: {write: merge-request, merge: when-green, gates: {freeze: true}}
+previews: {ttl: 7d}
+"""
+
+
+def asked(gitlab: GitLabRig, config: bytes, folder: Path, **variables: str) -> dict[str, Finding]:
+    """What `settings` finds with this configuration, by the check's name."""
+    files = {f"apps/{name}/kustomization.yaml": b"resources: []\n" for name in ("staging", "live")}
+    gitlab.server.commit(
+        gitlab.name, {".ci-gitops.yaml": config, "Dockerfile": b"FROM scratch\n", **files}, "Configure"
+    )
+    token = gitlab.gitlab.state.user("robot").token
+    gitlab.server.user, gitlab.server.password = "oauth2", token
+    environ = {"PATH": os.environ["PATH"], "HOME": str(folder), "CI_GITOPS_TOKEN": token, **variables}
+    scene = set_scene(Run(environ=environ, cwd=folder), Reach(repo=gitlab.server.url(gitlab.name), timeout=20))
+    return {one.check: one for one in CHECKS["settings"](scene)}
+
+
+@pytest.fixture
+def project(git_server: GitServer) -> Iterator[GitLabRig]:
+    with GitLabRig(git_server, "group/config") as rig:
+        yield rig
+
+
+def test_the_configuration_says_what_is_needed(project: GitLabRig, tmp_path: Path) -> None:
+    project.server.commit(project.name, {".gitlab-ci.yml": b"stages: [build]\n"}, "Pipeline")
+    found = asked(project, POLICIES, tmp_path)
+    assert (
+        "sees to it that drift is found, merge requests are merged once their gates hold, registries are scanned and"
+        " old previews go."
+    ) in found["schedules"].message
+    assert "past the review of live." in found["protection"].message
+    assert "live obeys deploy freezes (gates.freeze), and none is set" in found["freezes"].message
+    assert "images" not in found, "nobody says that this is where images are kept"
+    page = str(found["schedules"].setting).splitlines()[-1]
+    assert page == f"{project.server.base}/group/config/-/pipeline_schedules"
+
+
+def test_the_pipelines_own_project_is_looked_at_too(project: GitLabRig, tmp_path: Path) -> None:
+    job = {"GITLAB_CI": "true", "CI_SERVER_URL": project.server.base, "CI_SERVER_HOST": "localhost"}
+    here = {"CI_PROJECT_PATH": "group/config", "CI_PROJECT_URL": f"{project.server.base}/group/config"}
+    assert asked(project, POLICIES, tmp_path, **job, **here)["images"].state == "ok"
+    other = {"DOCKER_REGISTRY_HOST": "registry.example.com"}
+    assert "images" not in asked(project, POLICIES, tmp_path, **job, **here, **other)
+    there = {"CI_PROJECT_PATH": "shop/web", "CI_PROJECT_URL": f"{project.server.base}/shop/web"}
+    hidden = asked(project, POLICIES, tmp_path, **job, **there)["settings"]
+    assert (hidden.state, "The settings of shop/web cannot be seen" in hidden.message) == ("skip", True)
+
+
+def test_no_forge_is_no_finding(project: GitLabRig, tmp_path: Path) -> None:
+    assert asked(project, POLICIES.replace(b"forge: gitlab\n", b""), tmp_path) == {}
 
 
 CONFIG = b"""\

@@ -105,7 +105,10 @@ class GitHubSettings:
         about = f"{self._name}: the branch {branch}"
         if classic is None:
             yield unseen("protection", f"{about}: its branch protection", _ADMIN)
-        rules = [] if isinstance(self._answers["rules"], Hidden) else self._answers["rules"]
+        rules = self._answers["rules"]
+        if isinstance(rules, Hidden):
+            yield unseen("protection", f"{about}: its rulesets", "Metadata: read")
+            return
         if classic == {} and not rules:
             past = f" past the review of {', '.join(self.needs.reviewed)}" if self.needs.reviewed else ""
             yield Setting(

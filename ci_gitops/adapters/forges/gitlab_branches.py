@@ -52,7 +52,12 @@ def judge_protection(listed: Sequence[Json], me: int | None, project: Json, need
         ))  # fmt: skip
     yield from found
     if not found:
-        yield Setting("protection", "ok", f"{name}: the branch {branch} is protected, and nobody may force a push.")
+        pushes, merges = (may(levels, _level(project), me) for levels in (pushers, mergers))
+        rights = " and ".join([*(["push"] if pushes else []), *(["merge"] if merges else [])]) or "do neither"
+        yield Setting(
+            "protection", "ok",
+            f"{name}: the branch {branch} is protected: nobody may force a push, this token's user may {rights}.",
+        )  # fmt: skip
 
 
 def _past(needs: Needs) -> str:
