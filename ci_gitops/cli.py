@@ -16,7 +16,7 @@ from click.core import ParameterSource
 
 from ci_gitops import __version__, masking
 from ci_gitops.commands import COMMANDS
-from ci_gitops.core.text import did_you_mean
+from ci_gitops.core.text import did_you_mean, near
 from ci_gitops.errors import CiGitopsError, UsageError
 from ci_gitops.output import Output
 from ci_gitops.results import Result
@@ -46,7 +46,7 @@ class LazyGroup(click.Group):
         if args and args[0] not in COMMANDS and not args[0].startswith("-") and not ctx.resilient_parsing:
             raise UsageError(
                 f"There is no command {args[0]!r}.",
-                hint=did_you_mean(args[0], COMMANDS) or "`ci-gitops --help` lists them.",
+                hint=did_you_mean(args[0], near(args[0], COMMANDS)) or "`ci-gitops --help` lists them.",
             )
         return super().resolve_command(ctx, args)
 

@@ -33,10 +33,16 @@ def find_place(run: Run, repo: str | None, branch: str | None) -> Place:
         if url:
             place = _absolute(url, run.cwd)
             return Place(place, branch or _own_branch(run, place) or default, said_by)
-    raise UsageError(
-        "No config repository is named.",
-        hint="Pass --repo URL, set CI_GITOPS_REPO, or run inside a clone of it.",
-    )
+    raise UsageError("No config repository is named.", hint=_how_to_name(run))
+
+
+def _how_to_name(run: Run) -> str:
+    from ci_gitops.adapters.git import find_checkout
+
+    here = find_checkout(run.cwd, run.environ)
+    if here:
+        return f"{here.root} has no remote 'origin': add it, pass --repo URL or set CI_GITOPS_REPO."
+    return "Pass --repo URL, set CI_GITOPS_REPO, or run inside a clone of it."
 
 
 def same_project(url: str, project_url: str | None) -> bool:

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
+from ci_gitops.errors import UsageError
 from ci_gitops.run import Run
 from ci_gitops.steps.locate import find_place
+from tests.rig.git_server import run_git
 
 URL = "https://git.example.com/acme/config.git"
 PIPELINE = {"GITLAB_CI": "true", "CI_PROJECT_URL": "https://git.example.com/acme/config"}
 SSH = {"CI_COMMIT_BRANCH": "release", "CI_PROJECT_PATH": "acme/config", "CI_SERVER_SHELL_SSH_HOST": "ssh.example.com"}
 BELOW = {**SSH, "CI_PROJECT_URL": "https://git.example.com/gitlab/acme/config"}
+
+
+def test_a_checkout_that_came_from_nowhere_is_told(tmp_path: Path) -> None:
+    run = Run(environ={**os.environ, "GIT_CONFIG_GLOBAL": "/dev/null"}, cwd=tmp_path)
+    with pytest.raises(UsageError) as caught:
+        find_place(run, None, None)
+    assert "inside a clone" in str(caught.value.hint)
+    run_git("init", "-q", tmp_path)
+    run_git("-C", tmp_path, "commit", "-q", "--allow-empty", "-m", "First")
+    with pytest.raises(UsageError) as caught:
+        find_place(run, None, None)
+    assert f"{tmp_path} has no remote 'origin'" in str(caught.value.hint)
 
 
 @pytest.mark.parametrize(
