@@ -61,7 +61,18 @@ def test_red_tests_write_nothing(team: Team) -> None:
 
 
 @pytest.mark.full
-def test_one_repository_goes_the_whole_road_and_back(team: Team) -> None:
+@pytest.mark.timeout(900)
+def test_one_repository_goes_the_whole_road_and_back_in_our_image(team: Team, images: Images) -> None:
+    team.work_in(images("full"))
+    the_whole_road_and_back(team)
+
+
+@pytest.mark.full
+def test_one_repository_goes_the_whole_road_and_back_in_shells(team: Team) -> None:
+    the_whole_road_and_back(team)
+
+
+def the_whole_road_and_back(team: Team) -> None:
     """Schedules merge and deploy, the merge builds nothing, drift is a warning, a rollback is a click."""
     project = team.project(NAME, "all", {**team.files(), **APPLICATION})
     commit = run_git("-C", project.folder, "rev-parse", "HEAD").strip()

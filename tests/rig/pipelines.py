@@ -1,6 +1,7 @@
 """Run pipelines of GitLab on this machine with gitlab-ci-local: its jobs are shells or containers, its rules GitLab's.
 
-It has no `retry`, `resource_group` and `id_tokens`, and takes unknown inputs: what it cannot show is checked as text.
+It has no `retry`, `resource_group` and `id_tokens`, takes unknown inputs, and a child pipeline that fails leaves its
+parent green: what it cannot show is checked as text.
 """
 
 from __future__ import annotations
