@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 
 from docs.recordings.terminal import Run
@@ -22,25 +22,39 @@ _FONT = "ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', mono
 
 
 def picture(title: str, lines: Sequence[Sequence[Run]], columns: int) -> str:
-    width = round(2 * _SIDE + columns * WIDTH)
-    height = _TOP + len(lines) * HEIGHT + _BOTTOM
+    return window(title, columns, len(lines), rows(lines))
+
+
+def window(title: str, columns: int, height: int, inside: Iterable[str], style: Iterable[str] = ()) -> str:
+    """A window of so many columns and lines, and what is drawn in it; `style` is more CSS."""
+    across = round(2 * _SIDE + columns * WIDTH)
+    down = _TOP + height * HEIGHT + _BOTTOM
     return "\n".join((
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}"',
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{across}" height="{down}" viewBox="0 0 {across} {down}"',
         ' role="img" aria-labelledby="title">',
         f'<title id="title">{escape(title)}</title>',
         f"<style>text {{ font: 14px {_FONT}; fill: #d7dee6; white-space: pre; }}",
         *(f".s{number} {{ {how} }}" for number, how in _STYLES.items()),
+        *style,
         "</style>",
-        f'<rect x="0.5" y="0.5" width="{width - 1}" height="{height - 1}" rx="9" fill="#12171d" stroke="#3d4752"/>',
+        f'<rect x="0.5" y="0.5" width="{across - 1}" height="{down - 1}" rx="9" fill="#12171d" stroke="#3d4752"/>',
         *(f'<circle cx="{_SIDE + 4 + 18 * at}" cy="20" r="5.5" fill="#3d4752"/>' for at in range(3)),
-        *(_line(line, _TOP + 14 + number * HEIGHT) for number, line in enumerate(lines) if line),
+        *inside,
         "</svg>",
         "",
     ))  # fmt: skip
 
 
-def _line(line: Sequence[Run], y: int) -> str:
-    return f'<text y="{y}" xml:space="preserve">{"".join(_spans(line))}</text>'
+def caption(text: str) -> str:
+    """What stands in the window's bar."""
+    return f'<text x="{_SIDE + 64}" y="25" class="s2">{escape(text)}</text>'
+
+
+def rows(lines: Sequence[Sequence[Run]], first: int = 0) -> Iterator[str]:
+    """Lines of text, the first of them as the window's line `first`."""
+    for number, line in enumerate(lines, first):
+        if line:
+            yield f'<text y="{_TOP + 14 + number * HEIGHT}" xml:space="preserve">{"".join(_spans(line))}</text>'
 
 
 def _spans(line: Sequence[Run]) -> Iterator[str]:

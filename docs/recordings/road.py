@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ci_gitops.adapters.cluster.simulated import Simulated
 from ci_gitops.core import sample
 from docs.recordings.drawing import picture
+from docs.recordings.film import Scene, film
 from docs.recordings.paper import paper
 from docs.recordings.stage import FOLDER, IMAGE, Stage
 from docs.recordings.terminal import Run
@@ -22,6 +23,16 @@ _GATES = """\
 _PRODUCTION = "apps/shop/overlays/production/kustomization.yaml"
 _DEPLOYMENT = "apps/shop/base/deployment.yaml"
 _WIDE = 110
+_FILM = {
+    f"ci-gitops update {IMAGE}:1.1 --environment staging --dry-run": "What an update would write",
+    f"ci-gitops update {IMAGE}:1.1 --environment staging": "It is a commit on the branch",
+    "ci-gitops deploy --environment staging": "Staging becomes what Git says",
+    "ci-gitops promote --to production": "Production takes it by a merge request",
+    "ci-gitops gates --environment production": "What it waits for",
+    "ci-gitops merge --environment production": "A day and an approval later",
+    "ci-gitops deploy --environment production": "Production becomes what Git says",
+    "ci-gitops status --environment production --tree": "What runs",
+}
 _PAPER = 1310  # pixels, as a browser lays it out
 
 
@@ -78,6 +89,8 @@ def in_production(shop: Stage) -> Iterator[Picture]:
         "why", "why leads from a deployment to its image, commit, merge request and who approved it",
         shop.types("ci-gitops why --environment production deployment/web", columns=_WIDE), _WIDE,
     )  # fmt: skip
+    scenes = [Scene(title, shop.screens[command]) for command, title in _FILM.items()]
+    yield Picture("road", film("one release, from its update in staging to production", scenes, _WIDE))
     _scale_by_hand()
     yield screen(
         "diff", "diff shows a field that somebody changed by hand, and who",

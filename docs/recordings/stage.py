@@ -17,7 +17,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -44,6 +44,7 @@ class Stage:
     gitlab: FakeGitLab
     registry: RegistryServer
     environ: Mapping[str, str]
+    screens: dict[str, Sequence[Sequence[Run]]] = field(default_factory=dict)  # by what was typed
 
     @property
     def now(self) -> datetime:
@@ -59,7 +60,8 @@ class Stage:
         if ended != code:
             raise RuntimeError("\n".join([f"$ {command}", *("".join(run.text for run in line) for line in lines)]))
         self.later(minutes=1)
-        return [(Run("$ ", "2"), Run(command, "1")), *lines]
+        self.screens[command] = [(Run("$ ", "2"), Run(command, "1")), *lines]
+        return self.screens[command]
 
     def commit(self, repository: str, files: Mapping[str, str], message: str) -> str:
         """Somebody's own commit, pushed."""
