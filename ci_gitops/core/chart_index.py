@@ -18,9 +18,9 @@ import yaml
 from ci_gitops.core.scanning import Facts, seconds_of
 from ci_gitops.core.text import did_you_mean
 from ci_gitops.core.yamldepth import must_be_shallow
+from ci_gitops.core.yamlload import load
 from ci_gitops.errors import RegistryError
 
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MOST_WHOLE = 4 * 1024 * 1024  # bytes of an index that is parsed as a whole
 _MOST_VERSIONS = 20_000
 _ENTRIES = re.compile(rb"(?m)^entries:[ \t]*(?:#.*)?\r?$")
@@ -75,7 +75,7 @@ def _loaded(text: bytes) -> Any:
     """The YAML of a stranger."""
     decoded = text.decode()
     must_be_shallow(decoded)
-    return yaml.load(decoded, _Loader)  # noqa: S506 - a safe loader
+    return load(decoded)
 
 
 def _cut(index: bytes, chart: str) -> bytes | None:

@@ -14,6 +14,7 @@ import yaml
 
 from ci_gitops.core.hooks import wishes
 from ci_gitops.core.yamldepth import must_be_shallow
+from ci_gitops.core.yamlload import Loader
 from ci_gitops.errors import RenderError
 
 # What others need comes first; kinds that are not listed come last
@@ -32,7 +33,7 @@ _WEBHOOKS = {
 }  # fmt: skip
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # chosen at run time
+class _Loader(Loader):
     """Scalars as Kubernetes' own YAML library resolves them."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML's own name
@@ -80,16 +81,17 @@ def parse(text: str, origin: str) -> tuple[Manifest, ...]:
     try:
         must_be_shallow(text)
         documents = list(yaml.load_all(text, Loader=_Loader))
+        return tuple(_manifest(found, origin) for document in documents for found in _objects(document))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise RenderError(f"{origin} is not YAML: {' '.join(str(error).split())}") from error
-    return tuple(_manifest(found, origin) for document in documents for found in _objects(document))
 
 
 def _objects(document: Any) -> Iterator[Any]:
     if document is None:
         return
     if isinstance(document, Mapping) and str(document.get("kind", "")).endswith("List") and "items" in document:
-        for item in document["items"] or ():
+        items = document["items"]
+        for item in items if isinstance(items, list) else ():
             yield from _objects(item)
         return
     yield document

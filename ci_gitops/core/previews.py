@@ -21,6 +21,7 @@ from ci_gitops.core.images import ImageArgument
 from ci_gitops.core.text import plain
 from ci_gitops.core.trailers import Source
 from ci_gitops.core.yamldepth import must_be_shallow
+from ci_gitops.core.yamlload import load
 from ci_gitops.errors import SettingsError, UsageError
 
 PREFIX = "preview-"
@@ -200,7 +201,7 @@ def read_preview(text: str, path: str) -> Preview:
     """SettingsError where it is no record of ours: nothing is removed on a guess."""
     try:
         must_be_shallow(text)
-        preview = _preview(yaml.safe_load(text))
+        preview = _preview(load(text))
     except (yaml.YAMLError, ValueError, KeyError, TypeError, AttributeError, UsageError) as error:
         raise _unreadable(path, plain(f"{type(error).__name__} {error}")) from error
     if record_path(preview.environment) != path:

@@ -210,7 +210,7 @@ def _word(text: str | None) -> str:
 
 
 def _unword(word: str) -> str:
-    raw = re.sub(rb"%([0-9A-Fa-f]{2})", lambda found: bytes([int(found[1], 16)]), word.encode())
+    raw = re.sub(rb"%([0-9A-Fa-f]{2})", lambda found: bytes([int(found[1], 16)]), word.encode(errors="replace"))
     return raw.decode(errors="replace")
 
 

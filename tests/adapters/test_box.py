@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from tests.rig.parts import missing
 Boxed = Callable[..., Completed]
 #: Debian's own interpreter: its libraries are where the system's are.
 PYTHON = "/usr/bin/python3"
+_CLONE = 56 if platform.machine() == "x86_64" else 220
 _SYSCALL = "import ctypes; l = ctypes.CDLL(None, use_errno=True)"
 
 
@@ -61,6 +63,8 @@ def test_the_tree_can_be_read_and_the_scratch_folder_written(boxed: Boxed, tmp_p
         "import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM)",
         "import socket; socket.socket(socket.AF_UNIX)",
         f"{_SYSCALL}\nif l.unshare(0x10000000) < 0 and ctypes.get_errno() == 1: raise PermissionError",
+        f"{_SYSCALL}\nif l.syscall({_CLONE}, 1 << 28, 0, 0) < 0 and ctypes.get_errno() == 1: raise PermissionError",
+        f"{_SYSCALL}\nif l.syscall(435, None, 0) < 0 and ctypes.get_errno() == 38: raise PermissionError",
         f"{_SYSCALL}\nif l.syscall(425, 1, None) < 0 and ctypes.get_errno() == 1: raise PermissionError",
     ],
 )
@@ -72,6 +76,14 @@ def test_nothing_else(boxed: Boxed, tmp_path: Path, code: str) -> None:
     assert done.code
     assert "PermissionError" in done.errors
     assert not done.text
+
+
+def test_threads_and_processes_are_no_namespaces(boxed: Boxed) -> None:
+    done = boxed(
+        "import os, threading; t = threading.Thread(target=print, args=('thread',), kwargs={'flush': True}); t.start();"
+        "t.join(); p = os.fork(); os.waitpid(p, 0) if p else os._exit(0); print('process')"
+    )
+    assert (done.code, done.text) == (0, "thread\nprocess\n"), done.errors
 
 
 def test_memory_is_bounded(boxed: Boxed) -> None:

@@ -151,6 +151,86 @@ def test_the_variant_for_the_cluster_has_no_engines(images: Images) -> None:
     assert said.strip() == f"ci-gitops {__version__}"
 
 
+#: Tried by a program in the box, in a pod that holds a secret: each must fail.
+GET_OUT = """\
+cat /etc/passwd
+cat /etc/ci-gitops/token
+cat /proc/1/environ
+cat /proc/self/environ
+cat /var/run/secrets/kubernetes.io/serviceaccount/token
+ls /tmp
+bash -c 'echo x > /tmp/outside'
+bash -c 'exec 3<>/dev/tcp/127.0.0.1/1'
+unshare --user true
+unshare --user --map-root-user --net true
+git clone https://example.com/x.git
+"""
+HOSTILE = {
+    ".ci-gitops.yaml": "".join(
+        (
+            "apps:\n",
+            *(f"  {app}: {{path: 'environments/{{environment}}/{app}'}}\n" for app in ("web", "shop", "cart")),
+            "environments: {live: {}}\nrender: {sandbox: require}\n",
+        )
+    ),
+    "environments/live/web/main.jsonnet": "{apiVersion: 'v1', kind: 'ConfigMap', metadata: {name: 'x'}, "
+    "data: {stolen: importstr '/etc/ci-gitops/token'}}\n",
+    "environments/live/shop/kustomization.yaml": "resources: [https://example.com/x.yaml]\n",
+    "environments/live/cart/kustomization.yaml": "transformers: [exec.yaml]\n",
+    "environments/live/cart/exec.yaml": "{apiVersion: example.com/v1, kind: Run, metadata: {name: x, annotations: "
+    "{config.kubernetes.io/function: 'exec: {path: /bin/sh}'}}}\n",
+}
+
+
+@pytest.mark.full
+def test_the_box_is_closed_in_a_pod_of_install(images: Images, tmp_path: Path) -> None:
+    """User, root, capabilities and secrets as in the CronJob; the engine's seccomp profile is the kubelet's default."""
+    cluster = images("cluster")
+    (tmp_path / "token").write_text("top-secret-token")
+    (tmp_path / "token").chmod(0o444)
+    pod = ("--read-only", "--tmpfs", "/tmp:mode=1777", "--cap-drop", "ALL", "--security-opt", "no-new-privileges",
+           "--user", "1000:1000", "--env", "HOME=/tmp", "--env", "CI_GITOPS_TOKEN=top-secret-variable",
+           "--volume", f"{tmp_path}:/etc/ci-gitops:ro")  # fmt: skip
+    tried = f"""\
+import shutil
+from pathlib import Path
+from ci_gitops.adapters import box
+level = box.level_for("best")
+print(level)
+tree, scratch = Path("/tmp/tree"), Path("/tmp/scratch")
+tree.mkdir(); scratch.mkdir()
+for line in {GET_OUT!r}.splitlines():
+    argv = [shutil.which("bash"), "-c", "exec " + line]
+    programs = tuple(filter(None, map(shutil.which, ("cat", "ls", "unshare", "git"))))
+    done = box.run(argv, box.Room(tree, scratch, programs), level, cwd=tree)
+    print("failed" if done.code else "OUT", "|", line, "|", done.text, done.errors)
+done = box.run([shutil.which("bash"), "-c", "echo inside"], box.Room(tree, scratch), level, cwd=tree)
+print(done.text)
+"""
+    said = cluster.run(f"/opt/ci-gitops/bin/python - <<'EOF'\n{tried}\nEOF\n", *pod)
+    level, *lines = said.splitlines()
+    assert level == "full (Landlock, seccomp, limits)"
+    assert said.count("failed | ") == len(GET_OUT.splitlines())
+    assert "OUT | " not in said
+    assert "inside" in lines
+    assert "top-secret" not in said
+
+    laid = "\n".join(
+        f"mkdir -p /tmp/config/{Path(name).parent}; cat > /tmp/config/{name} <<'EOF'\n{text}EOF"
+        for name, text in HOSTILE.items()
+    )
+    render = (
+        "cd /tmp/config && git init -q -b main . && git add -A && git -c user.name=a -c user.email=a@b commit -qm x"
+    )
+    for app, words in (("web", "main.jsonnet"), ("shop", "only what is in the repository"), ("cart", "plugin")):
+        said = cluster.run(
+            f"{laid}\n{render}\nci-gitops render --environment live --app {app} 2>&1 || echo ended $?", *pod
+        )
+        assert "ended 1" in said
+        assert words in said
+        assert "top-secret" not in said
+
+
 @pytest.mark.full
 @pytest.mark.timeout(1500)
 def test_the_same_tree_gives_the_same_digest(

@@ -16,6 +16,8 @@ from ci_gitops.adapters.renderers.scan import files_of, inside
 from ci_gitops.core.manifests import Manifest, parse
 from ci_gitops.core.recipes import Chart
 from ci_gitops.core.tenancy import allows
+from ci_gitops.core.yamldepth import must_be_shallow
+from ci_gitops.core.yamlload import load
 from ci_gitops.errors import RenderError
 
 _FILE = "Chart.yaml"
@@ -148,7 +150,9 @@ def _dependencies(chart: Path) -> Iterator[Mapping[str, Any]]:
     for name in (_FILE, "requirements.yaml"):
         if (chart / name).is_file():
             try:
-                document = yaml.safe_load((chart / name).read_text(encoding="utf-8-sig"))
+                text = (chart / name).read_text(encoding="utf-8-sig")
+                must_be_shallow(text)
+                document = load(text)
             except (yaml.YAMLError, ValueError, RecursionError):
                 continue  # helm says what is wrong
             found = document.get("dependencies") if isinstance(document, Mapping) else None

@@ -15,6 +15,7 @@ import yaml
 
 from ci_gitops.core.layout import KUSTOMIZATIONS
 from ci_gitops.core.yamldepth import must_be_shallow
+from ci_gitops.core.yamlload import load, load_all
 from ci_gitops.errors import RenderError
 
 _REMOTE = re.compile(
@@ -35,7 +36,6 @@ _KEYS = {
         "chartHome",
     )
 }  # fmt: skip
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _CHARTS = "HelmChartInflationGenerator"
 _LONGEST_PATH = 1_000
 _MOST = 2_000  # kustomizations below one target
@@ -98,7 +98,7 @@ def _read(file: Path) -> Mapping[str, Any]:
     try:
         text = file.read_text(encoding="utf-8-sig")
         must_be_shallow(text)
-        document = yaml.load(text, Loader=_Loader)  # noqa: S506 - the safe one, in C
+        document = load(text)
     except (yaml.YAMLError, ValueError, RecursionError):
         return {}
     return document if isinstance(document, Mapping) else {}
@@ -181,12 +181,12 @@ def _named_by_plugin(tree: Path, folder: Path, text: str) -> Iterator[Path]:
     if _CHARTS in text:
         yield from files_of(tree, folder / "charts")
     todo = _documents(text)
+    seen = set[int]()  # an alias stands for the same thing, however often
     while todo:
         item = todo.pop()
-        if isinstance(item, Mapping):
-            todo += item.values()
-        elif isinstance(item, list):
-            todo += item
+        if isinstance(item, Mapping | list):
+            todo += () if id(item) in seen else item.values() if isinstance(item, Mapping) else item
+            seen.add(id(item))
         elif isinstance(item, str) and item and len(item) < _LONGEST_PATH and "\n" not in item:
             found = Path(os.path.normpath(folder / item.rpartition("=")[2]))
             if found.is_relative_to(tree) and found.is_file():
@@ -199,7 +199,7 @@ def _documents(text: str) -> list[Any]:
     """None where it is no YAML: kustomize says what is wrong."""
     try:
         must_be_shallow(text)
-        return list(yaml.load_all(text, Loader=_Loader))
+        return load_all(text)
     except (yaml.YAMLError, ValueError, RecursionError):
         return []
 

@@ -14,6 +14,7 @@ from ci_gitops import masking
 from ci_gitops.adapters import process
 from ci_gitops.adapters.renderers.base import Job
 from ci_gitops.core.manifests import Manifest
+from ci_gitops.core.yamlload import load_all
 from ci_gitops.errors import RenderError
 
 _MARK = "ENC[AES256_GCM,"
@@ -69,7 +70,7 @@ def _own_vault(job: Job, file: Path) -> bool:
 def _hide(before: str, after: str) -> None:
     """Register every value that was encrypted."""
     try:
-        closed, opened = list(yaml.safe_load_all(before)), list(yaml.safe_load_all(after))
+        closed, opened = load_all(before), load_all(after)
     except (yaml.YAMLError, RecursionError):
         masking.register(after)  # a binary or dotenv file is a secret as a whole
         for line in after.splitlines():

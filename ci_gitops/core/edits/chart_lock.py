@@ -18,6 +18,7 @@ import yaml
 from ci_gitops.core.edits.records import Edit
 from ci_gitops.core.edits.scalars import set_values
 from ci_gitops.core.yamldepth import must_be_shallow
+from ci_gitops.core.yamlload import Loader
 from ci_gitops.errors import EditError
 
 _LOCKS = {"Chart.yaml": "Chart.lock", "requirements.yaml": "requirements.lock"}
@@ -32,7 +33,7 @@ _GO_ESCAPES = str.maketrans({c: f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"})
 Dependency = Mapping[str, Any]
 
 
-class _HelmLoader(yaml.CSafeLoader):
+class _HelmLoader(Loader):
     """YAML as Helm reads it: a date is text."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own name and form
