@@ -44,7 +44,7 @@ def gitlab(one_gitlab: GitLabRig) -> GitLabRig:
     """As a new project is set."""
     state = one_gitlab.gitlab.state
     state.rules = Rules()
-    for name in ("schedules", "variables", "freezes", "locks"):
+    for name in ("schedules", "variables", "freezes", "locks", "allowed"):
         getattr(state, name).clear()
     state.user("robot").role = MAINTAINER
     one_gitlab.gitlab.calls.clear()
@@ -116,11 +116,12 @@ GITLAB: Mapping[str, tuple[Change, str, str, str, str]] = {
     "due": (schedule(), "schedules", "ok", "runs as project_7_bot, next at 2999-01-01 03:00 UTC", ""),
     "unordered": (locks(config="unordered", deploy="oldest_first"), "resource-groups", "warn",
                   "wait for ci-gitops-config",
-                  "projects/7/resource_groups/ci-gitops-config -f process_mode=oldest_first"),
+                  "projects/7/resource_groups/ci-gitops-config -f process_mode=newest_ready_first"),
     "in order": (locks(config="newest_ready_first"), "resource-groups", "ok", "1 resource group in order", ""),
     "every job token": (rules(inbound=False), "job-tokens", "warn", "the jobs of every project",
                         "Job token permissions"),
-    "its allowlist": (rules(), "job-tokens", "ok", "only projects of its allowlist", ""),
+    "its allowlist": (lambda rig: rig.gitlab.state.allowed.append("shop/web"), "job-tokens", "ok",
+                      "only its own jobs get in and those of shop/web", ""),
     "frozen": (freeze("0 0 1 1 *", "0 0 31 12 *"), "freezes", "warn", "deploy freeze (0 0 1 1 *", "Deploy freezes"),
     "no registry": (rules(registry="disabled"), "images", "warn", "its container registry is off",
                     "Container registry: on"),
@@ -175,7 +176,7 @@ def test_the_settings_of_gitlab_are_few_requests_and_no_value_leaves(gitlab: Git
     gitlab.gitlab.settings.variable("CI_GITOPS_TOKEN", "glpat-nobody-sees-this", masked=False, protected=False)
     told = gitlab.forge().settings(NEEDS)
     assert "nobody-sees-this" not in repr(told)
-    assert len(gitlab.gitlab.calls) == 8, [call.path for call in gitlab.gitlab.calls]
+    assert len(gitlab.gitlab.calls) == 9, [call.path for call in gitlab.gitlab.calls]
     assert {call.method for call in gitlab.gitlab.calls} == {"GET"}
 
 

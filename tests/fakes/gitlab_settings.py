@@ -21,6 +21,7 @@ class Settings:
             ("GET", r"/resource_groups", self._of(DEVELOPER, lambda: self.groups)),
             ("GET", r"/variables", self._of(MAINTAINER, lambda: state.variables)),
             ("GET", r"/job_token_scope", self._job_tokens),
+            ("GET", r"/job_token_scope/allowlist", self._of(MAINTAINER, lambda: self.allowed)),
         )
 
     def schedule(self, owner: str = "project_7_bot", **more: Any) -> None:
@@ -37,6 +38,12 @@ class Settings:
             "key": key, "value": value, "variable_type": "env_var", "protected": True, "masked": True, "hidden": False,
             "raw": True, "environment_scope": "*", "description": None, **more,
         })  # fmt: skip
+
+    @property
+    def allowed(self) -> list[dict[str, Any]]:
+        """A project is always on its own list."""
+        names = enumerate([self.state.path, *self.state.allowed], self.state.id)
+        return [{"id": number, "path_with_namespace": name} for number, name in names]
 
     @property
     def groups(self) -> list[dict[str, Any]]:

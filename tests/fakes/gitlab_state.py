@@ -169,6 +169,7 @@ class State:
     environments: list[Environment] = field(default_factory=list)
     schedules: list[dict[str, Any]] = field(default_factory=list)
     variables: list[dict[str, Any]] = field(default_factory=list)
+    allowed: list[str] = field(default_factory=list)  # whose jobs' tokens get in
     locks: dict[str, str] = field(default_factory=dict)  # resource group -> process mode
     freezes: list[Mapping[str, str]] = field(default_factory=list)
     tags: dict[str, dict[str, tuple[str, str]]] = field(default_factory=dict)  # image -> tag -> digest, time

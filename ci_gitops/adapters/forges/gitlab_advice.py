@@ -80,7 +80,10 @@ def _time(at: int) -> str:
 
 
 def judge_locks(listed: Sequence[Json], project: Json) -> Iterator[Setting]:
-    """https://docs.gitlab.com/ci/resource_groups/#process-modes : a new group is unordered."""
+    """A new group is unordered. https://docs.gitlab.com/ci/resource_groups/#process-modes
+
+    `oldest_first` waits for jobs that are not ready yet, too: a pipeline that waits for a person holds all later ones.
+    """
     ours = [one for one in listed if str(one.get("key")).startswith("ci-gitops")]
     chance = sorted(str(one["key"]) for one in ours if one.get("process_mode") == "unordered")
     if chance:
@@ -88,9 +91,10 @@ def judge_locks(listed: Sequence[Json], project: Json) -> Iterator[Setting]:
             "resource-groups", "warn",
             f"{shown(project)}: of jobs that wait for {_listed(chance)} any may be next (unordered): an older pipeline"
             " may come after a newer one, and is refused then.",
-            "by the API alone, for each of them: glab api --method PUT"
-            f" projects/{project.get('id')}/resource_groups/{chance[0]} -f process_mode=oldest_first (each in turn), or"
-            " newest_ready_first (the newest at once; older ones have nothing to do or are refused)",
+            "newest_ready_first, by the API alone, for each of them (oldest_first takes each in turn, also behind a"
+            " pipeline that waits for a person):\n"
+            f"glab api --method PUT projects/{project.get('id')}/resource_groups/{chance[0]} -f"
+            " process_mode=newest_ready_first",
         )  # fmt: skip
     elif ours:
         yield Setting("resource-groups", "ok", f"{shown(project)}: {counted(len(ours), 'resource group')} in order.")

@@ -170,7 +170,7 @@ def judge_images(project: Json, needs: Needs) -> Iterator[Setting]:
         yield Setting("images", "ok", f"{shown(project)}: its container registry is on.")
 
 
-def judge_job_tokens(scope: Json, project: Json) -> Iterator[Setting]:
+def judge_job_tokens(scope: Json, allowed: object, project: Json) -> Iterator[Setting]:
     if scope.get("inbound_enabled") is False:
         yield Setting(
             "job-tokens", "warn",
@@ -180,4 +180,10 @@ def judge_job_tokens(scope: Json, project: Json) -> Iterator[Setting]:
             page(project, "-/settings/ci_cd#js-token-access"),
         )  # fmt: skip
     else:
-        yield Setting("job-tokens", "ok", f"{shown(project)}: only projects of its allowlist get in with a job token.")
+        listed = allowed if isinstance(allowed, list) else ()
+        others = [shown(one) for one in listed if one.get("id") != project.get("id")]
+        more = f" and those of {', '.join(others)}" if others else ""
+        yield Setting(
+            "job-tokens", "ok",
+            f"{shown(project)}: with job tokens only its own jobs get in{more}, beside groups of the allowlist.",
+        )  # fmt: skip

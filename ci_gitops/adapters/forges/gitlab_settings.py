@@ -39,6 +39,7 @@ _QUESTIONS = (
     Question("schedules", "/pipeline_schedules", "the pipeline schedules", "Developer"),
     Question("resource-groups", "/resource_groups", "the resource groups", "Developer"),
     Question("job-tokens", "/job_token_scope", "the permissions of job tokens", "Maintainer", one=True),
+    Question("allowlist", "/job_token_scope/allowlist", "the allowlist of job tokens", "Maintainer"),
     Question("freezes", "/freeze_periods", "the deploy freezes", "Reporter"),
     Question("secrets", "/variables", "the CI/CD variables", "Maintainer"),
 )
@@ -63,14 +64,14 @@ class GitLabSettings:
         )
         yield from self._of("schedules", lambda found: judge_schedules(found, project, self.needs))
         yield from self._of("resource-groups", lambda found: judge_locks(found, project))
-        yield from self._of("job-tokens", lambda found: judge_job_tokens(found, project))
+        yield from self._of("job-tokens", lambda found: judge_job_tokens(found, self._answers["allowlist"], project))
         yield from self._of("freezes", lambda found: judge_freezes(found, project, self.needs))
         yield from self._of(
             "secrets", lambda found: judge_variables(found, self._answers["protection"], project, self.needs)
         )
 
     def _ask(self) -> None:
-        """All at once: eight short questions, each with its own answer or refusal."""
+        """All at once: few short questions, each with its own answer or refusal."""
         asked: dict[str, Callable[[], Any]] = {one.check: _asking(self.api, one) for one in _QUESTIONS}
         asked["me"] = lambda: self.api.record(self.api.get("/user").data, "user", "id")["id"]
         with ThreadPoolExecutor(len(asked)) as threads:
