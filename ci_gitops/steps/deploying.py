@@ -275,7 +275,11 @@ class Deploying(Judging):
             )
             return replace(failed, details=(*failed.details, words))
         self.run.output.warn(f"{self.target}: {bad.revision[:12]} failed; going back to {good.revision[:12]}")
-        orders = replace(self.orders, revision=good.revision, roll_back=False, checks=lambda deadline: ())
+        ours = self.orders.origin
+        origin = replace(good.origin, actor=ours.actor, pipeline=ours.pipeline)
+        orders = replace(
+            self.orders, revision=good.revision, origin=origin, roll_back=False, checks=lambda deadline: ()
+        )  # fmt: skip
         again = Deploying(
             run=self.run, site=self.site, target=self.target, orders=orders, terms=self.terms, rules=self.rules,
             holds=self.holds, deadline=Deadline.after(self.orders.rollback_seconds), pool=self.pool,

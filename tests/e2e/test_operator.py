@@ -48,7 +48,7 @@ def test_a_rollout_a_bad_image_and_the_way_back(pods: Operator) -> None:
     assert first["record"]["images"] == [pods.image]
     assert answer(pods) == "one"
 
-    pods.declare({"web.yaml": web(pods.image.replace(":1", ":2"), "two")})
+    pods.declare({"web.yaml": web(pods.image.replace(":1", ":2"), "two")}, "Ship two")
     assert pods.shop()["outcome"] == "succeeded"
     assert answer(pods) == "two"
 
@@ -64,6 +64,8 @@ def test_a_rollout_a_bad_image_and_the_way_back(pods: Operator) -> None:
     assert pods.live("configmap", "extra") is None, "what the failed revision brought is gone"
     causes = [(record["cause"], record["outcome"]) for record in pods.records()]
     assert causes[:2] == [("rollback", "succeeded"), ("deploy", "failed")]
+    subjects = [record["origin"]["subject"] for record in pods.records()]
+    assert subjects[:2] == ["Ship two", "Ship three"], "a record names the commit that it brought"
 
     run_git("-C", pods.folder, "pull", "-q", "--ff-only", "origin", "main")
     declared = (pods.folder / "environments/live/shop/web.yaml").read_text()
