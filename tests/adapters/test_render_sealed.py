@@ -87,19 +87,25 @@ def test_what_comes_out_encrypted_is_never_applied(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "given"), [("https://vault.example.com/", True), ("https://evil.example.com", False)]
+    ("address", "given"),
+    [
+        ("vault_address: https://vault.example.com/", True),
+        ("vault_address: https://evil.example.com", False),
+        ('"vault\\u005faddress": https://evil.example.com', False),
+    ],
 )
 def test_a_vault_token_goes_to_no_server_that_a_file_names(tmp_path: Path, address: str, given: bool) -> None:
     """By a stand-in for sops that says what it was given."""
-    sops = '#!/bin/sh\necho "token=$VAULT_TOKEN key=$SOPS_AGE_KEY other=$CI_GITOPS_TOKEN" >&2\nexit 1\n'
+    sops = '#!/bin/sh\necho "token=$VAULT_TOKEN home=$HOME key=$SOPS_AGE_KEY other=$CI_GITOPS_TOKEN" >&2\nexit 1\n'
     write(tmp_path, {"bin/sops": sops})
     (tmp_path / "bin/sops").chmod(0o755)
-    marks = f"sops:\n  hc_vault:\n  - vault_address: {address}\n  mac: ENC[AES256_GCM,data:x]\n"
+    marks = f"sops:\n  hc_vault:\n  - {address}\n  mac: ENC[AES256_GCM,data:x]\n"
     write(tmp_path, {"tree/a/login.yaml": SECRET + marks})
-    environ = {"PATH": f"{tmp_path}/bin", "VAULT_ADDR": "https://vault.example.com", "VAULT_TOKEN": "s.token",
-               "SOPS_AGE_KEY": "age", "CI_GITOPS_TOKEN": "no"}  # fmt: skip
+    environ = {"PATH": f"{tmp_path}/bin", "HOME": "/home/ada", "VAULT_ADDR": "https://vault.example.com",
+               "VAULT_TOKEN": "s.token", "SOPS_AGE_KEY": "age", "CI_GITOPS_TOKEN": "no"}  # fmt: skip
     with pytest.raises(RenderError) as caught:
         render(tmp_path / "tree", "a", environ)
     assert ("token=s.token" in caught.value.message) is given
+    assert ("home=/home/ada" in caught.value.message) is given
     assert "key=age other=" in caught.value.message
     assert "other=no" not in caught.value.message

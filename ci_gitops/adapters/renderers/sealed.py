@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from ci_gitops import masking
 from ci_gitops.adapters import process
 from ci_gitops.adapters.renderers.base import Job
 from ci_gitops.core.manifests import Manifest
+from ci_gitops.core.vault_addresses import vault_addresses
 from ci_gitops.core.yamlload import load_all
 from ci_gitops.errors import RenderError
 
@@ -25,7 +25,6 @@ _KEY_VARIABLES = (
     "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE", "GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_OAUTH_ACCESS_TOKEN",
     "AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "VAULT_ADDR", "VAULT_TOKEN",
 )  # fmt: skip
-_VAULT = re.compile(r"vault_address[\"']?\s*[:=]\s*[\"']?([^\s\"',]+)")
 _HINT = "Give the key, as in SOPS_AGE_KEY_FILE=FILE or SOPS_AGE_KEY."
 
 
@@ -48,8 +47,11 @@ def decrypt(job: Job, file: Path) -> None:
         )
     if not any(job.environ.get(name) for name in _KEY_VARIABLES):
         raise RenderError(f"{shown} is encrypted with SOPS, and no key is given.", hint=_HINT)
-    names = [name for name in _KEY_VARIABLES if name != "VAULT_TOKEN" or _own_vault(job, file)]
+    own = _own_vault(job, file)
+    names = [name for name in _KEY_VARIABLES if name != "VAULT_TOKEN" or own]
     env = process.clean_environment(job.environ, *names, proxies=True)
+    if not own:
+        env["HOME"] = str(job.scratch)  # where a person's own ~/.vault-token is not
     done = process.run(
         [job.program("sops"), "--disable-version-check", "decrypt", str(file)], env=env, cwd=job.tree, timeout=60
     )
@@ -63,8 +65,8 @@ def decrypt(job: Job, file: Path) -> None:
 
 def _own_vault(job: Job, file: Path) -> bool:
     """The file itself says to which server the token goes: only to the one that the run names."""
-    named = {each.rstrip("/") for each in _VAULT.findall(file.read_text(encoding="utf-8", errors="replace"))}
-    return named <= {job.environ.get("VAULT_ADDR", "").rstrip("/")}
+    named = vault_addresses(file.read_text(encoding="utf-8", errors="replace"), flat=file.suffix in (".env", ".ini"))
+    return named is not None and named <= {job.environ.get("VAULT_ADDR", "").rstrip("/")}
 
 
 def _hide(before: str, after: str) -> None:
