@@ -13,7 +13,7 @@ from ci_gitops.core.inputs import Inputs
 from ci_gitops.core.targets import Target
 from ci_gitops.errors import RenderError, UsageError
 from ci_gitops.steps.rendering import tool_recipe
-from ci_gitops.steps.targets import targets_of
+from ci_gitops.steps.targets import files_of
 from ci_gitops.steps.workplace import Workplace
 
 _FILES = b"Files"  # by which the templates of a chart get at all that lies in it
@@ -28,6 +28,7 @@ def inputs_of(place: Workplace) -> Inputs:
     except UsageError:  # none of them has files yet
         return Inputs()
     reads, others = dict[Target, frozenset[str]](), dict[Target, frozenset[str]]()
+    values = _values(place, targets)
     with laid_out(place.repository, place.revision) as tree:
         for target in targets:
             recipe = tool_recipe(place.settings, target)
@@ -36,7 +37,7 @@ def inputs_of(place: Workplace) -> Inputs:
                 chart = tool_of(tree, target.path, recipe) == "helm"
             except RenderError:
                 continue
-            spare = _values_of_others(place, target, targets) if chart else set()
+            spare = {path for path in declared if chart and target not in values.get(path, (target,))}
             if spare and _reads_itself(tree, declared):
                 spare = set()
             reads[target] = frozenset(
@@ -46,13 +47,13 @@ def inputs_of(place: Workplace) -> Inputs:
     return Inputs(reads, others)
 
 
-def _values_of_others(place: Workplace, target: Target, targets: Iterable[Target]) -> set[str]:
-    mine, theirs = set[str](), set[str]()
-    for other in targets:
-        for files in targets_of(place, other.environment, [other.app]):
-            if files.target == other:
-                (mine if other == target else theirs).update(files.values)
-    return theirs - mine
+def _values(place: Workplace, targets: Iterable[Target]) -> dict[str, set[Target]]:
+    """Which targets are rendered with each values file."""
+    found: dict[str, set[Target]] = {}
+    for target in targets:
+        for path in files_of(place, target, named=False).values:
+            found.setdefault(path, set()).add(target)
+    return found
 
 
 def _reads_itself(tree: Path, declared: Iterable[str]) -> bool:
