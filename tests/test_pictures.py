@@ -20,12 +20,24 @@ SHOWN = re.compile(r"!\[([^\]]*)\]\(([^)\s]+)\)")
 SVG = "{http://www.w3.org/2000/svg}"
 
 
+#: Lines that say what this machine has.
+OF_HERE = re.compile(r"^ok *(git|certificates|engine|renderer|sandbox) |^warn *engine |DOCKER_HOST|^\d+ ok, ")
+
+
 def compare(made: Iterator[Picture]) -> list[str]:
     names = []
     for one in made:
-        assert (PICTURES / f"{one.name}.svg").read_text() == one.svg, f"{one.name}: run `make pictures`"
+        kept = (PICTURES / f"{one.name}.svg").read_text()
+        same = said(kept) == said(one.svg) if one.name == "doctor" else kept == one.svg
+        assert same, f"{one.name}: run `make pictures`"
         names.append(f"{one.name}.svg")
     return names
+
+
+def said(svg: str) -> list[str]:
+    """Without what lies between words of different colours."""
+    lines = ["".join(text.itertext()) for text in ElementTree.fromstring(svg).iter(f"{SVG}text")]
+    return [line for line in lines if not OF_HERE.search(line)]
 
 
 def test_the_first_pictures_are_what_the_program_says() -> None:

@@ -124,6 +124,11 @@ def _going_back(shop: Stage) -> Iterator[Picture]:
         "unhealthy", "deploy explains what does not get healthy, down to the pod, and says what to do",
         shop.types("ci-gitops deploy --environment staging", code=4, columns=_WIDE), _WIDE,
     )  # fmt: skip
+    shop.gitlab.state.user("ada").scopes = ("read_api", "write_repository")
+    yield screen(
+        "doctor", "doctor names a token without the right scope, and a branch that everybody may push to",
+        shop.types("ci-gitops doctor", code=1, columns=_WIDE), _WIDE,
+    )  # fmt: skip
 
 
 def _scale_by_hand() -> None:
