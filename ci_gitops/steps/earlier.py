@@ -15,7 +15,7 @@ from ci_gitops.errors import CiGitopsError
 from ci_gitops.steps.workplace import Workplace
 
 _LOOKED_AT = 50  # commits of the branch
-_OPENED = 10  # of those without trailers of ours: each is asked for by itself
+_OPENED = 20  # of those: each is asked for by itself
 _TOLD = 3
 
 
@@ -47,10 +47,8 @@ def _candidates(log: Sequence[CommitInfo], target: Target) -> Sequence[CommitInf
     """The commits that moved the target as far as they say so, and what each of them began from."""
     name = f"{target.environment}/{target.app}"
     told = {each.sha for each in log if any(move.target == name for move in parse_trailers(each.message).images)}
-    if not told:
-        return log[:_OPENED]
     begun = {each.parents[0] for each in log if each.sha in told and each.parents}
-    return [each for each in log if each.sha in told | begun]
+    return [each for each in log if not told or each.sha in told | begun][:_OPENED]
 
 
 def _others(

@@ -36,6 +36,9 @@ from ci_gitops.steps.restoring import replayed
 from ci_gitops.steps.workplace import RepositoryTree, Workplace, Workplaces
 from ci_gitops.steps.write import Hand, Written, attempts, commit_plan, current_plan, overtaken, trailers_of
 
+_CLOSE = "Merge that merge request first, or close it and delete its branch, then run this again."
+_LEFT_OVER = "No merge request is open for it: delete that branch if the work is not needed, then run this again."
+
 
 @dataclass(frozen=True, slots=True)
 class RequestWriter:
@@ -186,7 +189,7 @@ class RequestWriter:
         if left:
             repository.fetch(branch)
             own = repository.only_in(left, place.revision)
-            self._no_person(place, own, branch)
+            self._no_person(place, own, branch, _LEFT_OVER)
             if self._same(place, left, own, plan):
                 return left, ()
         commit = commit_plan(place, plan, self.hand, self.environment.commit.subject)
@@ -331,13 +334,13 @@ class RequestWriter:
         self._described(place, request, place.repository.only_in(commit, place.revision))
         return True
 
-    def _no_person(self, place: Workplace, own: Sequence[CommitInfo], branch: str) -> None:
+    def _no_person(self, place: Workplace, own: Sequence[CommitInfo], branch: str, hint: str = _CLOSE) -> None:
         theirs = next((commit for commit in own if not is_ours(place, commit)), None)
         if theirs is None:
             return
         raise RefusedError(
             f"The branch {branch} holds {told_of(theirs)}, which is not ours; it is not written over.",
-            hint="Merge or close that merge request first, then run this again.",
+            hint=hint,
         )
 
     def _written(self, place: Workplace, outcome: str, **fields: object) -> Written:

@@ -163,6 +163,11 @@ def test_a_persons_commit_on_the_branch_stops_it(requests: Requests) -> None:
     ran = requests.production(f"{WEB}:1.3", "--app", "shop")
     assert ran.code == 5
     assert "Somebody" in ran.json["error"]["message"]
+    assert "close it and delete its branch" in ran.json["error"]["hint"]
+    with Repository.open(str(requests.server.bare(requests.name)), GitAccess()) as repository:
+        open_forge("local", repository, Person("alice", "alice@example.com")).close(1)
+    left = requests.production(f"{WEB}:1.3", "--app", "shop")
+    assert "No merge request is open for it: delete" in left.json["error"]["hint"]
     assert requests.head(branch) == theirs
 
 
