@@ -155,7 +155,7 @@ def test_the_ci_branch_names_the_environment(config: Config) -> None:
 
 def test_wait_ends_with_75_at_the_deadline(config: Config) -> None:
     config.opened()
-    ran = config.merge("--environment", "production", "--wait", "--timeout", "1s")
+    ran = config.merge("--environment", "production", "--wait", "--timeout", "2s")
     assert ran.code == 75
     assert ran.json["waiting"][0]["gate"] == "approvals"
     assert ran.json["error"]["code"] == 75
