@@ -20,7 +20,7 @@ from tests.fakes.clock import Clock
 from tests.fakes.gitlab import FakeGitLab
 from tests.rig.deploying import digests
 from tests.rig.engine import DockerEngine
-from tests.rig.git_server import GitServer, run_git
+from tests.rig.git_server import BareRepositories, GitServer, run_git
 from tests.rig.guide import Guide
 from tests.rig.parts import program
 from tests.rig.registry import PASSWORD, USER, RegistryServer
@@ -122,10 +122,10 @@ def declared(server: GitServer, repository: str, overlay: str, folder: Path) -> 
     return kustomized(folder / overlay)
 
 
-def lines(server: GitServer, repository: str) -> list[str]:
-    """What the newest commit of main took out and put in."""
+def lines(server: BareRepositories, repository: str, revision: str = "main") -> list[str]:
+    """What a commit took out and put in, by default the newest of main."""
     shown = run_git(
-        "--git-dir", server.bare(repository), "show", "--format=", "--unified=0", "-m", "--first-parent", "main"
+        "--git-dir", server.bare(repository), "show", "--format=", "--unified=0", "-m", "--first-parent", revision
     )
     return [line for line in shown.splitlines() if line[:1] in "+-" and line[:3] not in ("+++", "---")]
 
@@ -223,10 +223,11 @@ def test_a_repository_for_each_environment(
 
 
 def test_from_the_classic_pipeline(
-    ssh_server: SshServer, git_server: GitServer, environ: dict[str, str], tmp_path: Path
+    ssh_server: SshServer, registry: RegistryServer, environ: dict[str, str], tmp_path: Path
 ) -> None:
-    """First the team's own lines, then ours: the same manifests; ours change one line."""
-    files = classic(IMAGE, {"staging": "staging", "production": "production"})
+    """First the team's own lines, then ours: the same manifests; ours change one line. Then a promotion."""
+    image = f"{registry.host}/shop/web"
+    files = classic(image, {"staging": "staging", "production": "production"})
     overlay = ".kubernetes/overlays/production"
     twice = files[f"{overlay}/kustomization.yaml"].decode()
     once = twice.replace(
@@ -234,11 +235,13 @@ def test_from_the_classic_pipeline(
     ).encode()  # kustomize edit refuses the key that stands twice
     by_their_lines = ssh_server.create("theirs/web", {**files, f"{overlay}/kustomization.yaml": once})
     by_ours = ssh_server.create("ours/web", files)
+    run_git("--git-dir", ssh_server.git.bare("ours/web"), "branch", "staging", "main")
     for name in ("theirs/web", "ours/web"):
         run_git("clone", "--quiet", ssh_server.git.bare(name), tmp_path / name)
     commit = run_git("-C", tmp_path / "theirs/web", "rev-parse", "HEAD").strip()
+    digest = registry.push("shop/web", "2.0")
     environ |= {
-        "DOCKER_REGISTRY_HOST": "registry.example.com", "DOCKER_REGISTRY_IMAGE": "shop/web", "CI_COMMIT_BRANCH": "main",
+        "DOCKER_REGISTRY_HOST": registry.host, "DOCKER_REGISTRY_IMAGE": "shop/web", "CI_COMMIT_BRANCH": "main",
         "GITLAB_ID_RSA": ssh_server.private_key.strip().replace("\n", "\r\n"), "GITLAB_EMAIL": "deployer@example.com",
         "GITLAB_USERNAME": "deployer", "CI_COMMIT_SHA": commit, "SSH_KNOWN_HOSTS": ssh_server.known_hosts,
     }  # fmt: skip
@@ -248,20 +251,21 @@ def test_from_the_classic_pipeline(
     guide.walk(
         tmp_path / "work" / "ours/web",
         {**environ, "GITLAB_REMOTE_URL": by_ours},
-        {"ssh://git@gitlab.example.com/shop/web.git": by_ours},
+        {"ssh://git@gitlab.example.com/shop/web.git": by_ours, HOST: registry.host},
     )
-    assert len(lines(ssh_server.git, "ours/web")) == 2
-    authors = {
-        run_git("--git-dir", ssh_server.git.bare(name), "log", "-1", "--format=%an <%ae>", "main")
-        for name in ("theirs/web", "ours/web")
-    }
-    assert authors == {"deployer <deployer@example.com>\n"}
+    ours = run_git("--git-dir", ssh_server.git.bare("ours/web"), "rev-list", "--reverse", "main").split()
     built = []
-    for name in ("theirs/web", "ours/web"):
-        run_git("clone", "--quiet", ssh_server.git.bare(name), tmp_path / "after" / name)
-        built.append(kustomized(tmp_path / "after" / name / overlay))
+    for name, revision in (("theirs/web", "main"), ("ours/web", ours[1])):
+        bare, after = ssh_server.git.bare(name), tmp_path / "after" / name
+        author = run_git("--git-dir", bare, "log", "-1", "--format=%an <%ae>", revision)
+        assert author == "deployer <deployer@example.com>\n"
+        run_git("clone", "--quiet", bare, after)
+        run_git("-C", after, "checkout", "--quiet", revision)
+        built.append(kustomized(after / overlay))
     assert built[0] == built[1]
-    assert f"{IMAGE}:{commit}" in str(built)
+    assert f"{image}:{commit}" in str(built)
+    assert len(lines(ssh_server.git, "ours/web", ours[1])) == 2
+    assert [line.split()[-1] for line in lines(ssh_server.git, "ours/web", ours[-1])][-1] == digest
 
 
 def _their_job(guide: Guide, server: SshServer, environ: Mapping[str, str], folder: Path) -> None:
