@@ -47,11 +47,11 @@ demo: $(VENV)/.runtime
 	@$(BIN)/ci-gitops demo $(ARGS)
 	@echo 'Here ci-gitops is $(BIN)/ci-gitops.'
 
-test: $(VENV)/.dev parts
+test: ready
 	@$(PYTEST) -n 4 --dist loadgroup --durations 15 $(ARGS)
 
 test-full: export CI_GITOPS_TEST_FULL = 1
-test-full: $(VENV)/.dev parts
+test-full: ready
 	@$(PYTEST) -n 4 --dist loadgroup --durations 30 -m '' --timeout 3600 $(ARGS)
 
 lint: $(VENV)/.dev
@@ -74,11 +74,20 @@ docs: $(VENV)/.dev
 pictures: $(VENV)/.dev parts
 	@PATH="$(CURDIR)/$(PARTS)/bin:$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m docs.recordings
 
-bench: $(VENV)/.dev parts
+bench: ready
 	@PATH="$(CURDIR)/$(PARTS)/bin:$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m benchmarks $(ARGS)
 
-parts: $(VENV)/.dev
+parts: | $(VENV)/bin/python
 	@$(BIN)/python tests/rig/install.py $(PARTS)
+
+# Python's packages and the other parts come beside each other.
+ready: | $(VENV)/bin/python
+	@$(MAKE) --no-print-directory --jobs=2 $(VENV)/.collected parts
+
+# Tests that were compiled once need not be by every worker.
+$(VENV)/.collected: $(VENV)/.dev
+	@$(PYTEST) --collect-only -n0 -qq >/dev/null 2>&1 || true
+	@touch $@
 
 lock: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet uv

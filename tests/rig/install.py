@@ -53,9 +53,9 @@ def main(folder: Path) -> int:
     (folder / "bin").mkdir(parents=True, exist_ok=True)
     packages = [package for package in wanted(HERE / "debian-packages.txt") if not has_program(package.unless)]
     install([package.name for package in packages if package.release is None and not installed(package.name)])
-    for package in packages:
-        if package.release and not (folder / package.folder).is_dir():
-            unpack(package, folder)
+    for release in sorted({package.release for package in packages if package.release}):
+        of_it = [package for package in packages if package.release == release]
+        unpack(release, [package for package in of_it if not (folder / package.folder).is_dir()], folder)
     npm(folder)
     wheels(folder)
     bases(folder)
@@ -121,17 +121,31 @@ def no_services_started() -> Iterator[None]:
         POLICY.unlink()
 
 
-def unpack(package: Package, folder: Path) -> None:
-    """Take one package of another Debian release from this machine's own mirror and lay it in `folder`."""
-    if not shutil.which("apt-get"):
-        say(f"Not here: {package.name} of Debian {package.release}. Tests that need it are skipped.")
+def unpack(release: str, packages: list[Package], folder: Path) -> None:
+    """Take packages of another Debian release from this machine's own mirror and lay them in `folder`."""
+    if not packages:
         return
-    say(f"Unpacking {package.name} of Debian {package.release} …")
+    names = ", ".join(package.name for package in packages)
+    if not shutil.which("apt-get"):
+        say(f"Not here: {names} of Debian {release}. Tests that need it are skipped.")
+        return
+    say(f"Unpacking {names} of Debian {release} …")
+    with tempfile.TemporaryDirectory(prefix="ci-gitops-apt-") as temporary:
+        try:
+            options = lists_of(release, Path(temporary))
+        except subprocess.CalledProcessError as error:
+            say(f"That failed; tests that need it are skipped: {error.stderr.strip()}")
+            return
+        for package in packages:  # one that cannot be had must not keep the others away
+            lay(package, folder, options, Path(temporary) / package.folder)
+
+
+def lay(package: Package, folder: Path, options: list[str], download: Path) -> None:
+    target = folder / package.folder
+    download.mkdir()
     try:
-        with tempfile.TemporaryDirectory(prefix="ci-gitops-apt-") as temporary:
-            archive = download(package, Path(temporary))
-            target = folder / package.folder
-            output("dpkg-deb", "-x", str(archive), str(target))
+        output("apt-get", "-qq", *options, "download", package.name, cwd=download)
+        output("dpkg-deb", "-x", str(next(download.glob("*.deb"))), str(target))
     except subprocess.CalledProcessError as error:
         say(f"That failed; tests that need it are skipped: {error.stderr.strip()}")
         return
@@ -146,21 +160,20 @@ def link_program(program: Path, folder: Path, known_as: str | None = None) -> No
     link.symlink_to(program.resolve())
 
 
-def download(package: Package, temporary: Path) -> Path:
-    """The .deb, by an apt that knows that release alone; the machine's own lists are left as they are."""
+def lists_of(release: str, temporary: Path) -> list[str]:
+    """Options for an apt that knows that release alone; the machine's own lists are left as they are."""
     lists, cache = temporary / "lists", temporary / "cache"
     (lists / "partial").mkdir(parents=True)
     (cache / "archives" / "partial").mkdir(parents=True)
     signed = f" [signed-by={KEYRING}]" if KEYRING.exists() else ""
-    (temporary / "sources.list").write_text(f"deb{signed} {mirror()} {package.release} main\n")
+    (temporary / "sources.list").write_text(f"deb{signed} {mirror()} {release} main\n")
     settings = {
         "Dir::Etc::sourcelist": temporary / "sources.list", "Dir::Etc::sourceparts": "-", "Dir::State::lists": lists,
         "Dir::State::status": "/dev/null", "Dir::Cache": cache, "APT::Sandbox::User": "", "Acquire::Languages": "none",
     }  # fmt: skip
     options = [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
     output("apt-get", "-qq", *options, "update", cwd=temporary)
-    output("apt-get", "-qq", *options, "download", package.name, cwd=temporary)
-    return next(temporary.glob("*.deb"))
+    return options
 
 
 def mirror() -> str:
