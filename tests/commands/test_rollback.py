@@ -15,7 +15,7 @@ from ci_gitops.adapters.git import GitAccess, Person, Repository
 from ci_gitops.core.mergerequest_text import Block, put_block
 from ci_gitops.core.trailers import ImageMove, Trailers, format_trailers, parse_trailers
 from tests.rig.cli import Cli, Ran
-from tests.rig.git_server import GitServer, run_git
+from tests.rig.git_server import BareRepositories, run_git
 
 WEB = "localhost:1/web"
 HOLDS = ".ci-gitops/holds/live.yaml"
@@ -46,7 +46,7 @@ class Live:
     """An environment `live` of a config repository on a server, deployed to a file or a folder."""
 
     def __init__(
-        self, cli: Cli, server: GitServer, destination: str, more: str = "", apps: tuple[str, ...] = ("shop",)
+        self, cli: Cli, server: BareRepositories, destination: str, more: str = "", apps: tuple[str, ...] = ("shop",)
     ):
         self.cli, self.server = cli, server
         config = f"name: acme\nenvironments: {{live: {{{destination}{more}}}}}\n"
@@ -54,8 +54,7 @@ class Live:
         self.url = server.create("config", {".ci-gitops.yaml": config.encode(), **tree})
 
     def __call__(self, command: str, *words: object, code: int = 0) -> Ran:
-        env = {"CI_GITOPS_TOKEN": self.server.password}
-        ran = self.cli("-o", "json", command, "--repo", self.url, "--environment", "live", *words, env=env)
+        ran = self.cli("-o", "json", command, "--repo", self.url, "--environment", "live", *words)
         assert ran.code == code, (ran.out, ran.err)
         return ran
 
@@ -77,8 +76,8 @@ class Live:
 
 
 @pytest.fixture
-def live(cli: Cli, git_server: GitServer, tmp_path: Path) -> Live:
-    return Live(cli, git_server, f"destination: 'simulated:{tmp_path}/cluster.json'")
+def live(cli: Cli, repositories: BareRepositories, tmp_path: Path) -> Live:
+    return Live(cli, repositories, f"destination: 'simulated:{tmp_path}/cluster.json'")
 
 
 def test_back_to_the_last_good_one_and_the_bad_one_is_held(live: Live) -> None:
@@ -120,8 +119,10 @@ def test_a_way_to_a_record_and_where_there_is_none(live: Live) -> None:
     assert live.rollback()["rollback"][0]["images"] == [{"name": WEB, "old": f"{WEB}:1", "new": f"{WEB}:2"}]
 
 
-def test_only_what_the_last_deployment_brought_goes_back(cli: Cli, git_server: GitServer, tmp_path: Path) -> None:
-    live = Live(cli, git_server, f"destination: 'dir:{tmp_path}/live'", apps=("cart", "shop"))
+def test_only_what_the_last_deployment_brought_goes_back(
+    cli: Cli, repositories: BareRepositories, tmp_path: Path
+) -> None:
+    live = Live(cli, repositories, f"destination: 'dir:{tmp_path}/live'", apps=("cart", "shop"))
     live.bring("1")
     live.bring("2", app="cart")
     live.bring("2", app="shop")
@@ -136,8 +137,8 @@ def test_only_what_the_last_deployment_brought_goes_back(cli: Cli, git_server: G
     live("update", f"{WEB}:2", "--app", "shop", code=5)
 
 
-def test_what_runs_must_be_known(cli: Cli, git_server: GitServer, tmp_path: Path) -> None:
-    live = Live(cli, git_server, "write: push")
+def test_what_runs_must_be_known(cli: Cli, repositories: BareRepositories, tmp_path: Path) -> None:
+    live = Live(cli, repositories, "write: push")
     assert "environments.live.destination" in live.rollback(code=5)["error"]["hint"]
     before = live.head()
     refused = live("update", f"{WEB}:2", "--wait", "deployed", code=5).json
@@ -148,13 +149,15 @@ def test_what_runs_must_be_known(cli: Cli, git_server: GitServer, tmp_path: Path
     assert "cannot be read" in broken["message"]
 
 
-def test_a_way_back_by_merge_request_has_its_own_gates(cli: Cli, git_server: GitServer, tmp_path: Path) -> None:
+def test_a_way_back_by_merge_request_has_its_own_gates(
+    cli: Cli, repositories: BareRepositories, tmp_path: Path
+) -> None:
     more = ", write: merge-request, merge: now, gates: {approvals: 1}"
-    live = Live(cli, git_server, f"destination: 'dir:{tmp_path}/live'", more)
+    live = Live(cli, repositories, f"destination: 'dir:{tmp_path}/live'", more)
     live("deploy")
     live("update", f"{WEB}:2", "--write", "push")
     live("deploy")
-    git_server.reject("config", "GitLab: You are not allowed to push code to protected branches", "refs/heads/none")
+    repositories.reject("config", "GitLab: You are not allowed to push code to protected branches", "refs/heads/none")
     done = live.rollback("--forge", "local")
     assert (done["outcome"], done["mergeRequest"]["state"]) == ("merged", "merged")
     assert 'newTag: "1"' in live.read()
@@ -162,9 +165,9 @@ def test_a_way_back_by_merge_request_has_its_own_gates(cli: Cli, git_server: Git
     assert "approvals" in forward.json["error"]["message"]
 
 
-def test_fewer_gates_are_for_what_really_goes_back(cli: Cli, git_server: GitServer, tmp_path: Path) -> None:
+def test_fewer_gates_are_for_what_really_goes_back(cli: Cli, repositories: BareRepositories, tmp_path: Path) -> None:
     more = ", write: merge-request, gates: {approvals: 1}"
-    live = Live(cli, git_server, f"destination: 'dir:{tmp_path}/live'", more)
+    live = Live(cli, repositories, f"destination: 'dir:{tmp_path}/live'", more)
     live("deploy")
     live("update", f"{WEB}:2", "--write", "push")
     live("deploy")
@@ -178,15 +181,15 @@ def test_fewer_gates_are_for_what_really_goes_back(cli: Cli, git_server: GitServ
     assert 'newTag: "1"' in live.read()
 
     # Nobody gets fewer gates by saying so: neither with what never ran, nor with more than what is told.
-    good, overlay = git_server.messages("config")[0], live.read()
+    good, overlay = repositories.messages("config")[0], live.read()
     back = next(line for line in good.splitlines() if line.startswith("Ci-Gitops-Cause: rollback "))
     for version, more_files in (("9", {}), ("2", {"apps/shop/base/deployment.yaml": b"{}\n"})):
         moves = Trailers((ImageMove("live", "shop", WEB, f"{WEB}:1", f"{WEB}:{version}"),))
         branch, said = "ci-gitops/live/shop", f"{format_trailers(moves)}\n{back}"
-        run_git("--git-dir", git_server.bare("config"), "update-ref", f"refs/heads/{branch}", "refs/heads/main")
+        run_git("--git-dir", repositories.bare("config"), "update-ref", f"refs/heads/{branch}", "refs/heads/main")
         files = {OVERLAY.format(app="shop"): overlay.replace('"1"', f'"{version}"').encode(), **more_files}
-        git_server.commit("config", files, f"Roll back\n\n{said}", branch)
-        with Repository.open(str(git_server.bare("config")), GitAccess()) as repository:
+        repositories.commit("config", files, f"Roll back\n\n{said}", branch)
+        with Repository.open(str(repositories.bare("config")), GitAccess()) as repository:
             forge = open_forge("local", repository, Person("mallory", "m@example.com"))
             text = put_block("", Block().updated(parse_trailers(said)))
             request = forge.open(NewMergeRequest(branch, "main", "Roll back", text))
@@ -202,8 +205,9 @@ def test_update_waits_until_it_is_deployed(live: Live) -> None:
     assert "was not deployed yet" in late["error"]["message"]
     waiting = [sys.executable, "-m", "ci_gitops", "-o", "json", "update", "--repo", live.url, "--environment", "live",
                f"{WEB}:2", "--wait", "deployed", "--timeout", "60s"]  # fmt: skip
-    env = {**live.cli.env, "CI_GITOPS_TOKEN": live.server.password}
-    with subprocess.Popen(waiting, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        waiting, env=live.cli.env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
         live("deploy")
         out, err = process.communicate(timeout=90)
     assert process.returncode == 0, err
@@ -221,20 +225,20 @@ def test_a_deployment_that_fails_ends_the_wait(live: Live) -> None:
     assert 'newTag: "1"' in (live.rollback() and live.read())
 
 
-def test_the_version_of_a_chart_goes_back_too(cli: Cli, git_server: GitServer, tmp_path: Path) -> None:
+def test_the_version_of_a_chart_goes_back_too(cli: Cli, repositories: BareRepositories, tmp_path: Path) -> None:
     release = (
         "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: redis}\nspec:\n"
         "  chart:\n    spec:\n      chart: redis\n      version: 19.1.0\n"
     )
-    live = Live(cli, git_server, f"destination: 'dir:{tmp_path}/live'", apps=())
-    git_server.commit("config", {"environments/live/cache/release.yaml": release.encode()})
+    live = Live(cli, repositories, f"destination: 'dir:{tmp_path}/live'", apps=())
+    repositories.commit("config", {"environments/live/cache/release.yaml": release.encode()})
     live("deploy")
     live("update", "--chart", "redis=20.0.0", "--app", "cache")
     live("deploy")
     done = live.rollback()
     assert (done["outcome"], done["rollback"][0]["charts"]) == ("pushed", [{"name": "redis", "new": "19.1.0"}])
     assert "version: 19.1.0\n" in live.read("environments/live/cache/release.yaml")
-    assert len(git_server.messages("config")) == 4
+    assert len(repositories.messages("config")) == 4
 
 
 CONFIG_MAP = "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata: {{level: {level}}}\n"
@@ -245,20 +249,22 @@ def overlay(app: str, tag: str, *more: str) -> bytes:
     return f'resources: [{resources}]\nimages:\n- name: {WEB}\n  newTag: "{tag}"\n'.encode()
 
 
-def test_every_file_of_a_target_goes_back_and_nothing_else(cli: Cli, git_server: GitServer, tmp_path: Path) -> None:
+def test_every_file_of_a_target_goes_back_and_nothing_else(
+    cli: Cli, repositories: BareRepositories, tmp_path: Path
+) -> None:
     key = "apps/shop/overlays/live/release.pub"
     live = Live(
         cli,
-        git_server,
+        repositories,
         f"destination: 'dir:{tmp_path}/live', verify: {{cosign: {{key: {key}}}}}",
         apps=("cart", "shop"),
     )
-    git_server.commit("config", {key: b"a key that got lost\n"})
+    repositories.commit("config", {key: b"a key that got lost\n"})
     shared, script = "apps/common/limits.yaml", "apps/shop/overlays/live/run.sh"
     gone, new = "apps/shop/overlays/live/extra.yaml", "apps/shop/overlays/live/new.yaml"
     for app in ("cart", "shop"):
-        git_server.commit("config", {OVERLAY.format(app=app): overlay(app, "1", "../../../common")})
-    git_server.commit("config", {
+        repositories.commit("config", {OVERLAY.format(app=app): overlay(app, "1", "../../../common")})
+    repositories.commit("config", {
         OVERLAY.format(app="shop"): overlay("shop", "1", "../../../common", "extra.yaml"),
         "apps/common/kustomization.yaml": b"resources: [limits.yaml]\n",
         shared: CONFIG_MAP.format(name="limits", level="low").encode(),
@@ -266,12 +272,12 @@ def test_every_file_of_a_target_goes_back_and_nothing_else(cli: Cli, git_server:
     })  # fmt: skip
     live("deploy")
     good = live.head()
-    git_server.commit("config", {
+    repositories.commit("config", {
         OVERLAY.format(app="shop"): overlay("shop", "2", "../../../common", "new.yaml"),
         shared: CONFIG_MAP.format(name="limits", level="high").encode(),
         gone: None, new: CONFIG_MAP.format(name="new", level="x").encode(), script: b"#!/bin/sh\n",
         key: b"the key of today\n",
-        ".ci-gitops.yaml": git_server.read("config", ".ci-gitops.yaml") + b"# rules of today\n",
+        ".ci-gitops.yaml": repositories.read("config", ".ci-gitops.yaml") + b"# rules of today\n",
         OVERLAY.format(app="cart"): overlay("cart", "5", "../../../common"), "README.md": b"of today\n",
     }, "Raise the limits")  # fmt: skip
     live("deploy")
@@ -288,24 +294,24 @@ def test_every_file_of_a_target_goes_back_and_nothing_else(cli: Cli, git_server:
     assert live.read(OVERLAY.format(app="shop")) == overlay("shop", "1", "../../../common", "extra.yaml").decode()
     assert "level: low" in live.read(shared)
     assert "level: some" in live.read(gone)
-    there = run_git("--git-dir", git_server.bare("config"), "ls-tree", "-r", "--name-only", "main").split()
+    there = run_git("--git-dir", repositories.bare("config"), "ls-tree", "-r", "--name-only", "main").split()
     assert not {new, script} & {*there}
     assert live.read("README.md") == "of today\n"
     assert "# rules of today" in live.read(".ci-gitops.yaml")
     assert 'newTag: "5"' in live.read(OVERLAY.format(app="cart"))
     assert f"image: {WEB}:2" in live.read(HOLDS)
-    message = git_server.messages("config")[0]
+    message = repositories.messages("config")[0]
     assert f"Ci-Gitops-Files: live/shop {good} live/cart" in message
     assert f"Ci-Gitops-Image: live/shop {WEB} {WEB}:2 -> {WEB}:1" in message
     again = live.rollback("--app", "shop", "--scope", "target")
     assert again["outcome"] == "unchanged"
 
 
-def test_where_somebody_else_deploys_a_revision_says_where_to_go(cli: Cli, git_server: GitServer) -> None:
-    live = Live(cli, git_server, "operator: external, write: push")
+def test_where_somebody_else_deploys_a_revision_says_where_to_go(cli: Cli, repositories: BareRepositories) -> None:
+    live = Live(cli, repositories, "operator: external, write: push")
     redis = "helm: {chart: redis, repository: https://charts.example.com, version: 19.1.0}"
     declared = f'apps: {{shop: {{path: "apps/shop/overlays/{{environment}}", {redis}}}}}\n'
-    git_server.commit("config", {".ci-gitops.yaml": f"{declared}{live.read('.ci-gitops.yaml')}".encode()})
+    repositories.commit("config", {".ci-gitops.yaml": f"{declared}{live.read('.ci-gitops.yaml')}".encode()})
     good = live.head()
     live("update", f"{WEB}:2", "--chart", "redis=20.0.0")
     unsure = live.rollback(code=5)["error"]
@@ -326,10 +332,10 @@ def test_where_somebody_else_deploys_a_revision_says_where_to_go(cli: Cli, git_s
     assert f"image: {WEB}:2" in live.read(HOLDS)
 
 
-def test_a_merge_request_of_whole_files_follows_its_target(cli: Cli, git_server: GitServer) -> None:
-    live = Live(cli, git_server, "operator: external, write: merge-request, gates: {approvals: 1}")
+def test_a_merge_request_of_whole_files_follows_its_target(cli: Cli, repositories: BareRepositories) -> None:
+    live = Live(cli, repositories, "operator: external, write: merge-request, gates: {approvals: 1}")
     good, base = live.head(), "apps/shop/base/deployment.yaml"
-    git_server.commit(
+    repositories.commit(
         "config", {base: DEPLOYMENT.format(app="shop").replace("spec:", "spec:\n  replicas: 9", 1).encode()}
     )
     words = ("--to", good, "--scope", "target", "--forge", "local")
@@ -337,7 +343,7 @@ def test_a_merge_request_of_whole_files_follows_its_target(cli: Cli, git_server:
     assert (opened["outcome"], opened["mergeRequest"]["source"]) == ("opened", "ci-gitops/live/shop")
     assert "replicas" not in live.read(base, "ci-gitops/live/shop")
     # What comes onto the target meanwhile goes back as well, or stays, as on any other head.
-    git_server.commit("config", {OVERLAY.format(app="shop"): overlay("shop", "7"), "README.md": b"new\n"}, "Bring 7")
+    repositories.commit("config", {OVERLAY.format(app="shop"): overlay("shop", "7"), "README.md": b"new\n"}, "Bring 7")
     again = live.rollback(*words)
     assert (again["outcome"], again["mergeRequest"]["iid"]) == ("updated", 1)
     assert any("Bring 7" in note for note in again["notes"])

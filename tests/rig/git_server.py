@@ -329,6 +329,13 @@ def _need_git() -> None:
 
 
 @pytest.fixture
+def repositories(tmp_path_factory: pytest.TempPathFactory) -> BareRepositories:
+    """Repositories on this machine, by their paths: half the work, where it does not matter how Git gets there."""
+    _need_git()
+    return BareRepositories(tmp_path_factory.mktemp("repositories"))
+
+
+@pytest.fixture
 def git_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitServer]:
     """A Git server over plain HTTP on this machine, with no repository yet."""
     _need_git()
