@@ -134,4 +134,4 @@ def test_it_deploys_to_a_cluster_too(cli: Cli, tmp_path: Path, cluster: Cluster)
         live = cluster.get("deployment", "web", "shop-production")
         assert "/shop/web:" in live["spec"]["template"]["spec"]["containers"][0]["image"]
     finally:
-        cluster.kubectl("delete", "namespace", "shop-production", "--ignore-not-found", "--wait=false")
+        cluster.drop_namespace("shop-production")

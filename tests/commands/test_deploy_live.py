@@ -49,7 +49,7 @@ def test_a_namespace_stays_unless_it_is_named(operator: Operator) -> None:
         found = operator.cluster.kubectl("get", "namespace", extra, "--ignore-not-found", "-o", "json")
         assert not found or "deletionTimestamp" in json.loads(found)["metadata"]
     finally:
-        operator.cluster.kubectl("delete", "namespace", extra, "--ignore-not-found", "--wait=false")
+        operator.cluster.drop_namespace(extra)
 
 
 def test_drift_is_told_or_healed(operator: Operator) -> None:
@@ -93,7 +93,7 @@ def test_another_managers_field_is_a_conflict_until_it_is_taken(operator: Operat
 
 
 def test_what_people_made_with_kubectl_is_adopted(operator: Operator, tmp_path: Path) -> None:
-    operator.cluster.kubectl("create", "namespace", operator.namespace)
+    operator.cluster.make_namespace(operator.namespace)
     (tmp_path / "a.yaml").write_text(settings("a").replace("{mode: calm}", "{mode: old, gone: soon}"))
     operator.kubectl("apply", "-f", str(tmp_path / "a.yaml"))
     operator.declare({"a.yaml": settings("a")})

@@ -47,7 +47,7 @@ def home(cluster: Cluster, namespace: str) -> Iterator[str]:
     """The namespace of the operator."""
     name = f"{namespace}-home"
     yield name
-    cluster.kubectl("delete", "namespace", name, "--ignore-not-found", "--wait=false")
+    cluster.drop_namespace(name)
 
 
 def test_what_is_printed_is_what_an_api_server_takes(

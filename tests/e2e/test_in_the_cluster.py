@@ -78,7 +78,7 @@ def test_a_change_that_is_pushed_to_git_is_deployed_by_the_cronjob(
         objects = cluster.kubectl("get", "cronjobs,jobs,pods,configmaps", "-n", home, "-o", "yaml")
         assert git.password not in objects + first + second + nothing + done.out + done.err
     finally:
-        cluster.kubectl("delete", "namespace", home, "--ignore-not-found", "--wait=false")
+        cluster.drop_namespace(home)
 
 
 def one_pass(cluster: Cluster, home: str, name: str) -> str:

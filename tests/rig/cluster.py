@@ -6,6 +6,7 @@ With a kit and as root there is a node that runs pods; elsewhere the API server 
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import re
@@ -55,6 +56,26 @@ class Cluster:
                               input=stdin, capture_output=True, text=True, check=True)  # fmt: skip
         return done.stdout
 
+    @functools.cached_property
+    def _core(self) -> Any:
+        """kubectl would look at all that the server has, each time."""
+        from kubernetes import client, config
+
+        return client.CoreV1Api(config.new_client_from_config(str(self.kubeconfig)))
+
+    def make_namespace(self, name: str) -> None:
+        self._core.create_namespace({"metadata": {"name": name}})
+
+    def drop_namespace(self, name: str) -> None:
+        """Nothing is waited for, and it need not be there."""
+        from kubernetes.client import ApiException
+
+        try:
+            self._core.delete_namespace(name)
+        except ApiException as error:
+            if error.status != 404:
+                raise
+
     def get(self, kind: str, name: str, namespace: str) -> Any:
         return json.loads(self.kubectl("get", kind, name, "-n", namespace, "-o", "json"))
 
@@ -76,9 +97,9 @@ def cluster() -> Iterator[Cluster]:
 def namespace(cluster: Cluster) -> Iterator[str]:
     """A namespace of the test's own."""
     name = f"test-{uuid.uuid4().hex[:8]}"
-    cluster.kubectl("create", "namespace", name)
+    cluster.make_namespace(name)
     yield name
-    cluster.kubectl("delete", "namespace", name, "--wait=false")
+    cluster.drop_namespace(name)
 
 
 def _from_kit(kit: str) -> Iterator[Cluster]:

@@ -151,7 +151,7 @@ def operator(cli: Cli, cluster: Cluster, tmp_path: Path) -> Iterator[Operator]:
     made = Operator(cli, folder, namespace, cluster)
     made.configure("createNamespace: true", destination="prune: true")
     yield made
-    cluster.kubectl("delete", "namespace", namespace, "--ignore-not-found", "--wait=false")
+    cluster.drop_namespace(namespace)
 
 
 @pytest.fixture

@@ -69,6 +69,8 @@ def ssh_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshServer]:
         f"ListenAddress 127.0.0.1\nPort {port}\nHostKey {root}/host_key\nAuthorizedKeysFile {root}/authorized_keys\n"
         f"PidFile {root}/pid\nStrictModes no\nUsePAM no\nPasswordAuthentication no\nPermitRootLogin prohibit-password\n"
         "KbdInteractiveAuthentication no\nAcceptEnv GIT_PROTOCOL\nMaxStartups 100\nLogLevel ERROR\n"
+        "KexAlgorithms curve25519-sha256\n"  # those against quantum computers take a multiple of the time
+        "SetEnv SHLVL=1\n"  # else bash reads the .bashrc of who runs the tests
     )
     with (root / "log").open("wb") as log:
         server = subprocess.Popen(

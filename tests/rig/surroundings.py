@@ -49,7 +49,7 @@ class Surroundings:
 
     def make_namespace(self) -> None:
         assert self.cluster
-        self.cluster.kubectl("create", "namespace", self.namespace)
+        self.cluster.make_namespace(self.namespace)
 
     def runs(self, manifests: Sequence[object], digest: str) -> None:
         """As Flux or Argo CD would apply it: the Deployment `web` gets healthy with this image."""
@@ -70,4 +70,4 @@ def around(request: pytest.FixtureRequest) -> Iterator[Surroundings]:
         missing("a cluster that runs pods (CLUSTER_REGISTRY)", clusters.HOW)
     name = f"shop-{uuid.uuid4().hex[:8]}"
     yield Surroundings(RegistryServer(cluster.registry, Path()), cluster, name, request.getfixturevalue("busybox"))
-    cluster.kubectl("delete", "namespace", name, "--ignore-not-found", "--wait=false")
+    cluster.drop_namespace(name)

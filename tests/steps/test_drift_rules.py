@@ -410,7 +410,7 @@ def test_d11_namespaces_keep_what_the_cluster_gives_them(planner: Planner, clust
         for _ in range(2):
             assert is_quiet(planner, text)
     finally:
-        cluster.kubectl("delete", "namespace", name, "--wait=false")
+        cluster.drop_namespace(name)
 
 
 # D13

@@ -179,7 +179,7 @@ def outcomes(cluster: rig.Cluster, busybox: Path) -> Iterator[Mapping[str, Outco
     registry = RegistryServer(cluster.registry, Path())
     registry.push(IMAGE, "1", files={"bin/busybox": busybox.read_bytes()})
     name = f"waiting-{uuid.uuid4().hex[:8]}"
-    cluster.kubectl("create", "namespace", name)
+    cluster.make_namespace(name)
     kubernetes = Kubernetes(Access(None, str(cluster.kubeconfig)), name)
     scene = Scene(kubernetes, cluster, name, f"{cluster.registry}/{IMAGE}:1")
     plays = played(scene)
@@ -188,7 +188,7 @@ def outcomes(cluster: rig.Cluster, busybox: Path) -> Iterator[Mapping[str, Outco
             running = {name: pool.submit(play) for name, play in plays.items()}
             yield {name: each.result() for name, each in running.items()}
     finally:
-        cluster.kubectl("delete", "namespace", name, "--wait=false")
+        cluster.drop_namespace(name)
         kubernetes.close()
 
 
