@@ -114,6 +114,13 @@ def test_every_page_can_be_found() -> None:
             assert f"{page.name})" in linked or f"{page.name}#" in linked, f"nothing links to {page.name}"
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_leads_to_what_explains_it(name: str) -> None:
+    """Its page is found by search and by name; what it is for is told elsewhere."""
+    text = page_of(name).read_text().replace("([what they mean](../exit-codes.md))", "")
+    assert re.search(r"\]\(\.\./[\w/-]+\.md", text), f"{page_of(name).name}: name the page that tells more"
+
+
 def test_the_messages_of_the_troubleshooting_page_are_those_of_the_program() -> None:
     """A message that was reworded is reworded in the page too."""
     text = (DOCS / "troubleshooting.md").read_text().partition("## When it")[0]
