@@ -9,7 +9,10 @@ from typing import Any
 from ci_gitops import __version__
 from ci_gitops.adapters.cluster.base import Cluster
 from ci_gitops.core import manifests
+from ci_gitops.core.cron import check_cron
+from ci_gitops.core.dns_names import dns_label
 from ci_gitops.core.git_urls import GitUrl, parse_git_url
+from ci_gitops.core.images import ImageRef
 from ci_gitops.core.installation import IN_CLUSTER, Installation, installed
 from ci_gitops.core.inventory import Key
 from ci_gitops.core.manifests import Manifest
@@ -27,6 +30,7 @@ from ci_gitops.steps.workplace import Workplace, Workplaces
 
 IMAGE = f"registry.gitlab.com/ci-gitops/ci-gitops:{__version__}-cluster"
 _NOTHING = frozenset(("none", "never", ""))
+_MACROS = frozenset(f"@{each}" for each in ("yearly", "annually", "monthly", "weekly", "daily", "midnight", "hourly"))
 _PORTS = {"https": 443, "http": 80, "ssh": 22, "git+ssh": 22, "ssh+git": 22}
 _ALWAYS = (443, 6443)  # registries, chart repositories and API servers
 
@@ -54,6 +58,7 @@ class InstallCall(Ask):
 
 def install(run: Run, call: InstallCall) -> Result:
     """The objects, in the order in which they are applied."""
+    _check(call)
     with Workplaces(run, call.reach) as places:
         place, environment = declared_at(places, call)
         call = replace(call, environment=environment.name)
@@ -72,6 +77,25 @@ def install(run: Run, call: InstallCall) -> Result:
         "applied": call.apply and not call.dry_run, "manifests": objects,
     }  # fmt: skip
     return Result("InstallResult", document, _text(objects, call, wanted))
+
+
+def _check(call: InstallCall) -> None:
+    """UsageError for what an API server would refuse, before it stands in a command that somebody copies."""
+    for option, name, parts in (
+        ("--namespace", call.namespace, [call.namespace]), ("--secret", call.secret, call.secret.split("."))
+    ):  # fmt: skip
+        if any(dns_label(part) != part for part in parts):
+            raise UsageError(
+                f"{option}: {name!r} is no name for it.", hint="Small letters, digits and `-`, at most 63 of them."
+            )
+    if call.image:
+        ImageRef.parse(call.image)
+    for option, line in (("--schedule", call.schedule), ("--scan-schedule", call.scan_schedule or "")):
+        if line not in _MACROS and not (option == "--scan-schedule" and line in _NOTHING):
+            try:
+                check_cron(line)
+            except ValueError as error:
+                raise UsageError(f"{option}: {error}.") from error
 
 
 def _installation(run: Run, place: Workplace, environment: EnvironmentSettings, call: InstallCall) -> Installation:

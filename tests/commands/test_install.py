@@ -101,6 +101,21 @@ def test_a_folder_is_no_place_that_pods_reach(cli: Cli, tmp_path: Path) -> None:
     assert "--repo URL" in refused.err
 
 
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--namespace", "x\n---\nkind: ClusterRoleBinding"), ("--namespace", "$(id)"), ("--secret", "a; id"),
+        ("--image", "cli:1\ncommand: [sh]"), ("--schedule", "* * * *"), ("--schedule", "never"),
+        ("--scan-schedule", "99 * * * *"),
+    ],
+)  # fmt: skip
+def test_what_is_no_name_time_or_image_is_refused(cli: Cli, tmp_path: Path, option: str, value: str) -> None:
+    refused = cli("install", "--environment", "staging", option, value, cwd=tmp_path)
+    assert refused.code == 2
+    assert ("cli:1" if option == "--image" else f"{option}: ") in refused.err
+    assert not refused.out
+
+
 @pytest.mark.parametrize("overlay", ["production", "staging"])
 def test_the_kustomize_base_is_the_same(overlay: str) -> None:
     folder = BASE.parent / "overlays" / overlay
