@@ -77,6 +77,8 @@ def check_name(name: str, whole: str) -> None:
         problem = f"{first!r} is not a registry's host"
     else:
         for part in (rest if has_host else name).split("/"):
+            if not part:
+                raise UsageError(f"{whole!r} is not an image reference: a part of its name is empty.", hint=_UNSET)
             if not _COMPONENT.fullmatch(part):
                 problem = f"{part!r} may hold lower-case letters and digits, with single . _ - between them"
                 break
@@ -85,6 +87,8 @@ def check_name(name: str, whole: str) -> None:
 
 
 def check_tag(tag: str, whole: str) -> None:
+    if not tag:
+        raise UsageError(f"{whole!r}: the tag is empty.", hint=_UNSET)
     if not _TAG.fullmatch(tag):
         raise UsageError(
             f"{whole!r}: {tag!r} is not a tag; letters, digits and _ . - are, at most 128 of them.", hint=_FORM
@@ -100,6 +104,7 @@ def check_digest(digest: str, whole: str) -> None:
 
 
 _FORM = "Write it as registry.example.com/shop/web:1.2, with @sha256:… if the digest is known."
+_UNSET = "Is a variable that it is made of not set, or protected and not given to this branch?"
 _ARGUMENT_FORM = "Write it as NAME:TAG, NAME@DIGEST, NAME=NEW-NAME or NAME=NEW-NAME:TAG@DIGEST; * keeps what is there."
 
 
