@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -167,10 +166,8 @@ def test_a_registry_that_is_away_is_tried_three_times(tmp_path: Path) -> None:
     with running_registry(tmp_path) as server:
         pass
     asked = Registry(RegistryHttp(server.host, tell=told.append, wait=waited.append))
-    began = time.monotonic()
     with pytest.raises(AwayError, match=r"cannot be reached: Failed to establish") as caught:
         asked.tags("web")
     assert caught.value.exit_code == 75
     assert waited == [1.0, 4.0]
     assert "Try 2 of 3" in told[-1]
-    assert time.monotonic() - began < 5

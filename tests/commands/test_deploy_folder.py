@@ -191,7 +191,7 @@ def test_files_are_not_waited_for_between_waves(cli: Cli, clone: Path, tmp_path:
     shop = "environments/staging/shop"
     commit(clone, {f"{shop}/crd.yaml": definition, f"{shop}/web.yaml": workload, f"{shop}/later.yaml": later})
     ran = cli("-o", "json", "deploy", "--environment", "staging", "--app", "shop", "--destination",
-              f"dir:{tmp_path}/live", "--timeout", "8s", cwd=clone)  # fmt: skip
+              f"dir:{tmp_path}/live", "--timeout", "60s", cwd=clone)  # fmt: skip
     assert ran.code == 0, ran.err
     assert ran.json["outcome"] == "applied"
     assert len(list((tmp_path / "live/staging/shop").glob("*.yaml"))) == 5

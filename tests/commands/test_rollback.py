@@ -61,7 +61,7 @@ class Live:
     def bring(self, *versions: str, app: str = "shop", code: int = 0) -> None:
         for version in versions:
             self("update", f"{WEB}:{version}", "--app", app)
-            self("deploy", "--timeout", "8s", code=code)
+            self("deploy", "--timeout", "8s" if code else "90s", code=code)
 
     def rollback(self, *words: object, code: int = 0) -> Any:
         return self("rollback", *words, code=code).json

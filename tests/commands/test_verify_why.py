@@ -215,7 +215,7 @@ def test_a_folder_has_no_health_and_is_verified_by_what_was_written(
     words = ("--environment", "production", "--repo", git_server.bare("shop"), "--branch", "main",
              "--destination", f"dir:{tmp_path}/live")  # fmt: skip
     assert cli("deploy", *words).code == 0
-    verified = cli("-o", "json", "verify", *words, "--timeout", "5s")
+    verified = cli("-o", "json", "verify", *words, "--timeout", "60s")
     assert verified.code == 0, verified.err
     assert verified.json["items"][0]["health"] is None
     found = cli("-o", "json", "why", *words)

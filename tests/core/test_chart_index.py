@@ -58,9 +58,9 @@ def test_a_large_one_is_read_in_a_moment() -> None:
     many = b"\n".join(body.replace(b"chart-", b"chart-%d-" % number) for number in range(20))
     whole = head + b"entries:\n" + many + b"\ngenerated: x\n"
     assert len(whole) > 15_000_000
-    began = time.monotonic()
+    began = time.process_time()
     assert len(versions(whole, "chart-19-7")) == 150
-    assert time.monotonic() - began < 3  # a tenth of it on a quiet machine; parsed as a whole it takes half a minute
+    assert time.process_time() - began < 5  # a tenth of it on most machines; parsed as a whole it takes half a minute
     with pytest.raises(RegistryError, match="no chart 'chart-19-77'") as caught:
         versions(whole, "chart-19-77")
     assert "chart-19-7" in str(caught.value.hint)
