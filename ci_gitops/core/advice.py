@@ -24,9 +24,12 @@ _PULL: _Table = (
     (r"no match for platform|exec format",
      "{image} was not built for this node's processor: build it for that platform."),
 )  # fmt: skip
+_DECLARE = (
+    r'(secret|configmap) "([^"]+)" not found',
+    "Declare the {1} {2} in this target, or in a wave before it; a name that a generator gave it may have changed.",
+)
 _CONFIG: _Table = (
-    (r'(secret|configmap) "([^"]+)" not found',
-     "Declare the {1} {2} in this target, or in a wave before it; a name that a generator gave it may have changed."),
+    _DECLARE,
     (r"couldn't find key (\S+)", "The key {1} is not in what the container refers to."),
     (r"runAsNonRoot|non-numeric user", "The image runs as root, or names its user: set securityContext.runAsUser."),
 )  # fmt: skip
@@ -57,7 +60,7 @@ _CREATE: _Table = (
     (r"ValidatingAdmissionPolicy", "An admission policy of the cluster refuses its pods; its message says why."),
 )  # fmt: skip
 _MOUNT: _Table = (
-    (r'(secret|configmap) "([^"]+)" not found', "Declare the {1} {2} in this target, or in a wave before it."),
+    _DECLARE,
     (r"references non-existent (?:secret|config) key: (\S+)", "The key {1} is not in what the volume refers to."),
 )
 _CLAIM: _Table = (
