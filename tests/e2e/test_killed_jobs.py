@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 
 from tests.rig.git_server import run_git
 from tests.rig.pipelines import SCHEDULE, Project
-from tests.rig.team import APPLICATION, NAME, Team
+from tests.rig.team import APPLICATION, FEATURE, NAME, Team
 
 MOST = 25  # attempts of one job
 PIPELINE = {"CI_PIPELINE_ID": "77"}
@@ -47,7 +48,7 @@ class Killer:
         raise AssertionError(f"{job} does not end: {log.read_text()}")
 
     def _attempt(self, job: str, attempt: int, facts: dict[str, str | None], log: Path) -> int:
-        begun, changes, allowed = self._cluster(), 0, attempt
+        begun, changes, allowed = self._cluster(), 0, 2 * attempt
         with log.open("wb") as out:
             running = self._victim = self.team.begin(self.project, out, {**PIPELINE, **facts}, job)
             while True:
@@ -137,6 +138,33 @@ def test_a_road_whose_jobs_are_killed_leaves_nothing_double(
     assert outcomes(team, "production")["succeeded"] == 2
     for environment in ("staging", "production"):
         assert "running" not in outcomes(team, environment)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(1800)
+def test_previews_and_scans_that_are_killed_leave_nothing_double(
+    team: Team, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    project = team.project(NAME, "all", {**team.files(), **APPLICATION})
+    team.feature(project)
+    team.run(project, FEATURE, "build-image")
+    killer = Killer(team, project)
+    before = team.server.messages(NAME)
+    killer.run("preview-create", **FEATURE)
+    assert len(team.server.messages(NAME)) == len(before) + 1
+    killer.run("preview-deploy", **FEATURE)
+    killer.run("preview-stop", **FEATURE)
+    assert len(team.server.messages(NAME)) == len(before) + 2
+    assert "Deployment" not in [each["kind"] for each in json.loads(team.live.read_text())["objects"]]
+
+    team.registry.push(f"{team.slug}/web", "2")
+    team.pull(project, NAME)
+    killer.run("scan-registries", **SCHEDULE)
+    assert len(team.server.messages(NAME)) == len(before) + 3
+    assert "newTag: '2'" in team.overlay("staging")
+    for job in ("preview-create", "preview-deploy", "preview-stop", "scan-registries"):
+        assert killer.killed[job], f"{job} was never killed"
 
 
 def test_an_update_that_is_killed_as_it_pushes_is_not_written_twice(team: Team) -> None:

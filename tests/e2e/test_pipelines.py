@@ -11,7 +11,7 @@ import pytest
 from tests.rig.git_server import run_git
 from tests.rig.image import Images
 from tests.rig.pipelines import MERGE_REQUEST, SCHEDULE, said
-from tests.rig.team import APPLICATION, DEPLOYMENT, NAME, Team
+from tests.rig.team import APPLICATION, DEPLOYMENT, FEATURE, NAME, Team
 
 
 def test_one_repository_from_a_push_to_a_promotion_with_its_plan_in_our_image(team: Team, images: Images) -> None:
@@ -123,19 +123,14 @@ def test_two_repositories(team: Team) -> None:
 @pytest.mark.full
 def test_a_preview_comes_and_goes_with_its_merge_request(team: Team) -> None:
     project = team.project(NAME, "all", {**team.files(), **APPLICATION})
-    run_git("-C", project.folder, "checkout", "-q", "-b", "feature")
-    commit = project.commit({"page": "new"}, "Say something new")
-    run_git("-C", project.folder, "push", "-q", team.server.bare(NAME), "feature")
-    asked = {**MERGE_REQUEST, "CI_COMMIT_REF_NAME": "feature", "CI_MERGE_REQUEST_SOURCE_BRANCH_NAME": "feature",
-             "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main", "CI_MERGE_REQUEST_PROJECT_ID": "1",
-             "CI_MERGE_REQUEST_SOURCE_PROJECT_ID": "1"}  # fmt: skip
+    commit = team.feature(project)
     jobs = ("build-image", "preview-create", "preview-deploy")
-    team.run(project, asked, *jobs)
+    team.run(project, FEATURE, *jobs)
     environment = "preview-group-config-5"
     assert team.running(environment) == [f"{team.image}:{commit}"]
-    team.run(project, asked, *jobs)
+    team.run(project, FEATURE, *jobs)
     before = len(team.server.messages(NAME))
-    team.run(project, asked, "preview-stop")
+    team.run(project, FEATURE, "preview-stop")
     assert len(team.server.messages(NAME)) == before + 1
     assert f"{environment}.yaml" not in run_git(
         "--git-dir", team.server.bare(NAME), "ls-tree", "-r", "--name-only", "main"

@@ -21,7 +21,7 @@ from tests.rig.container_jobs import in_containers
 from tests.rig.git_server import GitServer, run_git
 from tests.rig.image import Image
 from tests.rig.parts import program
-from tests.rig.pipelines import SHELL, Project
+from tests.rig.pipelines import MERGE_REQUEST, SHELL, Project
 from tests.rig.registry import RegistryServer
 
 STAGES = "stages: [build, test, update, deploy, verify, promote]\n"
@@ -69,6 +69,12 @@ spec:
       terminationGracePeriodSeconds: 0
       containers: [{name: web, image: web, command: [/bin/busybox, sleep, "3600"]}]
 """
+#: The pipeline of a merge request from the branch `feature` of the same project.
+FEATURE: dict[str, str | None] = {
+    **MERGE_REQUEST, "CI_COMMIT_REF_NAME": "feature", "CI_MERGE_REQUEST_SOURCE_BRANCH_NAME": "feature",
+    "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main", "CI_MERGE_REQUEST_PROJECT_ID": "1",
+    "CI_MERGE_REQUEST_SOURCE_PROJECT_ID": "1",
+}  # fmt: skip
 NAME = "group/config"  # the project that the fake has
 APPLICATION = {"Dockerfile": "FROM scratch\nCOPY page /page\n", "page": "hello"}
 
@@ -159,6 +165,13 @@ class Team:
         """The work tree at the server's branch, as a new pipeline finds it."""
         run_git("-C", project.folder, "fetch", "-q", self.server.bare(name), branch)
         run_git("-C", project.folder, "checkout", "-q", "-B", branch, "FETCH_HEAD")
+
+    def feature(self, project: Project) -> str:
+        """A commit on that branch, pushed and checked out."""
+        run_git("-C", project.folder, "checkout", "-q", "-b", "feature")
+        commit = project.commit({"page": "new"}, "Say something new")
+        run_git("-C", project.folder, "push", "-q", self.server.bare(NAME), "feature")
+        return commit
 
     def overlay(self, environment: str) -> str:
         return self.server.read(NAME, f"apps/shop/overlays/{environment}/kustomization.yaml").decode()
