@@ -131,14 +131,17 @@ class _Story:
             written = shop.written(request, self._scope.named)
             if not written:
                 return Verdict(request, "refused", reason="it names no environment, so nobody knows its gates")
+            if stranger := self._of_nobody_asked(shop, request, written):
+                return _left_to(f"it holds {stranger}, and no approval is asked for; name it by --mr {request.iid}",
+                                request)  # fmt: skip
             unasked = self._unasked(shop, request, written)
             if not unasked:
                 return self._merged(shop, request, written)
             if set(unasked) & set(written):
-                return self._left_to_people(request, unasked)
+                return _left_to(_manual(request, unasked), request)
             looked = replace(self._merger(shop), dry_run=True)
             verdict = looked.merge(request, lambda current: self._policy(shop, current, written))
-            return self._left_to_people(request, unasked) if verdict.state == "ready" else verdict
+            return _left_to(_manual(request, unasked), request) if verdict.state == "ready" else verdict
         except CiGitopsError as error:
             return _failed(shop.forge, request, error)
 
@@ -179,10 +182,26 @@ class _Story:
         return tuple(one.name for one in environments
                      if one.merged_by_people or (one.name in written and one.merge == "manual"))  # fmt: skip
 
-    def _left_to_people(self, request: MergeRequest, unasked: Sequence[str]) -> Verdict:
-        reason = f"merge: manual; name it by --mr {request.iid} or --environment {unasked[0]}"
-        # It waits for a person, who will not come while this call waits: not one to wait for.
-        return Verdict(request, "manual", (GateState("manual", False, reason),), reason)
+    def _of_nobody_asked(self, shop: Shop, request: MergeRequest, written: Sequence[str]) -> str | None:
+        """A person's commit that would be merged although nobody has agreed to it: whoever may push a branch may name
+        it as ours are, and our account may merge what that person may not.
+        """
+        if self._ask.numbers or not shop.forge.has_accounts or request.armed_sha:
+            return None
+        if request.state != "open" or not request.head_sha:
+            return None
+        theirs = self._scope.of_people(shop.place, request)
+        agreed = any(rules.approvals.count for rules in self._scope.ruled(shop, request, written).policy.gates)
+        return theirs[0] if theirs and not agreed else None
+
+
+def _manual(request: MergeRequest, unasked: Sequence[str]) -> str:
+    return f"merge: manual; name it by --mr {request.iid} or --environment {unasked[0]}"
+
+
+def _left_to(reason: str, request: MergeRequest) -> Verdict:
+    """To people: it waits for one who will not come while this call waits, so it is not one to wait for."""
+    return Verdict(request, "manual", (GateState("manual", False, reason),), reason)
 
 
 def _failed(forge: Forge, request: MergeRequest, error: CiGitopsError) -> Verdict:

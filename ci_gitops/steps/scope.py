@@ -125,16 +125,15 @@ class Scope:
         """The rules of all environments that it writes to."""
         here = environments_at(shop.place, self.root, self._asked.branch) or shop.environments
         found = ruled(shop.place, request, written, here)
-        return replace(found, notes=(*found.notes, *self._of_people(shop.place, request)))
+        # Where it is a promotion of ours: who reads on should know.
+        theirs = self.of_people(shop.place, request) if request.targets else ()
+        return replace(found, notes=(*found.notes, *(f"!{request.iid} holds {told}." for told in theirs)))
 
-    def _of_people(self, place: Workplace, request: MergeRequest) -> tuple[str, ...]:
-        """That its branch holds commits of people, where it is a promotion of ours: who reads on should know."""
-        if not request.targets:
-            return ()
+    def of_people(self, place: Workplace, request: MergeRequest) -> tuple[str, ...]:
+        """The commits of people that its branch holds, in words."""
         key = (place.url, place.revision, request.head_sha)
         if key not in self._told:
             head = place.repository.fetch(request.source)
             own = place.repository.only_in(head, place.revision) if head == request.head_sha else []
-            theirs = of_people(place, own)
-            self._told[key] = tuple(f"!{request.iid} holds {told_of(commit)}." for commit in theirs)
+            self._told[key] = tuple(told_of(commit) for commit in of_people(place, own))
         return self._told[key]

@@ -92,6 +92,20 @@ def test_on_gitlab_a_merge_request_that_edits_its_own_gates_changes_nothing_for_
     assert note in report.json["items"][0]["notes"]
 
 
+def test_what_a_person_adds_is_merged_by_nobody_but_people_where_no_approval_is_asked_for(team: Team) -> None:
+    """Whoever may push a branch may name it as ours are; our account may merge where that person may not."""
+    assert team.update("2", "--merge", "manual", environment="staging").code == 0
+    evil = b"images:\n- name: web\n  newName: registry.example.net/miner\n  newTag: '2'\n"
+    own = "ci-gitops/staging/shop"
+    team.server.commit(NAME, {"apps/shop/staging/kustomization.yaml": evil}, "Update shop in staging to 2", own)
+    for words in ((), ("--environment", "staging")):
+        ran = team("merge", *words)
+        assert ran.json["merged"] == [], ran.err
+        assert "of Somebody, and no approval is asked for; name it by --mr 1" in ran.out
+    assert team.tag("staging") == "1"
+    assert len(team("merge", "--mr", 1).json["merged"]) == 1
+
+
 def test_on_github(github: GitHub) -> None:
     github.fake.teams["sre"] = ["bob"]
     github.configure(
