@@ -14,6 +14,7 @@ from tests.rig.pipelines import MERGE_REQUEST, SCHEDULE, said
 from tests.rig.team import APPLICATION, DEPLOYMENT, FEATURE, NAME, Team
 
 
+@pytest.mark.timeout(900)  # the image may be built before
 def test_one_repository_from_a_push_to_a_promotion_with_its_plan_in_our_image(team: Team, images: Images) -> None:
     """The image that the templates ask for is this tree's, in which a job builds with buildah as its user."""
     team.work_in(images("full"))
