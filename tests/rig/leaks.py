@@ -166,7 +166,6 @@ class Trap:
             "PATH": f"{self.programs}:{os.environ['PATH']}",
             "HOME": str(self.home),
             "TMPDIR": str(self.temporary),
-            "LC_ALL": "C.UTF-8",
         }
 
     def arguments(self) -> bytes:
