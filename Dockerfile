@@ -4,10 +4,12 @@
 # Before it, `make wheels` downloads the Python packages. GitLab runs a job's script in the image, so it has a shell and no
 # entry point.
 ARG BASE=debian:trixie-slim
-# Where the programs of image/tools.txt come from: `upstream` downloads them, `local` takes the folder dist/tools/ARCHITECTURE.
+# Where the programs of image/tools.txt come from: `upstream` downloads them, or from TOOLS_MIRROR, where the same files lie;
+# `local` takes the folder dist/tools/ARCHITECTURE.
 ARG TOOLS=upstream
 
 FROM ${BASE} AS system
+ARG DEBIAN_MIRROR
 ARG SNAPSHOT
 ARG SOURCE_DATE_EPOCH
 # The owner of a job's checkout is another one: GitLab's helper.
@@ -19,8 +21,9 @@ RUN --mount=type=bind,source=image,target=/mnt \
 
 FROM system AS tools-upstream
 ARG TARGETARCH
+ARG TOOLS_MIRROR
 RUN --mount=type=bind,source=image,target=/mnt \
-    python3 /mnt/fetch_tools.py "$TARGETARCH" /tools
+    python3 /mnt/fetch_tools.py "$TARGETARCH" /tools "$TOOLS_MIRROR"
 
 FROM scratch AS tools-local
 ARG TARGETARCH
@@ -61,9 +64,12 @@ ENTRYPOINT []
 CMD ["ci-gitops", "--help"]
 
 FROM cluster AS full
+ARG DEBIAN_MIRROR
+ARG SNAPSHOT
 USER root
 # What buildah needs to build inside a container, without root and without devices.
 ENV BUILDAH_ISOLATION=chroot STORAGE_DRIVER=vfs
 RUN --mount=type=bind,source=image,target=/mnt \
-    /mnt/install-packages /mnt/packages-full.txt
+    /mnt/install-packages /mnt/packages-full.txt \
+ && python3 /mnt/let_users_map.py
 USER 1000:1000

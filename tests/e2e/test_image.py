@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 
 from ci_gitops import __version__
-from tests.rig.cosign import Signing
 from tests.rig.engine import DockerEngine
 from tests.rig.git_server import run_git
-from tests.rig.image import CREATED, REPOSITORY, Image, Images, build_image, environment
+from tests.rig.image import CREATED, REPOSITORY, Image, Images, build_image
+from tests.rig.layers import files
 from tests.rig.registry import RegistryServer
 
 pytestmark = pytest.mark.timeout(900)  # the image is built before the first
@@ -117,11 +114,11 @@ command -v ci-gitops"""
 
 
 def test_buildah_builds_and_pushes_as_its_user(full: Image) -> None:
-    """User namespaces are what it needs; the runtime's seccomp profile must allow them."""
+    """Of files with several owners too. It needs user namespaces: the runtime's seccomp profile must allow them."""
     said = full.run(
         f"""set -eu
         mkdir /tmp/web && cd /tmp/web
-        printf 'FROM scratch\\nCOPY page /page\\nLABEL a=b\\n' > Dockerfile
+        printf 'FROM scratch\\nCOPY --chown=33:42 page /page\\nLABEL a=b\\n' > Dockerfile
         echo hello > page
         CI_GITOPS_BUILD_ENGINE=buildah ci-gitops -o json build --image {full.registry.host}/from-inside --tag 1 .
         """,
@@ -129,6 +126,8 @@ def test_buildah_builds_and_pushes_as_its_user(full: Image) -> None:
     )  # fmt: skip
     result = json.loads(said)
     assert result["digest"] == full.registry.manifest("from-inside", "1")[0]
+    page = files(full.registry, "from-inside", "1")["page"]
+    assert (page.uid, page.gid) == (33, 42)
 
 
 @pytest.mark.full
@@ -242,42 +241,3 @@ def test_the_same_tree_gives_the_same_digest(
     again = build_image(modern_docker_engine, registry, image_context, "full", "--no-cache", tag="again")
     digests = [registry.manifest(REPOSITORY, image.tag)[0] for image in (first, again)]
     assert digests[0] == digests[1]
-
-
-@pytest.mark.full
-@pytest.mark.timeout(1500)
-def test_a_release_is_signed_and_says_what_is_in_it(
-    images: Images, registry: RegistryServer, image_context: Path, signing: Signing, tmp_path: Path
-) -> None:
-    """Both variants by the script of the release job, for one platform and by key."""
-    full = images("full")
-    name = registry.image("ci-gitops/released")
-    signing.key("releaser")
-    private = "--use-signing-config=false --tlog-upload=false"
-    variables = {
-        **environment(full.engine), "BASE": "ci-gitops-base:full", "PLATFORMS": "linux/amd64", "COSIGN_PASSWORD": "",
-        "COSIGN_KEY": str(signing.folder / "releaser.key"), "COSIGN_OPTIONS": private,
-        "BUILD_OPTIONS": "--network none --build-arg TOOLS=local",
-    }  # fmt: skip
-    run_git("init", "-q", "-b", "main", tmp_path)
-    run_git("-C", tmp_path, "commit", "-q", "--allow-empty", "-m", "Release")
-    done = subprocess.run([image_context / "image/release", name, "1.2.3"], cwd=tmp_path, env=variables,
-                          capture_output=True, text=True, check=False)  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
-    reader = {**variables, "PATH": signing.path("3")}
-    released = re.findall(r"(?m)^(\S+:1\.2\.3(?:-cluster)?)@(sha256:[0-9a-f]{64})$", done.stdout)
-    assert [reference for reference, _ in released] == [f"{name}:1.2.3", f"{name}:1.2.3-cluster"]
-    for reference, digest in released:
-        tag = reference.rpartition(":")[2]
-        assert registry.manifest("ci-gitops/released", tag)[0] == digest
-        demand = ["--key", "releaser.pub", "--insecure-ignore-tlog", f"{name}@{digest}"]
-        for words in (["verify", *demand], ["verify-attestation", "--type", "cyclonedx", *demand]):
-            checked = subprocess.run(["cosign", *words], cwd=signing.folder, env=reader, capture_output=True, text=True,
-                                     check=False)  # fmt: skip
-            assert checked.returncode == 0, checked.stderr
-    document = (tmp_path / "sbom-full-amd64.cdx.json").read_text()
-    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(document) is None
-    listed = json.loads(document)
-    names = {each["name"] for each in listed["components"]}
-    assert {"ci-gitops", "click", "git", "buildah", "kubectl", "helm", "sops", "cosign", "kustomize"} <= names
-    assert listed["metadata"]["component"]["version"] == released[0][1]

@@ -10,7 +10,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -35,6 +35,7 @@ class Image:
     registry: RegistryServer
     variant: str
     tag: str
+    said: list[str] = field(default_factory=list)  # what its build printed
 
     @property
     def name(self) -> str:
@@ -45,16 +46,19 @@ class Image:
         """Bytes that are pulled."""
         return sum(layer["size"] for layer in self.registry.manifest(REPOSITORY, self.tag)[1]["layers"])
 
-    def docker(self, *words: object, stdin: str = "", code: int = 0) -> str:
+    def docker(self, *words: object, stdin: str = "", code: int = 0, timeout: int = 200) -> str:
         argv = [self.engine.client, *map(str, words)]
         done = subprocess.run(argv, env=environment(self.engine), input=stdin, capture_output=True, text=True,
-                              check=False, timeout=200)  # fmt: skip
+                              check=False, timeout=timeout)  # fmt: skip
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout
 
-    def run(self, script: str, *options: object, network: str = "none", shell: Sequence[str] = ("bash",)) -> str:
+    def run(
+        self, script: str, *options: object, network: str = "none", shell: Sequence[str] = ("bash",), timeout: int = 200
+    ) -> str:
         """What these lines print, given to a shell of the image as GitLab's runner does."""
-        return self.docker("run", "--rm", "-i", "--network", network, *options, self.name, *shell, stdin=script)
+        words = ("run", "--rm", "-i", "--network", network, *options, self.name, *shell)
+        return self.docker(*words, stdin=script, timeout=timeout)
 
 
 Images = Callable[[str], Image]
@@ -103,28 +107,41 @@ def images(modern_docker_engine: DockerEngine, registry: RegistryServer, image_c
 
 
 def build_image(
-    engine: DockerEngine, registry: RegistryServer, context: Path, variant: str, *more: str, tag: str | None = None
-) -> Image:
-    base = f"ci-gitops-base:{variant}"
-    if not engine.docker("images", "-q", base):
-        engine.docker("import", image_parts(variant) / "bases" / variant / "root.tar", base)
+    engine: DockerEngine, registry: RegistryServer, context: Path, variant: str, *more: str, tag: str | None = None,
+    network: str = "none", ok: bool = True, **settings: str,
+) -> Image:  # fmt: skip
+    """By default from a base with all of Debian that the variant needs; `settings` are build arguments."""
     image = Image(engine, registry, variant, tag or variant)
-    settings = {"BASE": base, "TOOLS": "local", "VERSION": __version__, "REVISION": "0" * 40, "CREATED": CREATED,
-                "SOURCE_DATE_EPOCH": "0"}  # fmt: skip
+    given = arguments(settings.get("BASE") or imported_base(engine, variant), **settings)
     exporter = f"type=image,name={image.name},push=true,unpack=false,store=false,rewrite-timestamp=true"
-    words = [engine.client, "buildx", "build", "--target", variant, "--network", "none", "--provenance=false",
-             *(word for name, value in settings.items() for word in ("--build-arg", f"{name}={value}")),
-             "--output", exporter, *more, str(context)]  # fmt: skip
+    words = [engine.client, "buildx", "build", "--target", variant, "--network", network, "--provenance=false", *given,
+             "--progress", "plain", "--output", exporter, *more, str(context)]  # fmt: skip
     done = subprocess.run(words, env=environment(engine), capture_output=True, text=True, check=False, timeout=1200)
-    assert done.returncode == 0, done.stderr[-4000:]
+    assert (done.returncode == 0) is ok, done.stderr[-4000:]
+    image.said.append(done.stderr)
     return image
 
 
-def image_parts(variant: str = "full") -> Path:
+def arguments(base: str, **settings: str) -> list[str]:
+    """The words of an engine's command for the build arguments."""
+    given = {"BASE": base, "TOOLS": "local", "VERSION": __version__, "REVISION": "0" * 40, "CREATED": CREATED,
+             "SOURCE_DATE_EPOCH": "0", **settings}  # fmt: skip
+    return [word for name, value in given.items() for word in ("--build-arg", f"{name}={value}")]
+
+
+def imported_base(engine: DockerEngine, made: str, platform: str = "linux/amd64") -> str:
+    """One of the bases of `make parts`, as an image of this engine."""
+    base = f"ci-gitops-base:{made}"
+    if not engine.docker("images", "-q", base):
+        engine.docker("import", "--platform", platform, image_parts(made) / "bases" / made / "root.tar", base)
+    return base
+
+
+def image_parts(made: str = "full") -> Path:
     """The folder of `make parts`, which has put its programs on PATH."""
     for folder in map(Path, os.environ["PATH"].split(os.pathsep)):
-        needed = ("wheels/installed.lock", f"bases/{variant}/made-of")
+        needed = ("wheels/installed.lock", f"bases/{made}/made-of")
         if all((folder.parent / name).exists() for name in needed):
             return folder.parent
-    missing(f"Debian for our image ({variant})", HOW)
+    missing(f"Debian for our image ({made})", HOW)
     raise AssertionError

@@ -13,12 +13,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
+BINFMT = Path("/proc/sys/fs/binfmt_misc")  # whose programs the kernel gives to an emulator
+EMULATOR = ("qemu-user-static", "binfmt-support")
 POLICY = Path("/usr/sbin/policy-rc.d")  # asked before a package starts a service
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 NODE = 22  # the oldest that the programs of npm run on
@@ -160,7 +162,7 @@ def link_program(program: Path, folder: Path, known_as: str | None = None) -> No
     link.symlink_to(program.resolve())
 
 
-def lists_of(release: str, temporary: Path) -> list[str]:
+def lists_of(release: str, temporary: Path, more: Mapping[str, object] | None = None) -> list[str]:
     """Options for an apt that knows that release alone; the machine's own lists are left as they are."""
     lists, cache = temporary / "lists", temporary / "cache"
     (lists / "partial").mkdir(parents=True)
@@ -170,6 +172,7 @@ def lists_of(release: str, temporary: Path) -> list[str]:
     settings = {
         "Dir::Etc::sourcelist": temporary / "sources.list", "Dir::Etc::sourceparts": "-", "Dir::State::lists": lists,
         "Dir::State::status": "/dev/null", "Dir::Cache": cache, "APT::Sandbox::User": "", "Acquire::Languages": "none",
+        **(more or {}),
     }  # fmt: skip
     options = [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
     output("apt-get", "-qq", *options, "update", cwd=temporary)
@@ -219,15 +222,15 @@ def node_version() -> int:
     return int(output("node", "--version").lstrip("v").partition(".")[0])
 
 
-def wheels(folder: Path) -> None:
+def wheels(folder: Path, machine: str = "x86_64") -> None:
     """The Python packages of our image, again when the lock changes."""
-    home, lock = folder / "wheels", ROOT / "requirements.lock"
+    home, lock = folder / f"wheels{f'-{machine}' * (machine != 'x86_64')}", ROOT / "requirements.lock"
     if (home / "installed.lock").exists() and (home / "installed.lock").read_bytes() == lock.read_bytes():
         return
     say("Downloading the Python packages of the image …")
     shutil.rmtree(home, ignore_errors=True)
     try:
-        output(str(ROOT / "image/download-wheels"), str(home), "x86_64", PIP=f"{sys.executable} -m pip")
+        output(str(ROOT / "image/download-wheels"), str(home), machine, PIP=f"{sys.executable} -m pip")
     except subprocess.CalledProcessError as error:
         say(f"That failed; tests of the image are skipped: {error.stderr.strip()}")
         return
@@ -236,14 +239,33 @@ def wheels(folder: Path) -> None:
 
 def bases(folder: Path) -> None:
     """Debian with the packages of our image, for machines that reach no registry; that of each variant is made once."""
+    long = bool(os.environ.get("CI_GITOPS_TEST_FULL"))
     packages: list[str] = []
     for variant in ("cluster", "full"):
         packages += [package.name for package in wanted(ROOT / f"image/packages-{variant}.txt")]
-        if variant == "full" or os.environ.get("CI_GITOPS_TEST_FULL"):
+        if variant == "full" or long:
             base(folder / "bases" / variant, packages)
+    if long:
+        base(folder / "bases" / "bare", [])
+        debian(folder / "debian", folder / "bases" / "bare" / "root.tar", packages)
+        install([name for name in EMULATOR if not installed(name)])
+        if emulated("arm64"):
+            cluster = [package.name for package in wanted(ROOT / "image/packages-cluster.txt")]
+            base(folder / "bases" / "cluster-arm64", cluster, "arm64")
+            wheels(folder, "aarch64")
 
 
-def base(home: Path, packages: list[str]) -> None:
+def emulated(architecture: str) -> bool:
+    """Whether this machine runs programs of that architecture, after it was asked to."""
+    known = BINFMT / {"arm64": "qemu-aarch64"}[architecture]
+    if not known.exists() and os.geteuid() == 0 and shutil.which("update-binfmts"):
+        if not (BINFMT / "register").exists():
+            subprocess.run(["mount", "-t", "binfmt_misc", "binfmt_misc", BINFMT], check=False)
+        subprocess.run(["update-binfmts", "--enable", known.name], check=False)
+    return known.exists()
+
+
+def base(home: Path, packages: list[str], architecture: str = "amd64") -> None:
     """A root of its own: mmdebstrap installs into a folder and leaves this machine's packages alone."""
     made_of = " ".join(packages)
     if (home / "made-of").exists() and (home / "made-of").read_text() == made_of:
@@ -259,6 +281,7 @@ def base(home: Path, packages: list[str]) -> None:
     try:
         output(
             "mmdebstrap", "--quiet", "--variant=apt", "--mode=root", f"--include={','.join(packages)}",
+            f"--architectures={architecture}",
             *(f"--dpkgopt=path-exclude=/usr/{what}" for what in without),
             '--aptopt=APT::Install-Recommends "false"', "trixie", str(home / "root.tar"),
             f"deb{signed} {mirror()} trixie main",
@@ -266,6 +289,26 @@ def base(home: Path, packages: list[str]) -> None:
         )  # fmt: skip
     except subprocess.CalledProcessError as error:
         say(f"That failed; tests of the image are skipped: {error.stderr.strip()[-500:]}")
+        return
+    (home / "made-of").write_text(made_of)
+
+
+def debian(home: Path, bare: Path, packages: list[str]) -> None:
+    """The packages that make the image of a bare base, as files: for a mirror of the tests."""
+    made_of = " ".join(packages)
+    if not bare.exists() or ((home / "made-of").exists() and (home / "made-of").read_text() == made_of):
+        return
+    say("Downloading the Debian packages of the image …")
+    shutil.rmtree(home, ignore_errors=True)
+    (home / "archives" / "partial").mkdir(parents=True)
+    try:
+        with tempfile.TemporaryDirectory(prefix="ci-gitops-apt-") as temporary:
+            status = Path(temporary) / "status"
+            status.write_text(output("tar", "--extract", "--to-stdout", f"--file={bare}", "./var/lib/dpkg/status"))
+            options = lists_of("trixie", Path(temporary), {"Dir::State::status": status, "Dir::Cache": home})
+            output("apt-get", "-qq", *options, "--yes", "--no-install-recommends", "--download-only", "install", *packages)
+    except subprocess.CalledProcessError as error:
+        say(f"That failed; tests that need them are skipped: {error.stderr.strip()[-500:]}")
         return
     (home / "made-of").write_text(made_of)
 
