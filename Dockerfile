@@ -33,11 +33,11 @@ FROM tools-${TOOLS} AS tools
 
 FROM system AS package
 ARG SOURCE_DATE_EPOCH
+COPY requirements.lock /source/
 RUN --mount=type=bind,source=dist/wheels,target=/mnt \
-    --mount=type=bind,source=requirements.lock,target=/requirements.lock \
     python3 -m venv --without-pip /opt/ci-gitops \
  && PYTHONDONTWRITEBYTECODE=1 python3 "$(echo /mnt/pip-*.whl)/pip" --python /opt/ci-gitops/bin/python install --quiet \
-      --no-cache-dir --no-compile --no-index --find-links /mnt --require-hashes --requirement /requirements.lock
+      --no-cache-dir --no-compile --no-index --find-links /mnt --require-hashes --requirement /source/requirements.lock
 COPY ci_gitops /source/ci_gitops
 RUN cp -r /source/ci_gitops "$(/opt/ci-gitops/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
  && printf '#!/bin/sh\nexec /opt/ci-gitops/bin/python -P -m ci_gitops "$@"\n' > /opt/ci-gitops/bin/ci-gitops \
