@@ -124,7 +124,7 @@ def test_a_tag_releases_signed_images_with_their_materials(
     config = guarded_registry.config("ci-gitops/released", VERSION)["config"]
     assert config["Labels"]["org.opencontainers.image.version"] == VERSION
     for variant, (_, _, digest) in zip(("full", "cluster"), released, strict=True):
-        document = (project.left("release") / f"sbom-{variant}-amd64.cdx.json").read_text()
+        document = project.artifact("release", f"sbom-{variant}-amd64.cdx.json")
         assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(document) is None
         listed = json.loads(document)
         assert listed["metadata"]["component"]["version"] == digest
