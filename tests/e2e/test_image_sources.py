@@ -17,7 +17,7 @@ import pytest
 from ci_gitops import __version__
 from tests.rig.engine import DockerEngine
 from tests.rig.image import REPOSITORY, TOOLS, Images, arguments, build_image, image_parts, imported_base
-from tests.rig.install import apt_of_its_own, emulated, output, wanted
+from tests.rig.install import emulated, lists_of, output, wanted
 from tests.rig.layers import differences, files
 from tests.rig.mirror import Mirror, lost, running_mirror
 from tests.rig.parts import missing, program
@@ -130,9 +130,7 @@ def test_packages_for_arm64_are_there(tmp_path: Path) -> None:
     assert {name_of(wheel) for wheel in wheels.iterdir()} == here
     assert not list(wheels.glob("*x86_64*"))
     listed = [line.name for variant in ("cluster", "full") for line in wanted(ROOT / f"image/packages-{variant}.txt")]
-    foreign = ["-o", "APT::Architecture=arm64", "-o", "APT::Architectures=arm64"]
-    options = [*apt_of_its_own(tmp_path, "trixie", Path("/dev/null"), tmp_path / "cache"), *foreign]
-    output("apt-get", *options, "update", cwd=tmp_path)
+    options = lists_of("trixie", tmp_path, {"APT::Architecture": "arm64", "APT::Architectures": "arm64"})
     simulated = output("apt-get", *options, "--simulate", "--no-install-recommends", "install", *listed)
     chosen = dict(re.findall(r"(?m)^Inst (\S+) .*\[(\S+)\]\)", simulated))
     assert set(listed) <= set(chosen)

@@ -306,7 +306,9 @@ def debian(home: Path, bare: Path, packages: list[str]) -> None:
             status = Path(temporary) / "status"
             status.write_text(output("tar", "--extract", "--to-stdout", f"--file={bare}", "./var/lib/dpkg/status"))
             options = lists_of("trixie", Path(temporary), {"Dir::State::status": status, "Dir::Cache": home})
-            output("apt-get", "-qq", *options, "--yes", "--no-install-recommends", "--download-only", "install", *packages)
+            output(
+                "apt-get", "-qq", *options, "--yes", "--no-install-recommends", "--download-only", "install", *packages
+            )
     except subprocess.CalledProcessError as error:
         say(f"That failed; tests that need them are skipped: {error.stderr.strip()[-500:]}")
         return
