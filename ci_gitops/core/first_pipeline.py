@@ -154,9 +154,9 @@ def _promotion(choice: Choice) -> dict[str, Any]:
     return {**named, "stage": "promote", "rules": [rule]}
 
 
-def _guards(found: Findings) -> list[Any]:
+def _guards(found: Findings) -> Any:
     """Rules by which neither our commits nor a merge of them builds the application again."""
-    from ruamel.yaml.comments import CommentedMap
+    from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
     ours = []
     for condition, about in _OURS:
@@ -170,4 +170,6 @@ def _guards(found: Findings) -> list[Any]:
     if all(path.startswith(".") for path in found.layout.apps.values()):
         run["changes"] = flow(["*", "[^.]*/**/*"])
         run.yaml_add_eol_comment("not for a change of the configuration alone", "changes", column=4)
-    return [*ours, CommentedMap({"if": '$CI_PIPELINE_SOURCE == "schedule"', "when": "never"}), run]
+    rules = CommentedSeq([*ours, CommentedMap({"if": '$CI_PIPELINE_SOURCE == "schedule"', "when": "never"}), run])
+    rules.yaml_set_anchor("builds")  # both jobs have them
+    return rules
