@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import urllib.request
 from typing import Any
 
@@ -30,10 +31,18 @@ def job(image: str, command: str, phase: str, name: str, **more: Any) -> str:
 
 
 def answer(operator: Operator) -> str:
+    """What the Service's pods say. The node learns of ready pods a little after the API server: no event tells when."""
     address = operator.live("service", "web")["spec"]["clusterIP"]
-    with urllib.request.urlopen(f"http://{address}/", timeout=20) as reply:
-        found: str = reply.read().decode().strip()
-    return found
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            with urllib.request.urlopen(f"http://{address}/", timeout=20) as reply:
+                found: str = reply.read().decode().strip()
+                return found
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
 
 
 def test_a_rollout_a_bad_image_and_the_way_back(pods: Operator) -> None:
