@@ -90,7 +90,7 @@ def ask(
     try:
         answer = told.get(timeout=seconds)
     except queue.Empty:
-        answer = TemporaryError(f"{address} did not answer within {seconds:g} s.")
+        answer = _late(str(address), seconds)
     if isinstance(answer, TemporaryError):
         raise answer
     return answer
@@ -133,6 +133,8 @@ def _one(
                 timeout=urllib3.Timeout(total=seconds),
             )  # fmt: skip
         except (urllib3.exceptions.HTTPError, ValueError) as error:
+            if running().over:
+                raise _late(shown(url), seconds) from error
             raise TemporaryError(f"{shown(url)} does not answer: {_reason(error)}.") from error
         try:
             said = answer.read(_BODY, decode_content=False).decode(errors="replace")
@@ -141,9 +143,13 @@ def _one(
         finally:
             answer.close()
         if running().over:
-            raise TemporaryError(f"{shown(url)} did not end its answer within {seconds:g} s.")
+            raise _late(shown(url), seconds)
         first = next((line.strip() for line in plain(said).splitlines() if line.strip()), "")
         return Answer(answer.status, shown(url), first[:_SHOWN]), answer.headers.get("Location", "")
+
+
+def _late(what: str, seconds: float) -> TemporaryError:
+    return TemporaryError(f"{what} did not answer within {seconds:g} s.")
 
 
 def _reason(error: Exception) -> str:
