@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_TAB = 8
 _PIECE = re.compile(r"\x1b\[(?P<numbers>[0-9;]*)(?P<what>[A-Za-z])|(?P<text>[^\x1b])", re.DOTALL)
 
 
