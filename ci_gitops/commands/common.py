@@ -145,6 +145,14 @@ def option(*declarations: str, **attributes: Any) -> Callable[[Any], Any]:
 
 
 #: Options with the same meaning in every command that talks to the config repository's server.
+forge_option = option(
+    "--forge",
+    type=click.Choice(["gitlab", "github", "local"]),
+    help="Where merge requests are.  [default: `forge` of the configuration, local for a folder, the CI system's own]",
+)
+forge_url_option = option(
+    "--forge-url", metavar="URL", help="The forge's address.  [default: CI_SERVER_URL, else the repository's host]"
+)
 token_file_option = option(
     "--token-file",
     type=click.Path(path_type=Path),
@@ -159,3 +167,10 @@ ca_file_option = option(
 )
 
 pass_run = click.make_pass_decorator(Run)
+
+
+def added(function: Callable[..., Any], options: Sequence[Callable[..., Any]]) -> Callable[..., Any]:
+    """A command with these options, in this order in its help."""
+    for add in reversed(options):
+        function = add(function)
+    return function

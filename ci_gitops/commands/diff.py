@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ci_gitops.commands.common import Duration, command, option, pass_run
+from ci_gitops.commands.common import Duration, command, forge_option, forge_url_option, option, pass_run
 from ci_gitops.commands.target_options import plan_options, target_options
 from ci_gitops.results import Result
 from ci_gitops.run import Run
@@ -63,12 +63,8 @@ class Reports(click.ParamType[dict[str, Path]]):
     metavar="IID",
     help="Which merge request.  [default: the pipeline's, else the open one of the branch]",
 )
-@option(
-    "--forge",
-    type=click.Choice(["gitlab", "github", "local"]),
-    help="Where merge requests are.  [default: `forge` of the configuration, local for a folder, the CI system's own]",
-)
-@option("--forge-url", metavar="URL", help="The forge's address.  [default: CI_SERVER_URL, else the repository's host]")
+@forge_option
+@forge_url_option
 @option(
     "--timeout",
     type=Duration(),

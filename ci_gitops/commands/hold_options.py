@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ci_gitops.commands.common import ca_file_option, option, token_file_option
+from ci_gitops.commands.common import added, ca_file_option, forge_url_option, option, token_file_option
 
 _OPTIONS = (
     option("--environment", required=True, metavar="ENV", help="The environment."),
@@ -18,8 +18,7 @@ _OPTIONS = (
     option("--branch", help="Its branch.  [default: as for `update`]"),
     option("--forge", type=click.Choice(["gitlab", "github", "local"]),
            help="Where a merge request is opened if the branch takes no push.  [default: as for `update`]"),
-    option("--forge-url", metavar="URL", help="The forge's address.  [default: CI_SERVER_URL, else the repository's "
-           "host]"),
+    forge_url_option,
     token_file_option,
     ca_file_option,
     option("--dry-run", is_flag=True, help="Show the change of the file; touch nothing."),
@@ -28,6 +27,4 @@ _OPTIONS = (
 
 def hold_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options, in this order."""
-    for add in reversed(_OPTIONS):
-        function = add(function)
-    return function
+    return added(function, _OPTIONS)

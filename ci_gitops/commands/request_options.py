@@ -7,7 +7,14 @@ from typing import Any
 
 import click
 
-from ci_gitops.commands.common import ca_file_option, option, token_file_option
+from ci_gitops.commands.common import (
+    added,
+    ca_file_option,
+    forge_option,
+    forge_url_option,
+    option,
+    token_file_option,
+)
 
 _NUMBER = option(
     "--mr", "numbers", multiple=True, type=click.IntRange(1), metavar="IID", help="Only this one; may be repeated."
@@ -15,11 +22,8 @@ _NUMBER = option(
 _PLACE = (
     option("--repo", metavar="URL|PATH", help="The config repository.  [default: as for `update`]"),
     option("--branch", help="The branch that is merged into.  [default: as for `update`]"),
-    option("--forge", type=click.Choice(["gitlab", "github", "local"]),
-           help="Where merge requests are.  [default: `forge` of the configuration, local for a folder, the CI "
-           "system's own]"),
-    option("--forge-url", metavar="URL", help="The forge's address.  [default: CI_SERVER_URL, else the repository's "
-           "host]"),
+    forge_option,
+    forge_url_option,
     token_file_option,
     ca_file_option,
 )  # fmt: skip
@@ -33,11 +37,9 @@ def which_options(unnamed: str) -> Callable[[_Function], _Function]:
         "--environment", "environments", multiple=True, metavar="ENV",
         help=f"Merge requests of this environment; may be repeated.  [default: {unnamed}]",
     )  # fmt: skip
-    return lambda function: environment(_NUMBER(function))
+    return lambda function: added(function, (environment, _NUMBER))
 
 
 def place_options(function: _Function) -> _Function:
     """Where they are."""
-    for add in reversed(_PLACE):
-        function = add(function)
-    return function
+    return added(function, _PLACE)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ci_gitops.commands.common import ca_file_option, option, token_file_option
+from ci_gitops.commands.common import added, ca_file_option, option, token_file_option
 
 _ENVIRONMENT = option(
     "--environment", metavar="ENV", help="The environment.  [default: the one whose sourceBranches hold the CI branch]"
@@ -70,30 +70,24 @@ _Function = Callable[..., Any]
 
 def where_options(function: _Function) -> _Function:
     """Where it lives."""
-    return _added(function, _WHERE)
+    return added(function, _WHERE)
 
 
 def declared_options(function: _Function) -> _Function:
     """What is declared: environment, apps, repository and revision."""
-    return _added(function, (_ENVIRONMENT, _APPS, *_WHAT, _REVISION, *_ACCESS))
+    return added(function, (_ENVIRONMENT, _APPS, *_WHAT, _REVISION, *_ACCESS))
 
 
 def target_options(function: _Function) -> _Function:
     """What is declared, and where it lives."""
-    return _added(function, (_ENVIRONMENT, _APPS, *_WHAT, _REVISION, *_WHERE, *_ACCESS))
+    return added(function, (_ENVIRONMENT, _APPS, *_WHAT, _REVISION, *_WHERE, *_ACCESS))
 
 
 def one_target_options(function: _Function) -> _Function:
     """One app in one environment, and where it lives."""
-    return _added(function, (_ENVIRONMENT, _APP, *_WHAT, _REVISION, *_WHERE, *_ACCESS))
+    return added(function, (_ENVIRONMENT, _APP, *_WHAT, _REVISION, *_WHERE, *_ACCESS))
 
 
 def plan_options(function: _Function) -> _Function:
     """What a plan may do beyond the usual: a diff and the deploy after it are asked alike."""
-    return _added(function, _PLAN)
-
-
-def _added(function: _Function, options: tuple[Callable[[_Function], _Function], ...]) -> _Function:
-    for add in reversed(options):
-        function = add(function)
-    return function
+    return added(function, _PLAN)

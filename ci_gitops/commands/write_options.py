@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import click
 
-from ci_gitops.commands.common import Duration, ca_file_option, option, token_file_option
+from ci_gitops.commands.common import (
+    Duration,
+    added,
+    ca_file_option,
+    forge_option,
+    forge_url_option,
+    option,
+    token_file_option,
+)
 
 _WHERE = (
     option("--repo", metavar="URL|PATH", help="The config repository.  [default: CI_GITOPS_REPO, GITLAB_REMOTE_URL, "
@@ -28,11 +36,8 @@ _HOW = (
     option("--message", help="Subject of the commit; may hold {environment}, {app} and {summary}."),
     option("--sign", type=click.Choice(["gpg", "ssh"]),
            help="Sign the commit with the key in CI_GITOPS_SIGNING_KEY (its text, or a file's path)."),
-    option("--forge", type=click.Choice(["gitlab", "github", "local"]),
-           help="Where merge requests are.  [default: `forge` of the configuration, local for a folder, the CI "
-           "system's own]"),
-    option("--forge-url", metavar="URL", help="The forge's address.  [default: CI_SERVER_URL, else the repository's "
-           "host]"),
+    forge_option,
+    forge_url_option,
     token_file_option,
     ca_file_option,
     option("--dry-run", is_flag=True, help="Show the diff and what would be pushed or opened; touch nothing."),
@@ -41,15 +46,9 @@ _HOW = (
 
 def write_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options, in this order, below the command's own."""
-    return _added(function, (*_WHERE, *_RULES, *_HOW))
+    return added(function, (*_WHERE, *_RULES, *_HOW))
 
 
 def push_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """The same of a command that writes by push alone."""
-    return _added(function, (*_WHERE, *_HOW))
-
-
-def _added(function: Callable[..., Any], options: Sequence[Callable[..., Any]]) -> Callable[..., Any]:
-    for add in reversed(options):
-        function = add(function)
-    return function
+    return added(function, (*_WHERE, *_HOW))

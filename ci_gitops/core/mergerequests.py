@@ -120,15 +120,9 @@ class GiveWay(NamedTuple):
     remains: bool
 
 
-class CommitLike(Protocol):
-    """What must be known of a commit to tell whose it is."""
+class WithMessage(Protocol):
+    """A commit, as far as its trailers tell what it moves."""
 
-    @property
-    def sha(self) -> str: ...
-    @property
-    def author(self) -> str: ...
-    @property
-    def email(self) -> str: ...
     @property
     def message(self) -> str: ...
 
@@ -233,7 +227,7 @@ def overlaps(open_requests: Iterable[MergeRequest]) -> tuple[GiveWay, ...]:
     return tuple(giving)
 
 
-def block_of(commits: Sequence[CommitLike]) -> Block:
+def block_of(commits: Sequence[WithMessage]) -> Block:
     """What the commits of a branch (newest first) move."""
     block = Block()
     for commit in reversed(commits):
